@@ -1,0 +1,112 @@
+"""PaiNN: equivariant message passing (Schütt, Unke, Gastegger, arXiv:2102.03150)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atomlens.models.activations import activation_by_name
+from atomlens.models.config import RepresentationConfig
+from atomlens.models.features import AtomFeatures, EdgeFeatures, edge_features, sum_edges
+from atomlens.models.radial import make_basis, make_cutoff
+from atomlens.structures import AtomGraph
+
+
+class PaiNNInteraction(nn.Module):
+    r"""Messages between atoms.
+
+    With :math:`c_j = W_2\,a(W_1 q_j + b_1) + b_2` in three parts s, R, v and filters w of the same parts,
+
+    .. math::
+        q_i \leftarrow q_i + \sum_j w^s_{ij} \odot c^s_j, \qquad
+        \mu_i \leftarrow \mu_i + \sum_j (w^R_{ij} \odot c^R_j)\, \hat r_{ij} + w^v_{ij} \odot c^v_j \odot \mu_j
+    """
+
+    def __init__(self, config: RepresentationConfig) -> None:
+        super().__init__()
+        features = config.n_features
+        self.activation = activation_by_name(config.activation)
+        self.context_in = nn.Linear(features, features)
+        self.context_out = nn.Linear(features, 3 * features)
+
+    def context(self, q: Float[Tensor, "N F"]) -> Float[Tensor, "N 3F"]:
+        """Per-atom factors c of the messages."""
+        return self.context_out(self.activation(self.context_in(q)))
+
+    def forward(
+        self, q: Float[Tensor, "N F"], mu: Float[Tensor, "N 3 F"], filters: Tensor, edges: EdgeFeatures
+    ) -> tuple[Float[Tensor, "N F"], Float[Tensor, "N 3 F"]]:
+        """Update scalars and vectors by the messages of the neighbours."""
+        messages = filters * self.context(q)[edges.source]
+        scalar, radial, vector = messages.chunk(3, dim=-1)
+        dmu = radial[:, None, :] * edges.directions[:, :, None] + vector[:, None, :] * mu[edges.source]
+        return q + sum_edges(scalar, edges.target, len(q)), mu + sum_edges(dmu, edges.target, len(q))
+
+
+class PaiNNMixing(nn.Module):
+    r"""Exchange between scalars and vectors of one atom.
+
+    With :math:`V = \mu W_V`, :math:`W = \mu W_W`, :math:`n = \sqrt{|V|^2 + \epsilon}` and
+    :math:`(a, b, e) = U_2\,a(U_1 [q, n] + u_1) + u_2`,
+
+    .. math:: q \leftarrow q + a + e \odot \langle V, W \rangle, \qquad \mu \leftarrow \mu + b \odot W
+    """
+
+    def __init__(self, config: RepresentationConfig) -> None:
+        super().__init__()
+        features = config.n_features
+        self.activation = activation_by_name(config.activation)
+        self.epsilon = config.epsilon
+        self.vector_mix = nn.Linear(features, 2 * features, bias=False)
+        self.context_in = nn.Linear(2 * features, features)
+        self.context_out = nn.Linear(features, 3 * features)
+
+    def forward(
+        self, q: Float[Tensor, "N F"], mu: Float[Tensor, "N 3 F"]
+    ) -> tuple[Float[Tensor, "N F"], Float[Tensor, "N 3 F"]]:
+        """Update scalars and vectors of every atom by each other."""
+        v, w = self.vector_mix(mu).chunk(2, dim=-1)
+        norm = torch.sqrt(torch.sum(v * v, dim=1) + self.epsilon)
+        context = self.context_out(self.activation(self.context_in(torch.cat([q, norm], dim=-1))))
+        a, b, e = context.chunk(3, dim=-1)
+        return q + a + e * torch.sum(v * w, dim=1), mu + b[:, None, :] * w
+
+
+class PaiNN(nn.Module):
+    """Element embedding and T pairs of interaction and mixing."""
+
+    def __init__(self, config: RepresentationConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.max_z, config.n_features)
+        self.basis = make_basis(config.radial)
+        self.cutoff = make_cutoff(config.cutoff)
+        n_filters = 1 if config.shared_filters else config.n_layers
+        self.filter_net = nn.Linear(config.radial.n_rbf, 3 * config.n_features * n_filters)
+        if config.shared_interactions:
+            self.interactions = nn.ModuleList([PaiNNInteraction(config)] * config.n_layers)
+            self.mixings = nn.ModuleList([PaiNNMixing(config)] * config.n_layers)
+        else:
+            self.interactions = nn.ModuleList([PaiNNInteraction(config) for _ in range(config.n_layers)])
+            self.mixings = nn.ModuleList([PaiNNMixing(config) for _ in range(config.n_layers)])
+
+    def filters(self, layer: int, edges: EdgeFeatures) -> Float[Tensor, "E 3F"]:
+        """Filters w of one layer, in the order scalar, radial, vector."""
+        width = 3 * self.config.n_features
+        first = 0 if self.config.shared_filters else layer * width
+        net = self.filter_net
+        out = nn.functional.linear(
+            edges.radial, net.weight[first : first + width], net.bias[first : first + width]
+        )
+        return out * edges.envelope[:, None]
+
+    def forward(self, graph: AtomGraph) -> AtomFeatures:
+        """Atom features of a graph."""
+        edges = edge_features(graph, self.basis, self.cutoff)
+        q = self.embedding(graph.numbers)
+        mu = q.new_zeros(len(q), 3, q.shape[1])
+        for t, (interaction, mixing) in enumerate(zip(self.interactions, self.mixings, strict=True)):
+            q, mu = interaction(q, mu, self.filters(t, edges), edges)
+            q, mu = mixing(q, mu)
+        return AtomFeatures(q, mu)

@@ -1,0 +1,172 @@
+"""A trained model: representation, readout, and what its number means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import ase
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atomlens.models.config import ModelConfig
+from atomlens.models.features import sum_edges
+from atomlens.models.painn import PaiNN
+from atomlens.models.readouts import make_readout
+from atomlens.models.schnet import SchNet
+from atomlens.models.units import to_internal
+from atomlens.structures import AtomGraph, InputError, build_graph
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model predicts for one structure.
+
+    Attributes
+    ----------
+    property
+        Name of the predicted property.
+    value
+        The prediction in `unit`: a scalar (), a vector (3,) or a tensor (3, 3).
+    unit
+        eV for energies, else the model's own unit.
+    forces
+        Negative gradient of an energy in eV/Å, shape (N, 3); None for other properties.
+    """
+
+    property: str
+    value: np.ndarray
+    unit: str
+    forces: Float[np.ndarray, "N 3"] | None = None
+
+    @property
+    def energy(self) -> float:
+        """The energy in eV.
+
+        Raises
+        ------
+        AttributeError
+            If the model predicts something else.
+        """
+        if self.unit != "eV" or self.value.ndim:
+            raise AttributeError(
+                f"this model predicts {self.property} in {self.unit}, not an energy; use .value"
+            )
+        return float(self.value)
+
+
+class Potential(nn.Module):
+    r"""A model of a molecular property, :math:`y = s\,f(G) + m\,N + \sum_i e_{Z_i}`.
+
+    f is representation and readout, s scale, m mean a atom, e atom references (buffers ``scale``, ``mean``,
+    ``atomrefs``). Output in the model's own unit, ``config.output.unit``.
+    """
+
+    scale: Tensor
+    mean: Tensor
+    atomrefs: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        architecture = {"schnet": SchNet, "painn": PaiNN}[config.representation.architecture]
+        self.representation = architecture(config.representation)
+        self.readout = make_readout(config.readout)
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("atomrefs", torch.zeros(config.representation.max_z, dtype=torch.float64))
+
+    @property
+    def cutoff(self) -> float:
+        """Cutoff radius in Å."""
+        return self.config.representation.cutoff.cutoff
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return self.representation.embedding.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.representation.embedding.weight.device
+
+    def cast(self, dtype: torch.dtype) -> Self:
+        """Turn the network's weights to `dtype`, in place; scale, mean and references stay in float64.
+
+        (``.to(dtype)`` would round references of thousands of eV to float32's 1e-4 eV.)
+        """
+        self.representation.to(dtype)
+        self.readout.to(dtype)
+        return self
+
+    def offset(self, graph: AtomGraph) -> Float[Tensor, " G"]:
+        """Part of the output that no network made, in the model's own unit: mean and atom references."""
+        counts = graph.sizes.to(self.mean.dtype)
+        references = sum_edges(self.atomrefs[graph.numbers], graph.batch, graph.n_graphs)
+        if self.config.output.extensive:
+            return self.mean * counts + references
+        return self.mean + references / counts
+
+    def forward(self, graph: AtomGraph) -> Tensor:
+        """Predictions (G, ...) in the model's own unit."""
+        y = self.readout(self.representation(graph), graph)
+        offset = self.offset(graph)
+        return self.scale * y + offset.reshape(-1, *[1] * (y.dim() - 1))
+
+    def energy_and_forces(self, graph: AtomGraph) -> tuple[Tensor, Float[Tensor, "N 3"]]:
+        """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å)."""
+        positions = graph.positions.detach().requires_grad_()
+        y = self(replace(graph, positions=positions))
+        (gradient,) = torch.autograd.grad(y.sum(), positions)
+        return y.detach(), -gradient
+
+    def graph(self, atoms: ase.Atoms) -> AtomGraph:
+        """Graph of a structure for this model, after checking that the model knows its elements.
+
+        Raises
+        ------
+        InputError
+            If the structure is unusable, or has an element that the model was not trained on.
+        """
+        known = self.config.elements
+        numbers = sorted(set(atoms.numbers.tolist()))
+        unseen = [
+            z for z in numbers if (z >= self.config.representation.max_z if known is None else z not in known)
+        ]
+        if unseen:
+            names = (
+                ", ".join(chemical_symbols[z] for z in known)
+                if known
+                else f"Z < {self.config.representation.max_z}"
+            )
+            raise InputError(
+                f"the structure has {', '.join(chemical_symbols[z] for z in unseen)}, "
+                f"which this model never saw; it was trained on {names}"
+            )
+        return build_graph(atoms, self.cutoff, dtype=self.dtype).to(device=self.device)
+
+    def predict(self, atoms: ase.Atoms) -> Prediction:
+        """Predict one structure, with forces where the property is an energy.
+
+        Raises
+        ------
+        InputError
+            As in `graph`.
+        """
+        graph = self.graph(atoms)
+        output = self.config.output
+        factor, unit = to_internal(output.unit)
+        if output.has_forces:
+            y, forces = self.energy_and_forces(graph)
+            return Prediction(output.property, _numpy(y[0]) * factor, unit, _numpy(forces) * factor)
+        with torch.no_grad():
+            y = self(graph)
+        return Prediction(output.property, _numpy(y[0]) * factor, unit)
+
+
+def _numpy(x: Tensor) -> np.ndarray:
+    return x.detach().cpu().numpy().astype(np.float64)

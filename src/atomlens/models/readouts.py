@@ -1,0 +1,127 @@
+"""From atom features to the predicted quantity."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atomlens.models.activations import activation_by_name
+from atomlens.models.config import ReadoutConfig
+from atomlens.models.features import AtomFeatures, sum_edges
+from atomlens.structures import AtomGraph
+
+
+class AtomNetwork(nn.Module):
+    """Fully connected network on the scalars of every atom, linear at the end."""
+
+    def __init__(self, config: ReadoutConfig) -> None:
+        super().__init__()
+        self.activation = activation_by_name(config.activation)
+        self.layers = nn.ModuleList(
+            nn.Linear(a, b) for a, b in zip(config.widths[:-1], config.widths[1:], strict=True)
+        )
+
+    def forward(self, x: Float[Tensor, "N F"]) -> Float[Tensor, "N O"]:
+        """Apply the network atom by atom."""
+        for layer in self.layers[:-1]:
+            x = self.activation(layer(x))
+        return self.layers[-1](x)
+
+
+class Atomwise(nn.Module):
+    """Sum or mean over the atoms of a network's output."""
+
+    def __init__(self, config: ReadoutConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.network = AtomNetwork(config)
+
+    def forward(self, features: AtomFeatures, graph: AtomGraph) -> Float[Tensor, " G"]:
+        """One number a structure."""
+        y = sum_edges(self.network(features.scalars)[:, 0], graph.batch, graph.n_graphs)
+        return y / graph.sizes if self.config.aggregation == "avg" else y
+
+
+class GatedEquivariant(nn.Module):
+    """Gated equivariant block of PaiNN's tensorial readouts (arXiv:2102.03150, figure 3)."""
+
+    def __init__(self, n_in: int, n_out: int, n_hidden: int, activation: str, gate_scalars: bool) -> None:
+        super().__init__()
+        self.n_out = n_out
+        self.activation = activation_by_name(activation)
+        self.gate_scalars = gate_scalars
+        self.vector_mix = nn.Linear(n_in, 2 * n_out, bias=False)
+        self.context_in = nn.Linear(n_in + n_out, n_hidden)
+        self.context_out = nn.Linear(n_hidden, 2 * n_out)
+
+    def forward(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Scalars (N, n_in) and vectors (N, 3, n_in) to (N, n_out) and (N, 3, n_out)."""
+        v, w = self.vector_mix(vectors).chunk(2, dim=-1)
+        context = torch.cat([scalars, torch.linalg.vector_norm(v, dim=1)], dim=-1)
+        s, gate = self.context_out(self.activation(self.context_in(context))).chunk(2, dim=-1)
+        return self.activation(s) if self.gate_scalars else s, gate[:, None, :] * w
+
+
+class EquivariantNetwork(nn.Module):
+    """Gated equivariant blocks, one after the other."""
+
+    def __init__(self, config: ReadoutConfig) -> None:
+        super().__init__()
+        widths = config.widths
+        self.blocks = nn.ModuleList(
+            GatedEquivariant(a, b, a, config.activation, gate_scalars=k < len(widths) - 2)
+            for k, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True))
+        )
+
+    def forward(self, features: AtomFeatures) -> tuple[Float[Tensor, "N O"], Float[Tensor, "N 3 O"]]:
+        """Scalars and vectors of every atom."""
+        if features.vectors is None:
+            raise ValueError("this readout needs vector features; SchNet has none, use PaiNN")
+        s, v = features.scalars, features.vectors
+        for block in self.blocks:
+            s, v = block(s, v)
+        return s, v
+
+
+class Dipole(nn.Module):
+    r"""Dipole moment :math:`\mu = \sum_i q_i r_i + \mu_i` from latent charges and, if asked, atomic dipoles."""
+
+    def __init__(self, config: ReadoutConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.network = EquivariantNetwork(config) if config.vectors else AtomNetwork(config)
+
+    def forward(self, features: AtomFeatures, graph: AtomGraph) -> Tensor:
+        """Vectors (G, 3), or their norms (G,) with ``magnitude``; unit: that of charge times Å."""
+        if self.config.vectors:
+            charges, dipoles = self.network(features)
+            dipoles = dipoles[..., 0]
+        else:
+            charges, dipoles = self.network(features.scalars), 0.0
+        if self.config.correct_charges:
+            total = sum_edges(charges, graph.batch, graph.n_graphs)
+            charges = charges - (total / graph.sizes[:, None])[graph.batch]
+        y = sum_edges(graph.positions * charges + dipoles, graph.batch, graph.n_graphs)
+        return torch.linalg.vector_norm(y, dim=1) if self.config.magnitude else y
+
+
+class Polarizability(nn.Module):
+    r"""Polarizability tensor :math:`\sum_i \alpha_i 1 + \nu_i \otimes r_i + r_i \otimes \nu_i`."""
+
+    def __init__(self, config: ReadoutConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.network = EquivariantNetwork(config)
+
+    def forward(self, features: AtomFeatures, graph: AtomGraph) -> Float[Tensor, "G 3 3"]:
+        """One tensor a structure."""
+        s, v = self.network(features)
+        isotropic = s[:, :1, None] * torch.eye(3, dtype=s.dtype, device=s.device)
+        outer = v[..., :1] * graph.positions[:, None, :]
+        return sum_edges(isotropic + outer + outer.transpose(1, 2), graph.batch, graph.n_graphs)
+
+
+def make_readout(config: ReadoutConfig) -> nn.Module:
+    """Build the readout that a configuration names."""
+    return {"atomwise": Atomwise, "dipole": Dipole, "polarizability": Polarizability}[config.kind](config)

@@ -1,0 +1,66 @@
+"""SchNet: continuous-filter convolutions (Schütt et al., arXiv:1706.08566)."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atomlens.models.activations import activation_by_name
+from atomlens.models.config import RepresentationConfig
+from atomlens.models.features import AtomFeatures, EdgeFeatures, edge_features, sum_edges
+from atomlens.models.radial import make_basis, make_cutoff
+from atomlens.structures import AtomGraph
+
+
+class SchNetLayer(nn.Module):
+    r"""One interaction block.
+
+    .. math::
+        x_i \leftarrow x_i + W_3\, a\Big(W_2 \sum_{j \in N(i)} w(d_{ij}) \odot W_1 x_j + b_2\Big) + b_3
+
+    with the filter :math:`w(d) = f_c(d)\,(V_2\, a(V_1 e(d) + c_1) + c_2)` of the radial basis e.
+    """
+
+    def __init__(self, config: RepresentationConfig) -> None:
+        super().__init__()
+        features, filters = config.n_features, config.n_filters or config.n_features
+        self.activation = activation_by_name(config.activation)
+        self.filter_in = nn.Linear(config.radial.n_rbf, filters)
+        self.filter_out = nn.Linear(filters, filters)
+        self.source = nn.Linear(features, filters, bias=False)
+        self.update_in = nn.Linear(filters, features)
+        self.update_out = nn.Linear(features, features)
+
+    def filters(self, edges: EdgeFeatures) -> Float[Tensor, "E M"]:
+        """Channel weights of every edge."""
+        hidden = self.activation(self.filter_in(edges.radial))
+        return self.filter_out(hidden) * edges.envelope[:, None]
+
+    def forward(self, x: Float[Tensor, "N F"], edges: EdgeFeatures) -> Float[Tensor, "N F"]:
+        """Update the states of the atoms."""
+        messages = self.source(x)[edges.source] * self.filters(edges)
+        gathered = sum_edges(messages, edges.target, len(x))
+        return x + self.update_out(self.activation(self.update_in(gathered)))
+
+
+class SchNet(nn.Module):
+    """Element embedding and T interaction blocks."""
+
+    def __init__(self, config: RepresentationConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.max_z, config.n_features)
+        self.basis = make_basis(config.radial)
+        self.cutoff = make_cutoff(config.cutoff)
+        if config.shared_interactions:
+            self.layers = nn.ModuleList([SchNetLayer(config)] * config.n_layers)
+        else:
+            self.layers = nn.ModuleList([SchNetLayer(config) for _ in range(config.n_layers)])
+
+    def forward(self, graph: AtomGraph) -> AtomFeatures:
+        """Atom features of a graph."""
+        edges = edge_features(graph, self.basis, self.cutoff)
+        x = self.embedding(graph.numbers)
+        for layer in self.layers:
+            x = layer(x, edges)
+        return AtomFeatures(x)

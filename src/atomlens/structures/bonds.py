@@ -1,0 +1,146 @@
+"""Chemical bonds and fragments, perceived by RDKit from the geometry."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from jaxtyping import Float, Int
+from rdkit import Chem, RDLogger
+from rdkit.Chem import rdDetermineBonds
+
+# Names of the bond classes, in the order in which tables and pages list them.
+BOND_CLASSES = ("single", "aromatic", "double", "triple", "none")
+
+
+@dataclass(frozen=True)
+class BondTable:
+    """Covalent bonds of one structure.
+
+    Attributes
+    ----------
+    pairs
+        Bonded atoms i < j, shape (B, 2).
+    orders
+        Bond orders (1, 1.5, 2, 3), shape (B,). All 1 where only connectivity could be perceived.
+    has_orders
+        Whether RDKit could assign bond orders at the given total charge.
+    n_atoms
+        Number of atoms.
+    """
+
+    pairs: Int[np.ndarray, "B 2"]
+    orders: Float[np.ndarray, " B"]
+    has_orders: bool
+    n_atoms: int
+
+    def order_matrix(self) -> Float[np.ndarray, "N N"]:
+        """Bond order of every pair of atoms, 0 where there is no bond."""
+        matrix = np.zeros((self.n_atoms, self.n_atoms))
+        matrix[self.pairs[:, 0], self.pairs[:, 1]] = self.orders
+        return matrix + matrix.T
+
+    def topological_distances(self, max_distance: int = 6) -> Int[np.ndarray, "N N"]:
+        """Number of bonds on the shortest path, 0 for unconnected pairs and paths above `max_distance`."""
+        neighbours: list[list[int]] = [[] for _ in range(self.n_atoms)]
+        for i, j in self.pairs.tolist():
+            neighbours[i].append(j)
+            neighbours[j].append(i)
+        distances = np.zeros((self.n_atoms, self.n_atoms), dtype=np.int64)
+        for start in range(self.n_atoms):
+            seen = {start: 0}
+            queue = deque([start])
+            while queue:
+                atom = queue.popleft()
+                if seen[atom] == max_distance:
+                    continue
+                for other in neighbours[atom]:
+                    if other not in seen:
+                        seen[other] = seen[atom] + 1
+                        queue.append(other)
+            distances[start, list(seen)] = list(seen.values())
+        return distances
+
+    def bond_class(self, order: float) -> str:
+        """Name of the bond class of a bond order, one of `BOND_CLASSES`."""
+        if order == 0:
+            return "none"
+        if not self.has_orders:
+            return "single"
+        return {1.0: "single", 1.5: "aromatic", 2.0: "double", 3.0: "triple"}.get(order, "single")
+
+
+def perceive_bonds(atoms: ase.Atoms, charge: int = 0) -> BondTable:
+    """Bonds of a molecule from its geometry (RDKit ``rdDetermineBonds``).
+
+    Connectivity comes from covalent radii, orders from the total `charge`. Where orders cannot be assigned
+    (a radical, another charge, metals, more than 200 atoms) connectivity alone is kept and `has_orders` is False.
+    Periodic images are not joined.
+    """
+    mol = Chem.RWMol()
+    conformer = Chem.Conformer(len(atoms))
+    for k, (number, position) in enumerate(
+        zip(atoms.numbers.tolist(), atoms.positions.tolist(), strict=True)
+    ):
+        mol.AddAtom(Chem.Atom(number))
+        conformer.SetAtomPosition(k, position)
+    mol.AddConformer(conformer, assignId=True)
+    mol = mol.GetMol()
+    has_orders = len(atoms) <= 200
+    RDLogger.DisableLog("rdApp.*")  # RDKit prints its failed guesses; a failed guess is an answer here
+    try:
+        rdDetermineBonds.DetermineConnectivity(mol)
+        if has_orders:
+            ordered = Chem.Mol(mol)
+            try:
+                rdDetermineBonds.DetermineBondOrders(
+                    ordered, charge=charge, allowChargedFragments=True, maxIterations=2000
+                )
+                mol = ordered
+            except (ValueError, RuntimeError):
+                has_orders = False
+    finally:
+        RDLogger.EnableLog("rdApp.*")
+    bonds = sorted(
+        (
+            min(b.GetBeginAtomIdx(), b.GetEndAtomIdx()),
+            max(b.GetBeginAtomIdx(), b.GetEndAtomIdx()),
+            b.GetBondTypeAsDouble(),
+        )
+        for b in mol.GetBonds()
+    )
+    return BondTable(
+        pairs=np.array([bond[:2] for bond in bonds], dtype=np.int64).reshape(-1, 2),
+        orders=np.array([bond[2] if has_orders else 1.0 for bond in bonds], dtype=np.float64),
+        has_orders=has_orders,
+        n_atoms=len(atoms),
+    )
+
+
+def fragments(atoms: ase.Atoms, bonds: BondTable | None = None) -> list[list[int]]:
+    """Atoms of every covalently connected fragment (molecule), in order of their first atom.
+
+    Examples
+    --------
+    >>> import ase
+    >>> fragments(ase.Atoms("HHHe", positions=[[0, 0, 0], [0, 0, 0.74], [0, 0, 9]]))
+    [[0, 1], [2]]
+    """
+    bonds = perceive_bonds(atoms) if bonds is None else bonds
+    label = list(range(len(atoms)))
+
+    def root(k: int) -> int:
+        while label[k] != k:
+            label[k] = label[label[k]]
+            k = label[k]
+        return k
+
+    for i, j in bonds.pairs.tolist():
+        a, b = root(i), root(j)
+        label[max(a, b)] = min(a, b)
+    groups: dict[int, list[int]] = {}
+    for k in range(len(atoms)):
+        groups.setdefault(root(k), []).append(k)
+    return list(groups.values())

@@ -1,0 +1,137 @@
+"""The border with ASE: read structures, and refuse those that no model can mean anything on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+from scipy.spatial import cKDTree
+
+from atomlens.structures.errors import InputError
+
+# Closer than this no two nuclei of matter are; nearer pairs are duplicates or a file in the wrong unit.
+MIN_DISTANCE = 0.1
+
+
+def check_atoms(atoms: ase.Atoms) -> None:
+    """Raise `InputError` if `atoms` is not a structure that a potential is defined on.
+
+    Checked: at least one atom, known elements, finite coordinates, no two atoms within 0.1 Å (the same spot,
+    images included), and a cell of non-zero volume where the structure is periodic.
+    """
+    if len(atoms) == 0:
+        raise InputError("the structure has no atoms; give at least one")
+    unknown = atoms.numbers[(atoms.numbers < 1) | (atoms.numbers > 118)]
+    if len(unknown):
+        raise InputError(f"atomic number {unknown[0]} is no element; atoms need a chemical symbol")
+    bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(bad):
+        k = int(bad[0])
+        raise InputError(
+            f"atom {k} ({atoms.symbols[k]}) is at {atoms.positions[k].tolist()}; coordinates must be finite"
+        )
+    if atoms.pbc.any():
+        if not np.isfinite(atoms.cell.array).all():
+            raise InputError("the cell has entries that are not finite; give its three vectors in Å")
+        periodic = atoms.cell.array[atoms.pbc]
+        size = np.sqrt(max(np.linalg.det(periodic @ periodic.T), 0.0))
+        if size < 1e-6:
+            raise InputError(
+                f"the cell {atoms.cell.cellpar().round(3).tolist()} spans no volume in its periodic directions; "
+                "give three independent vectors, or pbc=False"
+            )
+    _check_overlap(atoms)
+
+
+def _check_overlap(atoms: ase.Atoms) -> None:
+    if len(atoms) < 2:
+        return
+    positions = atoms.get_positions(wrap=True) if atoms.pbc.any() else atoms.positions
+    box = None
+    cell = atoms.cell.array
+    if atoms.pbc.all() and np.allclose(cell, np.diag(np.diag(cell))) and (np.diag(cell) > 0).all():
+        box = np.diag(cell)
+        positions = np.mod(positions, box)
+        positions[positions >= box] = 0.0
+    pairs = cKDTree(positions, boxsize=box).query_pairs(MIN_DISTANCE)
+    if pairs:
+        i, j = min(pairs)
+        raise InputError(
+            f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) lie within {MIN_DISTANCE} Å of each other; "
+            "remove one of them, or check that coordinates are in Å"
+        )
+
+
+def read_structures(path: str | Path, frames: str = ":") -> list[ase.Atoms]:
+    """Read one or many structures from any file that ASE knows.
+
+    Parameters
+    ----------
+    path
+        File to read.
+    frames
+        Which frames, as a Python index or slice ("0", "-1", ":10", "::5").
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, of no known format, or holds a structure that `check_atoms` refuses.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file; give a structure file that ASE reads (xyz, extxyz, cif, pdb, ...)"
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a structure file")
+    try:
+        empty = path.stat().st_size == 0
+        with path.open("rb"):
+            pass
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it") from error
+    if empty:
+        raise InputError(f"{path} is empty; give a file with at least one structure")
+    index = _frame_index(frames)
+    try:
+        found = ase.io.read(path, index=index)
+    except IndexError as error:
+        raise InputError(f"{path}: frames {frames!r} asks for a frame that the file does not have") from error
+    except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path}: not a structure file that ASE can read ({reason})") from error
+    structures = found if isinstance(found, list) else [found]
+    if not structures:
+        raise InputError(f"{path}: frames {frames!r} selects no structure")
+    for number, atoms in enumerate(_only_atoms(structures, path)):
+        try:
+            check_atoms(atoms)
+        except InputError as error:
+            where = f"{path}, frame {number}" if len(structures) > 1 else str(path)
+            raise InputError(f"{where}: {error}") from error
+    return structures
+
+
+def _only_atoms(structures: list[ase.Atoms], path: Path) -> Iterator[ase.Atoms]:
+    for atoms in structures:
+        if not isinstance(atoms, ase.Atoms):
+            raise InputError(f"{path}: holds {type(atoms).__name__}, not structures")
+        yield atoms
+
+
+def _frame_index(frames: str) -> int | slice:
+    parts = frames.split(":")
+    try:
+        numbers = [int(part) if part.strip() else None for part in parts]
+        if len(numbers) == 1 and numbers[0] is not None:
+            return numbers[0]
+        if len(numbers) in (2, 3):
+            return slice(*numbers)
+    except ValueError:
+        pass
+    raise InputError(
+        f"frames {frames!r} is neither a number nor a slice; write for example 0, -1, :10 or ::5"
+    )

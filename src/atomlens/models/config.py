@@ -66,9 +66,7 @@ class RepresentationConfig:
     def __post_init__(self) -> None:
         activation_by_name(self.activation)
         if self.n_features < 1 or self.n_layers < 1:
-            raise ValueError(
-                f"n_features={self.n_features}, n_layers={self.n_layers}: both must be at least 1"
-            )
+            raise ValueError(f"n_features={self.n_features}, n_layers={self.n_layers}: both must be at least 1")
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,7 @@ class PaiNN(nn.Module):
         width = 3 * self.config.n_features
         first = 0 if self.config.shared_filters else layer * width
         net = self.filter_net
-        out = nn.functional.linear(
-            edges.radial, net.weight[first : first + width], net.bias[first : first + width]
-        )
+        out = nn.functional.linear(edges.radial, net.weight[first : first + width], net.bias[first : first + width])
         return out * edges.envelope[:, None]
 
     def forward(self, graph: AtomGraph) -> AtomFeatures:

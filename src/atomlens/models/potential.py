@@ -52,9 +52,7 @@ class Prediction:
             If the model predicts something else.
         """
         if self.unit != "eV" or self.value.ndim:
-            raise AttributeError(
-                f"this model predicts {self.property} in {self.unit}, not an energy; use .value"
-            )
+            raise AttributeError(f"this model predicts {self.property} in {self.unit}, not an energy; use .value")
         return float(self.value)
 
 
@@ -134,14 +132,10 @@ class Potential(nn.Module):
         """
         known = self.config.elements
         numbers = sorted(set(atoms.numbers.tolist()))
-        unseen = [
-            z for z in numbers if (z >= self.config.representation.max_z if known is None else z not in known)
-        ]
+        unseen = [z for z in numbers if (z >= self.config.representation.max_z if known is None else z not in known)]
         if unseen:
             names = (
-                ", ".join(chemical_symbols[z] for z in known)
-                if known
-                else f"Z < {self.config.representation.max_z}"
+                ", ".join(chemical_symbols[z] for z in known) if known else f"Z < {self.config.representation.max_z}"
             )
             raise InputError(
                 f"the structure has {', '.join(chemical_symbols[z] for z in unseen)}, "

@@ -18,9 +18,7 @@ class AtomNetwork(nn.Module):
     def __init__(self, config: ReadoutConfig) -> None:
         super().__init__()
         self.activation = activation_by_name(config.activation)
-        self.layers = nn.ModuleList(
-            nn.Linear(a, b) for a, b in zip(config.widths[:-1], config.widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(config.widths[:-1], config.widths[1:], strict=True))
 
     def forward(self, x: Float[Tensor, "N F"]) -> Float[Tensor, "N O"]:
         """Apply the network atom by atom."""

@@ -81,9 +81,7 @@ def perceive_bonds(atoms: ase.Atoms, charge: int = 0) -> BondTable:
     """
     mol = Chem.RWMol()
     conformer = Chem.Conformer(len(atoms))
-    for k, (number, position) in enumerate(
-        zip(atoms.numbers.tolist(), atoms.positions.tolist(), strict=True)
-    ):
+    for k, (number, position) in enumerate(zip(atoms.numbers.tolist(), atoms.positions.tolist(), strict=True)):
         mol.AddAtom(Chem.Atom(number))
         conformer.SetAtomPosition(k, position)
     mol.AddConformer(conformer, assignId=True)

@@ -72,13 +72,8 @@ class AtomGraph:
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> AtomGraph:
         """The same graph with its real numbers in `dtype`, on `device`."""
-        real = {
-            name: getattr(self, name).to(dtype=dtype, device=device)
-            for name in ("positions", "cells", "offsets")
-        }
-        whole = {
-            name: getattr(self, name).to(device=device) for name in ("numbers", "target", "source", "batch")
-        }
+        real = {name: getattr(self, name).to(dtype=dtype, device=device) for name in ("positions", "cells", "offsets")}
+        whole = {name: getattr(self, name).to(device=device) for name in ("numbers", "target", "source", "batch")}
         return replace(self, **real, **whole)
 
 
@@ -94,9 +89,7 @@ def collate(graphs: Sequence[AtomGraph]) -> AtomGraph:
         raise ValueError("collate received no graph; give at least one")
     cutoffs = {graph.cutoff for graph in graphs}
     if len(cutoffs) > 1:
-        raise ValueError(
-            f"collate received graphs of different cutoffs {sorted(cutoffs)} Å; build them alike"
-        )
+        raise ValueError(f"collate received graphs of different cutoffs {sorted(cutoffs)} Å; build them alike")
     atoms = torch.tensor([0] + [g.n_atoms for g in graphs]).cumsum(0)[:-1].tolist()
     structures = torch.tensor([0] + [g.n_graphs for g in graphs]).cumsum(0)[:-1].tolist()
     return AtomGraph(

@@ -82,9 +82,7 @@ def read_structures(path: str | Path, frames: str = ":") -> list[ase.Atoms]:
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(
-            f"{path}: no such file; give a structure file that ASE reads (xyz, extxyz, cif, pdb, ...)"
-        )
+        raise InputError(f"{path}: no such file; give a structure file that ASE reads (xyz, extxyz, cif, pdb, ...)")
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a structure file")
     try:
@@ -132,6 +130,4 @@ def _frame_index(frames: str) -> int | slice:
             return slice(*numbers)
     except ValueError:
         pass
-    raise InputError(
-        f"frames {frames!r} is neither a number nor a slice; write for example 0, -1, :10 or ::5"
-    )
+    raise InputError(f"frames {frames!r} is neither a number nor a slice; write for example 0, -1, :10 or ::5")

@@ -79,7 +79,8 @@ class ReadoutConfig:
         ``atomwise`` (a network on every atom, then a sum or mean), ``dipole`` (vector, or its norm with
         `magnitude`), ``polarizability`` (3 x 3).
     aggregation
-        Of ``atomwise``: sum or mean ("avg") over the atoms.
+        Of ``atomwise``: sum, mean ("avg"), or a mean weighted by a softmax over the atoms of a second network's
+        output ("softmax"), for orbital energies, which follow a few atoms and not the molecule's size.
     widths
         Layer widths of the network from F to the output.
     magnitude, correct_charges, vectors
@@ -87,7 +88,7 @@ class ReadoutConfig:
     """
 
     kind: Literal["atomwise", "dipole", "polarizability"] = "atomwise"
-    aggregation: Literal["sum", "avg"] = "sum"
+    aggregation: Literal["sum", "avg", "softmax"] = "sum"
     widths: tuple[int, ...] = (128, 64, 1)
     activation: str = "silu"
     magnitude: bool = False

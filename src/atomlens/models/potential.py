@@ -115,12 +115,17 @@ class Potential(nn.Module):
         offset = self.offset(graph)
         return self.scale * y + offset.reshape(-1, *[1] * (y.dim() - 1))
 
-    def energy_and_forces(self, graph: AtomGraph) -> tuple[Tensor, Float[Tensor, "N 3"]]:
-        """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å)."""
+    def energy_and_forces(
+        self, graph: AtomGraph, *, create_graph: bool = False
+    ) -> tuple[Tensor, Float[Tensor, "N 3"]]:
+        """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å).
+
+        With `create_graph` both can be differentiated by the weights, as training on forces does.
+        """
         positions = graph.positions.detach().requires_grad_()
         y = self(replace(graph, positions=positions))
-        (gradient,) = torch.autograd.grad(y.sum(), positions)
-        return y.detach(), -gradient
+        (gradient,) = torch.autograd.grad(y.sum(), positions, create_graph=create_graph)
+        return (y if create_graph else y.detach()), -gradient
 
     def graph(self, atoms: ase.Atoms) -> AtomGraph:
         """Graph of a structure for this model, after checking that the model knows its elements.

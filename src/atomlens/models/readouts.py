@@ -28,16 +28,37 @@ class AtomNetwork(nn.Module):
 
 
 class Atomwise(nn.Module):
-    """Sum or mean over the atoms of a network's output."""
+    r"""Sum, mean or weighted mean over the atoms of a network's output.
+
+    Weights are :math:`a_i = e^{w_i} / \sum_j e^{w_j}` with w from a network of its own: a soft choice of the
+    atoms that carry an orbital.
+    """
 
     def __init__(self, config: ReadoutConfig) -> None:
         super().__init__()
         self.config = config
         self.network = AtomNetwork(config)
+        self.attention = AtomNetwork(config) if config.aggregation == "softmax" else None
+
+    def weights(self, features: AtomFeatures, graph: AtomGraph) -> Float[Tensor, " N"]:
+        """Weight of every atom in its structure's sum."""
+        if self.attention is None:
+            ones = torch.ones_like(features.scalars[:, 0])
+            return ones / graph.sizes[graph.batch] if self.config.aggregation == "avg" else ones
+        logits = self.attention(features.scalars)[:, 0]
+        # The largest logit of each structure is taken off first, so that no exponential overflows.
+        largest = logits.new_zeros(graph.n_graphs).scatter_reduce(
+            0, graph.batch, logits.detach(), "amax", include_self=False
+        )
+        e = torch.exp(logits - largest[graph.batch])
+        return e / sum_edges(e, graph.batch, graph.n_graphs)[graph.batch]
 
     def forward(self, features: AtomFeatures, graph: AtomGraph) -> Float[Tensor, " G"]:
         """One number a structure."""
-        y = sum_edges(self.network(features.scalars)[:, 0], graph.batch, graph.n_graphs)
+        y = self.network(features.scalars)[:, 0]
+        if self.attention is not None:
+            return sum_edges(self.weights(features, graph) * y, graph.batch, graph.n_graphs)
+        y = sum_edges(y, graph.batch, graph.n_graphs)
         return y / graph.sizes if self.config.aggregation == "avg" else y
 
 

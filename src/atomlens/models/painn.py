@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.models.activations import activation_by_name
 from atomlens.models.config import RepresentationConfig
-from atomlens.models.features import AtomFeatures, EdgeFeatures, edge_features, sum_edges
+from atomlens.models.features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
 from atomlens.models.radial import make_basis, make_cutoff
 from atomlens.structures import AtomGraph
 
@@ -66,7 +69,7 @@ class PaiNNMixing(nn.Module):
         self, q: Float[Tensor, "N F"], mu: Float[Tensor, "N 3 F"]
     ) -> tuple[Float[Tensor, "N F"], Float[Tensor, "N 3 F"]]:
         """Update scalars and vectors of every atom by each other."""
-        v, w = self.vector_mix(mu).chunk(2, dim=-1)
+        v, w = mix_vectors(self.vector_mix, mu).chunk(2, dim=-1)
         norm = torch.sqrt(torch.sum(v * v, dim=1) + self.epsilon)
         context = self.context_out(self.activation(self.context_in(torch.cat([q, norm], dim=-1))))
         a, b, e = context.chunk(3, dim=-1)
@@ -84,12 +87,12 @@ class PaiNN(nn.Module):
         self.cutoff = make_cutoff(config.cutoff)
         n_filters = 1 if config.shared_filters else config.n_layers
         self.filter_net = nn.Linear(config.radial.n_rbf, 3 * config.n_features * n_filters)
-        if config.shared_interactions:
-            self.interactions = nn.ModuleList([PaiNNInteraction(config)] * config.n_layers)
-            self.mixings = nn.ModuleList([PaiNNMixing(config)] * config.n_layers)
-        else:
-            self.interactions = nn.ModuleList([PaiNNInteraction(config) for _ in range(config.n_layers)])
-            self.mixings = nn.ModuleList([PaiNNMixing(config) for _ in range(config.n_layers)])
+        shared, n = config.shared_interactions, config.n_layers
+        interaction, mixing = PaiNNInteraction(config), PaiNNMixing(config)
+        interactions = [interaction if shared or t == 0 else PaiNNInteraction(config) for t in range(n)]
+        mixings = [mixing if shared or t == 0 else PaiNNMixing(config) for t in range(n)]
+        self.interactions: Sequence[PaiNNInteraction] = cast(Any, nn.ModuleList(interactions))
+        self.mixings: Sequence[PaiNNMixing] = cast(Any, nn.ModuleList(mixings))
 
     def filters(self, layer: int, edges: EdgeFeatures) -> Float[Tensor, "E 3F"]:
         """Filters w of one layer, in the order scalar, radial, vector."""

@@ -27,7 +27,7 @@ class Prediction:
 
     Attributes
     ----------
-    property
+    quantity
         Name of the predicted property.
     value
         The prediction in `unit`: a scalar (), a vector (3,) or a tensor (3, 3).
@@ -37,7 +37,7 @@ class Prediction:
         Negative gradient of an energy in eV/Å, shape (N, 3); None for other properties.
     """
 
-    property: str
+    quantity: str
     value: np.ndarray
     unit: str
     forces: Float[np.ndarray, "N 3"] | None = None
@@ -52,7 +52,7 @@ class Prediction:
             If the model predicts something else.
         """
         if self.unit != "eV" or self.value.ndim:
-            raise AttributeError(f"this model predicts {self.property} in {self.unit}, not an energy; use .value")
+            raise AttributeError(f"this model predicts {self.quantity} in {self.unit}, not an energy; use .value")
         return float(self.value)
 
 

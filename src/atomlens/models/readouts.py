@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, cast
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.models.activations import activation_by_name
 from atomlens.models.config import ReadoutConfig
-from atomlens.models.features import AtomFeatures, sum_edges
+from atomlens.models.features import AtomFeatures, mix_vectors, sum_edges
 from atomlens.structures import AtomGraph
 
 
@@ -18,7 +22,8 @@ class AtomNetwork(nn.Module):
     def __init__(self, config: ReadoutConfig) -> None:
         super().__init__()
         self.activation = activation_by_name(config.activation)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(config.widths[:-1], config.widths[1:], strict=True))
+        layers = [nn.Linear(a, b) for a, b in pairwise(config.widths)]
+        self.layers: Sequence[nn.Linear] = cast(Any, nn.ModuleList(layers))
 
     def forward(self, x: Float[Tensor, "N F"]) -> Float[Tensor, "N O"]:
         """Apply the network atom by atom."""
@@ -76,7 +81,7 @@ class GatedEquivariant(nn.Module):
 
     def forward(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Scalars (N, n_in) and vectors (N, 3, n_in) to (N, n_out) and (N, 3, n_out)."""
-        v, w = self.vector_mix(vectors).chunk(2, dim=-1)
+        v, w = mix_vectors(self.vector_mix, vectors).chunk(2, dim=-1)
         context = torch.cat([scalars, torch.linalg.vector_norm(v, dim=1)], dim=-1)
         s, gate = self.context_out(self.activation(self.context_in(context))).chunk(2, dim=-1)
         return self.activation(s) if self.gate_scalars else s, gate[:, None, :] * w
@@ -88,10 +93,11 @@ class EquivariantNetwork(nn.Module):
     def __init__(self, config: ReadoutConfig) -> None:
         super().__init__()
         widths = config.widths
-        self.blocks = nn.ModuleList(
+        blocks = [
             GatedEquivariant(a, b, a, config.activation, gate_scalars=k < len(widths) - 2)
-            for k, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True))
-        )
+            for k, (a, b) in enumerate(pairwise(widths))
+        ]
+        self.blocks: Sequence[GatedEquivariant] = cast(Any, nn.ModuleList(blocks))
 
     def forward(self, features: AtomFeatures) -> tuple[Float[Tensor, "N O"], Float[Tensor, "N 3 O"]]:
         """Scalars and vectors of every atom."""

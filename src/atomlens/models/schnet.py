@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -52,10 +55,11 @@ class SchNet(nn.Module):
         self.embedding = nn.Embedding(config.max_z, config.n_features)
         self.basis = make_basis(config.radial)
         self.cutoff = make_cutoff(config.cutoff)
-        if config.shared_interactions:
-            self.layers = nn.ModuleList([SchNetLayer(config)] * config.n_layers)
-        else:
-            self.layers = nn.ModuleList([SchNetLayer(config) for _ in range(config.n_layers)])
+        first = SchNetLayer(config)
+        layers = [
+            first if config.shared_interactions or t == 0 else SchNetLayer(config) for t in range(config.n_layers)
+        ]
+        self.layers: Sequence[SchNetLayer] = cast(Any, nn.ModuleList(layers))
 
     def forward(self, graph: AtomGraph) -> AtomFeatures:
         """Atom features of a graph."""

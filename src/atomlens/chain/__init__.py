@@ -1,0 +1,29 @@
+"""The linear view of a model: chain, rules, closed forms, automatic form."""
+
+from atomlens.chain.automatic import automatic_chain, relevance_mode
+from atomlens.chain.build import PRODUCT_RULES, make_automatic_chain, make_chain
+from atomlens.chain.chain import Chain, Layer
+from atomlens.chain.edges import ChannelWeights, EdgeMatrices, EdgeOperator, PairIndex, merge_images
+from atomlens.chain.operators import AtomOperator
+from atomlens.chain.rules import Gamma, Gate, Gradient, Rule, make_rule
+
+__all__ = [
+    "PRODUCT_RULES",
+    "AtomOperator",
+    "Chain",
+    "ChannelWeights",
+    "EdgeMatrices",
+    "EdgeOperator",
+    "Gamma",
+    "Gate",
+    "Gradient",
+    "Layer",
+    "PairIndex",
+    "Rule",
+    "automatic_chain",
+    "make_automatic_chain",
+    "make_chain",
+    "make_rule",
+    "merge_images",
+    "relevance_mode",
+]

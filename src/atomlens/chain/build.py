@@ -1,0 +1,134 @@
+"""From a model and a graph to its chain."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from atomlens.chain.automatic import StateFunction, automatic_chain
+from atomlens.chain.chain import Chain
+from atomlens.chain.edges import merge_images
+from atomlens.chain.geometry import EdgeBlocks
+from atomlens.chain.painn import painn_layers
+from atomlens.chain.readout import linear_readout, scalar_output
+from atomlens.chain.rules import Rule
+from atomlens.chain.schnet import schnet_layers
+from atomlens.models import AtomFeatures, EdgeFeatures, PaiNN, Potential, SchNet
+from atomlens.models.features import edge_features
+from atomlens.structures import AtomGraph
+
+PRODUCT_RULES = ("scalar", "full")
+
+
+def check_product_rule(product_rule: str) -> None:
+    """Raise `ValueError` unless the name is one of `PRODUCT_RULES`."""
+    if product_rule not in PRODUCT_RULES:
+        raise ValueError(f"product rule {product_rule!r} is not known; choose {' or '.join(PRODUCT_RULES)}")
+
+
+@torch.no_grad()
+def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = "scalar") -> Chain:
+    """Closed form of a model's chain on one structure, in the model's own unit.
+
+    Parameters
+    ----------
+    model
+        SchNet or PaiNN with any readout.
+    graph
+        One structure (not a batch), in the model's dtype.
+    rule, product_rule
+        How non-linear parts are held; SchNet has no products of signals, so both product rules agree there.
+
+    Raises
+    ------
+    ValueError
+        If the graph holds several structures, or the product rule is unknown.
+    """
+    check_product_rule(product_rule)
+    if graph.n_graphs != 1:
+        raise ValueError(f"a chain describes one structure; the graph holds {graph.n_graphs}")
+    representation = model.representation
+    images = merge_images(graph.target, graph.source, graph.n_atoms)
+    edges = EdgeBlocks(graph, representation.basis, representation.cutoff)
+    if isinstance(representation, SchNet):
+        layers, features = schnet_layers(representation, edges, images, rule)
+    else:
+        layers, features = painn_layers(representation, edges, images, rule, product_rule)
+    embedding = representation.embedding(graph.numbers).detach()
+    if layers[0].bias.shape[1] != embedding.shape[1]:  # vectors start at zero
+        embedding = torch.nn.functional.pad(embedding, (0, layers[0].bias.shape[1] - embedding.shape[1]))
+
+    linear = linear_readout(model.readout, features, graph, rule, product_rule)
+    weights = linear.weights
+    if weights.shape[1] != embedding.shape[1]:  # the readout takes no vectors
+        weights = torch.nn.functional.pad(weights, (0, embedding.shape[1] - weights.shape[1]))
+    scale, offset = float(model.scale), float(model.offset(graph)[0])
+    output = float(scalar_output(model.readout(features, graph))[0])
+    return Chain(
+        pairs=images.pairs,
+        embedding=embedding,
+        layers=tuple(layers),
+        readout=scale * weights,
+        readout_bias=scale * linear.bias,
+        constant=scale * linear.constant + offset,
+        prediction=scale * output + offset,
+    )
+
+
+def layer_functions(model: Potential, graph: AtomGraph, product_rule: str) -> tuple[list[StateFunction], Tensor]:
+    """A model's layers as functions of atom states, for `automatic_chain`, and the states before the first."""
+    representation = model.representation
+    with torch.no_grad():
+        edges = edge_features(graph, representation.basis, representation.cutoff)
+        x = representation.embedding(graph.numbers)
+    if isinstance(representation, SchNet):
+        return [lambda s, layer=layer: layer(s, edges) for layer in representation.layers], x
+    functions: list[StateFunction] = []
+    if product_rule == "full":
+        functions += [
+            lambda s, t=t: _vector_step(representation, t, s, edges) for t in range(len(representation.mixings))
+        ]
+        return functions, torch.nn.functional.pad(x, (0, 3 * x.shape[1]))
+    q, mu = x, x.new_zeros(len(x), 3, x.shape[1])
+    with torch.no_grad():
+        for t, (interaction, mixing) in enumerate(
+            zip(representation.interactions, representation.mixings, strict=True)
+        ):
+            filters = representation.filters(t, edges)
+            after_q, after_mu = interaction(q, mu, filters, edges)
+            functions.append(
+                lambda s, i=interaction, m=mixing, before=mu, after=after_mu, w=filters: m(
+                    i(s, before, w, edges)[0], after
+                )[0]
+            )
+            q, mu = mixing(after_q, after_mu)
+    return functions, x
+
+
+def _vector_step(model: PaiNN, t: int, state: Tensor, edges: EdgeFeatures) -> Tensor:
+    q, mu = state.unflatten(1, (4, -1)).split([1, 3], dim=1)
+    q, mu = model.interactions[t](q[:, 0], mu, model.filters(t, edges), edges)
+    q, mu = model.mixings[t](q, mu)
+    return torch.cat([q[:, None], mu], dim=1).flatten(1)
+
+
+def make_automatic_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = "scalar") -> Chain:
+    """The same chain as `make_chain`, by automatic differentiation; the check of the closed forms.
+
+    Readout biases are part of its constant.
+    """
+    check_product_rule(product_rule)
+    functions, embedding = layer_functions(model, graph, product_rule)
+    with torch.no_grad():
+        features = model.representation(graph)
+    width = features.scalars.shape[1]
+    scale, offset = float(model.scale), float(model.offset(graph)[0])
+
+    def readout(state: Tensor) -> Tensor:
+        vectors = features.vectors
+        if product_rule == "full" and vectors is not None:
+            vectors = state[:, width:].unflatten(1, (3, -1))
+        return scale * scalar_output(model.readout(AtomFeatures(state[:, :width], vectors), graph)).sum()
+
+    pairs = merge_images(graph.target, graph.source, graph.n_atoms).pairs
+    return automatic_chain(functions, embedding, readout, pairs, rule, constant=offset)

@@ -1,0 +1,184 @@
+"""Relevance rules: how each non-linear part of a network is held to make it linear.
+
+A rule answers three questions, for activations, for layers of weights, and for products of two signals. The
+closed forms of the architectures ask them of a `Rule`; automatic differentiation (`automatic`) asks the same.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from atomlens.chain.operators import AtomOperator, Compose, Diagonal, Shared, SignedLinear
+from atomlens.models.activations import Activation
+
+# Below this, act(y) / y is replaced by its limit act'(0); the error is of the order of y itself.
+_TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A per-atom map with offset, y_i = M_i x_i + b_i."""
+
+    operator: AtomOperator
+    bias: Float[Tensor, "N C"]
+
+    def then(self, other: Affine) -> Affine:
+        """Apply the other map after this one."""
+        atoms = torch.arange(self.bias.shape[0], device=self.bias.device)
+        factors: list[AtomOperator] = []
+        for operator in (self.operator, other.operator):
+            factors += operator.factors if isinstance(operator, Compose) else [operator]
+        return Affine(Compose(tuple(factors)), other.operator.apply(self.bias, atoms) + other.bias)
+
+
+def slope(activation: Activation, y: Tensor) -> Tensor:
+    """Derivative of an elementwise function at every entry of `y`."""
+    with torch.enable_grad():
+        y = y.detach().requires_grad_()
+        (derivative,) = torch.autograd.grad(activation(y).sum(), y)
+    return derivative
+
+
+class Rule(ABC):
+    """How to hold the non-linear parts of a network.
+
+    `product_share` is the part of the relevance of a product a·b that each factor carries: a·b counts as
+    share (a_held b + a b_held), and what that leaves of a·b is an offset.
+    """
+
+    name: str
+    product_share: float
+
+    @abstractmethod
+    def gain(self, activation: Activation, y: Tensor) -> Tensor:
+        """Factor g with act(y) = g y + offset, held fixed; same shape as `y`."""
+
+    def activation(self, activation: Activation, y: Float[Tensor, "N C"]) -> Affine:
+        """The activation at pre-activations `y` as an affine map."""
+        gain = self.gain(activation, y)
+        return Affine(Diagonal(gain), activation(y) - gain * y)
+
+    def linear(self, weight: Float[Tensor, "O I"], bias: Float[Tensor, " O"] | None, x: Float[Tensor, "N I"]) -> Affine:
+        """The layer W x + b at input `x` as an affine map."""
+        offset = weight.new_zeros(len(x), len(weight)) if bias is None else bias.expand(len(x), -1)
+        return Affine(Shared(weight.detach()), offset)
+
+
+@dataclass(frozen=True)
+class Gate(Rule):
+    r"""Hold the ratio act(y) / y of every activation: act(y) = (act(y)/y) y.
+
+    At y = 0 the ratio is its limit act'(0). An activation with act(0) != 0 is split as
+    act(0) + ((act(y) - act(0))/y) y. The rule of Schnake et al. (arXiv:2006.03589) for smooth activations, as
+    used on potentials by Bonneau, Lederer et al. (arXiv:2407.04526).
+    """
+
+    name: str = "gate"
+    product_share: float = 0.5
+
+    def gain(self, activation: Activation, y: Tensor) -> Tensor:
+        """The ratio (act(y) - act(0)) / y."""
+        small = y.abs() < _TINY
+        zero = activation(y.new_zeros(()))
+        ratio = (activation(y) - zero) / torch.where(small, 1.0, y)
+        return torch.where(small, slope(activation, y.new_zeros(())), ratio)
+
+
+@dataclass(frozen=True)
+class Gradient(Rule):
+    """Plain Taylor expansion: every layer is replaced by its tangent (no gate, products by the product rule)."""
+
+    name: str = "gradient"
+    product_share: float = 1.0
+
+    def gain(self, activation: Activation, y: Tensor) -> Tensor:
+        """The derivative act'(y)."""
+        return slope(activation, y)
+
+
+@dataclass(frozen=True)
+class Gamma(Gate):
+    r"""Generalised LRP-γ for signed inputs and outputs, with gated activations.
+
+    Output k of a layer is z_k = Σ_j w_kj x_j + b_k. Contributions of the sign of z_k are strengthened by 1 + γ and
+    the sum is scaled back to z_k:
+
+    .. math::
+        z_k = \frac{z_k}{p_k}
+              \Big(\sum_j \big(w_{kj} x_j + \gamma\,[w_{kj} x_j]_{\pm}\big) + b_k + \gamma\,[b_k]_\pm\Big)
+
+    where [.]± keeps the part of the sign of z_k and p_k is the bracket's value. The bias counts as one more input of
+    value one (its strengthened part is max(b, 0) for positive outputs). |p_k| >= |z_k|, so nothing is divided by
+    zero unless z_k is zero itself. γ = 0 is `Gate`. Layers that mix the components of vectors are left as they
+    are, since signs of components depend on the orientation of the molecule.
+
+    LRP-γ: Montavon et al. 2019 (doi:10.1007/978-3-030-28954-6_10); for inputs of both signs: Andéol et al.
+    (arXiv:2106.04923, as implemented in zennit). The treatment of the bias is our choice.
+    """
+
+    name: str = "gamma"
+    gamma: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not (self.gamma >= 0 and self.gamma < float("inf")):
+            raise ValueError(f"gamma is {self.gamma}; it must be zero or positive")
+
+    def linear(self, weight: Float[Tensor, "O I"], bias: Float[Tensor, " O"] | None, x: Float[Tensor, "N I"]) -> Affine:
+        """The layer with strengthened weights, scaled back to its true output."""
+        weight = weight.detach()
+        atoms = torch.arange(len(x), device=x.device)
+        z = functional.linear(x, weight, bias)
+        positive = (z > 0).to(x.dtype)
+        ones = torch.ones_like(z)
+        signed = SignedLinear(
+            plus=weight + self.gamma * weight.clamp(min=0),
+            minus=weight + self.gamma * weight.clamp(max=0),
+            gains=ones,
+            output_positive=positive,
+            input_positive=(x > 0).to(x.dtype),
+        )
+        offset = torch.zeros_like(z)
+        if bias is not None:
+            offset = bias + self.gamma * (positive * bias.clamp(min=0) + (1 - positive) * bias.clamp(max=0))
+        p = signed.apply(x, atoms) + offset
+        gains = torch.where(p == 0, 0.0, z / torch.where(p == 0, 1.0, p))
+        return Affine(replace(signed, gains=gains), gains * offset)
+
+
+def columns(affine: Affine, first: int, last: int, rest: Float[Tensor, "N I"]) -> Affine:
+    """Restrict a layer's map to inputs first..last-1; what the other inputs `rest` send becomes offset.
+
+    `rest` is the whole input with zeros in the kept columns.
+    """
+    atoms = torch.arange(len(rest), device=rest.device)
+    operator = affine.operator
+    if isinstance(operator, Shared):
+        kept: AtomOperator = Shared(operator.weight[:, first:last])
+    elif isinstance(operator, SignedLinear):
+        kept = operator.columns(first, last)
+    else:
+        raise TypeError(f"columns needs the map of one layer of weights, received {type(operator).__name__}")
+    return Affine(kept, operator.apply(rest, atoms) + affine.bias)
+
+
+def make_rule(name: str, gamma: float = 0.25) -> Rule:
+    """Rule by its name: gate, gamma or gradient.
+
+    Raises
+    ------
+    ValueError
+        If there is no rule of that name, or γ is negative.
+    """
+    if name == "gate":
+        return Gate()
+    if name == "gamma":
+        return Gamma(gamma=gamma)
+    if name == "gradient":
+        return Gradient()
+    raise ValueError(f"rule {name!r} is not known; choose gate, gamma or gradient")

@@ -1,0 +1,30 @@
+"""Data sets: QM9, trajectories, splits, and batches of them without delay."""
+
+from atomlens.data.batches import Batch, GraphStore, epoch_order
+from atomlens.data.dataset import Column, Dataset, ragged_rows
+from atomlens.data.edges import EdgeTable, find_edges
+from atomlens.data.md import Units, read_dataset
+from atomlens.data.qm9 import load_qm9
+from atomlens.data.splits import Split, load_split, make_split, save_split
+from atomlens.data.storage import cache_folder, load_dataset, save_dataset
+
+__all__ = [
+    "Batch",
+    "Column",
+    "Dataset",
+    "EdgeTable",
+    "GraphStore",
+    "Split",
+    "Units",
+    "cache_folder",
+    "epoch_order",
+    "find_edges",
+    "load_dataset",
+    "load_qm9",
+    "load_split",
+    "make_split",
+    "ragged_rows",
+    "read_dataset",
+    "save_dataset",
+    "save_split",
+]

@@ -1,0 +1,111 @@
+"""Batches by index arithmetic alone: no text, no ASE, no neighbour search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from atomlens.data.dataset import Dataset
+from atomlens.data.edges import EdgeTable
+from atomlens.structures import AtomGraph
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some structures and what a model should say about them.
+
+    Attributes
+    ----------
+    graph
+        The structures side by side.
+    target
+        The property, shape (G, ...), float64: total energies need its digits.
+    forces
+        Forces, shape (N, 3), or None.
+    """
+
+    graph: AtomGraph
+    target: Float[Tensor, "G ..."]
+    forces: Float[Tensor, "N 3"] | None
+
+
+class GraphStore:
+    """A data set with its edges and one property as tensors, ready to be cut into batches.
+
+    Parameters
+    ----------
+    dataset
+        The structures.
+    edges
+        Their neighbour lists, of all structures in the same order.
+    target
+        Name of the property.
+    forces
+        Name of the forces, or None.
+    dtype
+        Type of positions and forces.
+    """
+
+    def __init__(
+        self, dataset: Dataset, edges: EdgeTable, target: str, forces: str | None, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.cutoff = edges.cutoff
+        self.dtype = dtype
+        self._numbers = _tensor(dataset.numbers, torch.int64)
+        self._positions = _tensor(dataset.positions, dtype)
+        self._cells = _tensor(dataset.cells, dtype)
+        self._atom_starts = _tensor(dataset.starts, torch.int64)
+        self._edge_target = _tensor(edges.target)
+        self._edge_source = _tensor(edges.source)
+        self._edge_starts = _tensor(edges.starts, torch.int64)
+        self._offsets = None if edges.offsets is None else _tensor(edges.offsets, dtype)
+        self._target = _tensor(dataset.column(target).values, torch.float64)
+        self._forces = None if forces is None else _tensor(dataset.column(forces).values, dtype)
+
+    def __len__(self) -> int:
+        return len(self._atom_starts) - 1
+
+    def batch(self, indices: Int[Tensor, " G"]) -> Batch:
+        """The structures at `indices` as one batch."""
+        atoms, sizes = _rows(self._atom_starts, indices)
+        edges, edge_counts = _rows(self._edge_starts, indices)
+        first_atom = torch.repeat_interleave(sizes.cumsum(0) - sizes, edge_counts)
+        graph = AtomGraph(
+            numbers=self._numbers[atoms],
+            positions=self._positions[atoms],
+            cells=self._cells[indices],
+            target=self._edge_target[edges] + first_atom,
+            source=self._edge_source[edges] + first_atom,
+            offsets=self._positions.new_zeros(len(edges), 3) if self._offsets is None else self._offsets[edges],
+            batch=torch.repeat_interleave(torch.arange(len(indices)), sizes),
+            cutoff=self.cutoff,
+        )
+        return Batch(graph, self._target[indices], None if self._forces is None else self._forces[atoms])
+
+    def batches(self, indices: Int[np.ndarray, " M"], size: int) -> Iterator[Batch]:
+        """All structures at `indices` in that order, `size` at a time; the last batch may be smaller."""
+        for part in torch.as_tensor(np.asarray(indices, dtype=np.int64)).split(size):
+            yield self.batch(part)
+
+
+def epoch_order(indices: Int[np.ndarray, " M"], seed: int, epoch: int) -> Int[np.ndarray, " M"]:
+    """Order in which an epoch visits its structures: a function of seed and epoch, so a resumed run repeats it."""
+    return np.random.default_rng([seed, epoch]).permutation(indices)
+
+
+def _rows(starts: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+    first = starts[indices]
+    sizes = starts[indices + 1] - first
+    shift = first - (sizes.cumsum(0) - sizes)
+    rows = torch.repeat_interleave(shift, sizes)
+    return rows + torch.arange(len(rows)), sizes
+
+
+def _tensor(array: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
+    # A copy: memory-mapped arrays are read-only, and a batch must not wait for the disk.
+    return torch.from_numpy(np.array(array)).to(dtype)

@@ -1,0 +1,86 @@
+"""Which structures a model learns from, is tuned on and is tested on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from atomlens.data.storage import atomic_write
+from atomlens.structures import InputError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Disjoint sets of structure indices.
+
+    Attributes
+    ----------
+    seed
+        Seed of the shuffle that made it.
+    train, val, test
+        Indices into the data set.
+    """
+
+    seed: int
+    train: Int[np.ndarray, " A"]
+    val: Int[np.ndarray, " B"]
+    test: Int[np.ndarray, " C"]
+
+
+def make_split(n: int, n_train: int, n_val: int, n_test: int | None, seed: int) -> Split:
+    """Shuffle `n` structures by `seed` and cut; all that remain are test structures where `n_test` is None.
+
+    Training structures come from the front of the shuffle, validation from its end, test before validation:
+    with another `n_train`, the other two stay the same.
+
+    Raises
+    ------
+    InputError
+        If there are too few structures.
+
+    Examples
+    --------
+    >>> split = make_split(10, 6, 2, None, seed=0)
+    >>> len(split.train), len(split.val), len(split.test)
+    (6, 2, 2)
+    """
+    if n_train < 1 or n_val < 1 or (n_test or 0) < 0:
+        raise InputError(f"a split of {n_train} training and {n_val} validation structures; both must be at least 1")
+    wanted = n_train + n_val + (n_test or 0)
+    if wanted > n:
+        raise InputError(f"the split asks for {wanted} structures, the data set has {n}; ask for fewer")
+    order = np.random.default_rng(seed).permutation(n)
+    last = n - n_val
+    first = n_train if n_test is None else last - n_test
+    return Split(seed, np.sort(order[:n_train]), np.sort(order[last:]), np.sort(order[first:last]))
+
+
+def save_split(split: Split, path: Path) -> None:
+    """Write a split as JSON."""
+    parts = {name: getattr(split, name).tolist() for name in ("train", "val", "test")}
+    atomic_write(path, lambda part: part.write_text(json.dumps({"seed": split.seed, **parts})))
+
+
+def load_split(path: Path, n: int) -> Split:
+    """Read a split of a data set of `n` structures.
+
+    Raises
+    ------
+    InputError
+        If the file is no split, its sets overlap, or they do not fit the data set.
+    """
+    try:
+        data = json.loads(path.read_text())
+        split = Split(int(data["seed"]), *(np.array(data[k], dtype=np.int64) for k in ("train", "val", "test")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a split file ({error})") from error
+    everything = np.concatenate([split.train, split.val, split.test])
+    if len(np.unique(everything)) != len(everything):
+        raise InputError(f"{path}: training, validation and test structures overlap")
+    if len(everything) and (everything.min() < 0 or everything.max() >= n):
+        raise InputError(f"{path}: index {int(everything.max())} in a data set of {n} structures; the data changed")
+    return split

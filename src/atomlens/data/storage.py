@@ -1,0 +1,157 @@
+"""Data sets on disk: a folder of plain NumPy arrays, memory-mapped when read, complete or not there at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atomlens.data.dataset import Column, Dataset
+from atomlens.structures import InputError
+
+FORMAT = "atomlens-dataset-1"
+_ARRAYS = ("numbers", "positions", "cells", "periodic", "starts")
+
+
+def cache_folder() -> Path:
+    """Folder for what can be made again.
+
+    ``$ATOMLENS_CACHE``, else ``$XDG_CACHE_HOME/atomlens``, else ``~/.cache/atomlens``.
+    """
+    if path := os.environ.get("ATOMLENS_CACHE"):
+        return Path(path)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "atomlens"
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Fill a folder that appears under its name only when everything in it is on disk.
+
+    A kill while it is filled leaves a ``.part-<process>`` folder behind, which the next writer removes. If
+    another process finished the same folder meanwhile, that one stays.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for stale in target.parent.glob(f".{target.name}.part-*"):
+        if not _alive(int(stale.name.rpartition("part-")[2].split("-")[0])):
+            shutil.rmtree(stale, ignore_errors=True)
+    part = target.parent / f".{target.name}.part-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    part.mkdir()
+    try:
+        yield part
+        for file in part.iterdir():
+            _sync(file)
+        _sync(part)
+        try:
+            part.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+        _sync(target.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
+    """Call ``write(temporary path)``, then move the file to `path` in one step, on disk before it is visible."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    try:
+        write(part)
+        _sync(part)
+        os.replace(part, path)
+        _sync(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save_dataset(dataset: Dataset, folder: Path) -> None:
+    """Write a data set as a folder of arrays; it appears complete or not at all.
+
+    Raises
+    ------
+    InputError
+        If `folder` exists.
+    """
+    if folder.exists():
+        raise InputError(f"{folder} exists; give a new folder")
+    with atomic_folder(folder) as part:
+        for name in _ARRAYS:
+            np.save(part / f"{name}.npy", getattr(dataset, name))
+        columns = []
+        for k, column in enumerate(dataset.columns):
+            np.save(part / f"column{k}.npy", column.values)
+            columns.append({key: getattr(column, key) for key in ("name", "unit", "per_atom", "meaning", "free_atoms")})
+        meta = {"name": dataset.name, "source": dataset.source, "notes": dataset.notes, "columns": columns}
+        (part / "meta.json").write_text(json.dumps({"format": FORMAT, **meta}, indent=1))
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Read what `save_dataset` wrote; arrays are memory-mapped.
+
+    Raises
+    ------
+    InputError
+        If the folder is no data set, or its arrays do not fit together.
+    """
+    try:
+        meta = json.loads((folder / "meta.json").read_text())
+        if meta["format"] != FORMAT:
+            raise InputError(f"{folder}: format {meta['format']!r}, this version reads {FORMAT!r}; make it again")
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        values = [np.load(folder / f"column{k}.npy", mmap_mode="r") for k in range(len(meta["columns"]))]
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"{folder}: not a complete data set ({error}); delete it and make it again") from error
+    dataset = Dataset(
+        name=meta["name"],
+        source=meta["source"],
+        notes=tuple(meta["notes"]),
+        columns=tuple(_column(v, c) for v, c in zip(values, meta["columns"], strict=True)),
+        **arrays,
+    )
+    check_shapes(dataset, str(folder))
+    return dataset
+
+
+def _column(values: np.ndarray, meta: dict[str, Any]) -> Column:
+    free_atoms = tuple((int(z), float(e)) for z, e in meta["free_atoms"])
+    return Column(meta["name"], meta["unit"], values, meta["per_atom"], meta["meaning"], free_atoms)
+
+
+def check_shapes(dataset: Dataset, where: str) -> None:
+    """Raise `InputError` unless all arrays of a data set have the lengths that ``starts`` implies."""
+    atoms, structures = int(dataset.starts[-1]), len(dataset)
+    lengths = {"numbers": atoms, "positions": atoms, "cells": structures, "periodic": structures}
+    found = {name: len(getattr(dataset, name)) for name in lengths}
+    for column in dataset.columns:
+        lengths[column.name] = atoms if column.per_atom else structures
+        found[column.name] = len(column.values)
+    for name, length in lengths.items():
+        if found[name] != length:
+            raise InputError(f"{where}: {name} has {found[name]} entries, expected {length}; the data are truncated")
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

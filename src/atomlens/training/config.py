@@ -1,0 +1,207 @@
+"""What a training run is: data, model, optimisation. One TOML file a run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from atomlens.models import (
+    CutoffConfig,
+    ModelConfig,
+    OutputConfig,
+    RadialConfig,
+    ReadoutConfig,
+    RepresentationConfig,
+)
+from atomlens.structures import InputError
+from atomlens.training.settings import build, read_toml
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which structures, and how they are divided.
+
+    Attributes
+    ----------
+    set
+        ``file`` (see `atomlens.data.read_dataset`) or ``qm9``.
+    path, test_path
+        Files of ``file``, relative to the configuration; structures of `test_path` are tested on too.
+    property
+        Property to learn.
+    forces
+        Learn forces as well.
+    n_train, n_val, n_test
+        Sizes of the split; without `n_test` everything that remains is tested on.
+    split_seed
+        Seed of the shuffle.
+    energy_unit, force_unit, length_unit
+        Units of the file where it does not say.
+    """
+
+    set: Literal["file", "qm9"] = "file"
+    path: str = ""
+    test_path: str = ""
+    property: str = "energy"
+    forces: bool = False
+    n_train: int = 0
+    n_val: int = 0
+    n_test: int | None = None
+    split_seed: int = 0
+    energy_unit: str | None = None
+    force_unit: str | None = None
+    length_unit: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.set == "file" and not self.path:
+            raise ValueError("set = 'file' needs a path")
+        if self.n_train < 1 or self.n_val < 1:
+            raise ValueError(f"n_train = {self.n_train}, n_val = {self.n_val}; both must be at least 1")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Architecture and readout, in the few numbers that differ between runs.
+
+    Attributes
+    ----------
+    readout
+        ``sum`` for extensive properties, ``mean`` for intensive ones, ``softmax`` for orbital energies,
+        ``dipole`` for the magnitude of the dipole moment.
+    references
+        Atom references: ``fit`` (least squares on the training set), ``none``, or ``free_atoms`` (energies of
+        free atoms that the data set brings along).
+    activation
+        The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN.
+    """
+
+    architecture: Literal["schnet", "painn"] = "painn"
+    n_features: int = 64
+    n_layers: int = 3
+    cutoff: float = 5.0
+    n_rbf: int = 20
+    activation: str = ""
+    readout: Literal["sum", "mean", "softmax", "dipole"] = "sum"
+    references: Literal["fit", "none", "free_atoms"] = "fit"
+
+    def model_config(self, output: OutputConfig, elements: tuple[int, ...]) -> ModelConfig:
+        """The full configuration of the model."""
+        activation = self.activation or {"schnet": "shifted_softplus", "painn": "silu"}[self.architecture]
+        readout = ReadoutConfig(
+            kind="dipole" if self.readout == "dipole" else "atomwise",
+            aggregation="softmax" if self.readout == "softmax" else "avg" if self.readout == "mean" else "sum",
+            widths=(self.n_features, max(self.n_features // 2, 1), 1),
+            activation=activation,
+            magnitude=self.readout == "dipole",
+            vectors=self.readout == "dipole" and self.architecture == "painn",
+        )
+        representation = RepresentationConfig(
+            architecture=self.architecture,
+            n_features=self.n_features,
+            n_layers=self.n_layers,
+            radial=RadialConfig(n_rbf=self.n_rbf, cutoff=self.cutoff),
+            cutoff=CutoffConfig(cutoff=self.cutoff),
+            activation=activation,
+            max_z=max(elements) + 1,
+        )
+        return ModelConfig(representation, readout, output, elements)
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Optimisation.
+
+    Attributes
+    ----------
+    epochs, batch_size
+        Passes through the training set, structures a step.
+    lr, weight_decay
+        Of AdamW.
+    energy_weight, force_weight
+        Weights of the squared errors of property and forces, both in units of the model's scale.
+    schedule
+        ``plateau``, or ``cosine``: from `lr` to `min_lr` along half a cosine over all epochs, for runs whose
+        length is given by the time at hand.
+    plateau_factor, plateau_patience, min_lr
+        The learning rate is multiplied by the factor when the validation loss has not improved for so many epochs.
+    ema_decay
+        Of the running mean of the weights, which is what is validated and kept; 0 for none.
+    clip
+        Largest norm of the gradient.
+    stop_patience
+        Stop after so many epochs without improvement; None: never.
+    validate_batch_size
+        Structures a batch where nothing is learned.
+    threads
+        Threads of torch; results are reproducible for equal numbers of threads.
+    """
+
+    epochs: int = 100
+    batch_size: int = 32
+    lr: float = 5e-4
+    weight_decay: float = 0.0
+    energy_weight: float = 1.0
+    force_weight: float = 0.0
+    schedule: Literal["plateau", "cosine"] = "plateau"
+    plateau_factor: float = 0.5
+    plateau_patience: int = 25
+    min_lr: float = 1e-6
+    ema_decay: float = 0.999
+    clip: float = 10.0
+    stop_patience: int | None = None
+    validate_batch_size: int = 200
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        positive = ("epochs", "batch_size", "lr", "clip", "validate_batch_size", "threads")
+        for name in positive:
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name} = {value}; it must be positive")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay = {self.ema_decay}; it must be at least 0 and below 1")
+        if not 0 < self.plateau_factor < 1:
+            raise ValueError(f"plateau_factor = {self.plateau_factor}; it must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes
+    ----------
+    name
+        Name of the run and of the model.
+    seed
+        Seed of weights and of the order of batches.
+    """
+
+    name: str
+    data: DataSettings
+    model: ModelSettings = field(default_factory=ModelSettings)
+    fit: FitSettings = field(default_factory=FitSettings)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.data.forces and self.fit.force_weight <= 0:
+            raise ValueError("data.forces is true, but fit.force_weight is 0; set it (0.99 beside energy_weight 0.01)")
+        if self.data.forces and self.model.readout != "sum":
+            raise ValueError(f"forces need readout = 'sum', received {self.model.readout!r}")
+
+
+def read_config(path: str | Path) -> TrainConfig:
+    """Read and check the configuration of a run.
+
+    Raises
+    ------
+    InputError
+        If the file is no TOML, or a setting is unknown, missing or of the wrong kind.
+    """
+    path = Path(path)
+    try:
+        return build(TrainConfig, read_toml(path))
+    except InputError as error:
+        message = str(error)
+        raise InputError(message if message.startswith(str(path)) else f"{path}: {message}") from error

@@ -1,0 +1,186 @@
+"""The loop over epochs: the whole state of a run, one epoch of it, and when it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from atomlens.data import Batch, GraphStore, Split, epoch_order
+from atomlens.models import Potential
+from atomlens.training.config import FitSettings
+from atomlens.training.ema import WeightAverage
+from atomlens.training.errors import Errors, TrainingError, evaluate
+
+# A standardised loss starts near 1. One this large is past recovery: every gradient is clipped noise.
+_DIVERGED = 1e6
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch gave: number, losses in units of the model's scale squared, learning rate, validation errors."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    lr: float
+    val: Errors
+
+    def row(self) -> dict[str, float]:
+        """Flat row for logs; the unit stands in the name of every error."""
+        errors = {f"val {name} [{unit}]": value for name, (value, unit) in self.val.quantities().items()}
+        losses = {"epoch": self.epoch, "train loss": self.train_loss, "val loss": self.val_loss, "lr": self.lr}
+        return losses | errors
+
+
+class Fit:
+    """A run between two epochs: weights, optimiser, schedule, averages and history.
+
+    Everything that decides how the run continues is in `state`. The order of the batches is a function of seed
+    and epoch (`atomlens.data.epoch_order`), so the epoch's number is the sampler's position.
+    """
+
+    def __init__(self, model: Potential, settings: FitSettings, seed: int) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.fabric = Fabric(accelerator="cpu", devices=1)
+        self.own = model
+        optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        self.model, self.optimizer = self.fabric.setup(model, optimizer, move_to_device=False)
+        self.model.mark_forward_method("energy_and_forces")
+        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer,
+            factor=settings.plateau_factor,
+            patience=settings.plateau_patience,
+            min_lr=settings.min_lr,
+        )
+        self.average = WeightAverage(model, settings.ema_decay)
+        self.epoch = 0
+        self.best_loss = math.inf
+        self.best_epoch = 0
+        self.best_weights = [p.detach().clone() for p in model.parameters()]
+        self.history: list[dict[str, float]] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or validation has not improved for long enough."""
+        patience = self.settings.stop_patience
+        return self.epoch >= self.settings.epochs or (patience is not None and self.epoch - self.best_epoch > patience)
+
+    def run_epoch(self, store: GraphStore, split: Split) -> EpochResult:
+        """Learn from every training structure once, then validate the averaged weights.
+
+        Raises
+        ------
+        TrainingError
+            If the loss is no number any more, or so large that the run has diverged.
+        """
+        epoch = self.epoch + 1
+        lr = self._set_rate()
+        loss_sum, seen = 0.0, 0
+        for step, batch in enumerate(self._batches(store, split.train, epoch), start=1):
+            loss = self._step(batch)
+            if not loss < _DIVERGED:
+                raise TrainingError(
+                    f"the loss became {loss:.3g} in epoch {epoch}, step {step} (learning rate {lr:g}); lower fit.lr or "
+                    "fit.clip, or look for frames with wrong energies or forces; the last whole epoch is kept"
+                )
+            loss_sum += loss * batch.graph.n_graphs
+            seen += batch.graph.n_graphs
+        with self.average.applied(self.own):
+            val = evaluate(self.own, store.batches(split.val, self.settings.validate_batch_size))
+        val_loss = self._loss_of(val)
+        if self.settings.schedule == "plateau":
+            self.schedule.step(val_loss)
+        self.epoch = epoch
+        if val_loss < self.best_loss:
+            self.best_loss, self.best_epoch = val_loss, epoch
+            self.best_weights = [w.clone() for w in self.average.weights]
+        result = EpochResult(epoch, loss_sum / seen, val_loss, lr, val)
+        self.history.append(result.row())
+        return result
+
+    def use_best(self) -> Potential:
+        """The model with the weights of the best epoch."""
+        with torch.no_grad():
+            for parameter, weight in zip(self.own.parameters(), self.best_weights, strict=True):
+                parameter.copy_(weight)
+        return self.own
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides how the run continues, as tensors, numbers and lists."""
+        return {
+            "epoch": self.epoch,
+            "weights": [p.detach() for p in self.own.parameters()],
+            "buffers": dict(self.own.named_buffers()),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "average": self.average.state(),
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+            "history": self.history,
+            "rng": torch.get_rng_state(),
+            "settings": asdict(self.settings),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken."""
+        with torch.no_grad():
+            for parameter, weight in zip(self.own.parameters(), state["weights"], strict=True):
+                parameter.copy_(weight)
+            for name, buffer in self.own.named_buffers():
+                buffer.copy_(state["buffers"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.average.restore(state["average"])
+        self.epoch, self.history = state["epoch"], state["history"]
+        self.best_loss, self.best_epoch = state["best_loss"], state["best_epoch"]
+        self.best_weights = [w.clone() for w in state["best_weights"]]
+        torch.set_rng_state(state["rng"])
+
+    def _set_rate(self) -> float:
+        group = self.optimizer.param_groups[0]
+        if self.settings.schedule == "cosine":
+            low, done = self.settings.min_lr, self.epoch / self.settings.epochs
+            group["lr"] = low + 0.5 * (self.settings.lr - low) * (1.0 + math.cos(math.pi * done))
+        return float(group["lr"])
+
+    def _batches(self, store: GraphStore, train: Int[np.ndarray, " M"], epoch: int) -> Iterator[Batch]:
+        return store.batches(epoch_order(train, self.seed, epoch), self.settings.batch_size)
+
+    def _step(self, batch: Batch) -> float:
+        scale = self.own.scale
+        if batch.forces is None:
+            y = self.model(batch.graph)
+            loss = self.settings.energy_weight * _mean_square(y - batch.target, scale)
+        else:
+            y, forces = self.model.energy_and_forces(batch.graph, create_graph=True)
+            loss = self.settings.energy_weight * _mean_square(y - batch.target, scale)
+            loss = loss + self.settings.force_weight * _mean_square(forces - batch.forces, scale)
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.settings.clip, error_if_nonfinite=False)
+        value = float(loss.detach())
+        if value < _DIVERGED:
+            self.optimizer.step()
+            self.average.update(self.own)
+        return value
+
+    def _loss_of(self, errors: Errors) -> float:
+        scale = float(self.own.scale)
+        loss = self.settings.energy_weight * (errors.rmse / scale) ** 2
+        if errors.force_rmse is not None:
+            loss += self.settings.force_weight * (errors.force_rmse / scale) ** 2
+        return loss
+
+
+def _mean_square(error: Tensor, scale: Tensor) -> Tensor:
+    return (error / scale).square().mean()

@@ -1,7 +1,7 @@
 """The linear view of a model: chain, rules, closed forms, automatic form."""
 
 from atomlens.chain.automatic import automatic_chain, relevance_mode
-from atomlens.chain.build import PRODUCT_RULES, make_automatic_chain, make_chain
+from atomlens.chain.build import PRODUCT_RULES, check_product_rule, make_automatic_chain, make_chain
 from atomlens.chain.chain import Chain, Layer
 from atomlens.chain.edges import ChannelWeights, EdgeMatrices, EdgeOperator, PairIndex, merge_images
 from atomlens.chain.operators import AtomOperator
@@ -21,6 +21,7 @@ __all__ = [
     "PairIndex",
     "Rule",
     "automatic_chain",
+    "check_product_rule",
     "make_automatic_chain",
     "make_chain",
     "make_rule",

@@ -130,6 +130,16 @@ class Chain:
         """Sum over all walks, those that biases start included; costs no more than one pass."""
         return float((self.readout * self.states()[-1]).sum() + self.readout_bias.sum())
 
+    def scaled(self, factor: float) -> Chain:
+        """The same chain in another unit: everything that adds up to the prediction times `factor`."""
+        return replace(
+            self,
+            readout=self.readout * factor,
+            readout_bias=self.readout_bias * factor,
+            constant=self.constant * factor,
+            prediction=self.prediction * factor,
+        )
+
     def entering_at(self, t: int) -> Chain:
         """The chain of the walks that biases start at layer t = 1..T: (w_t, ..., w_T), no constant.
 

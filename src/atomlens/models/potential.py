@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -100,6 +101,13 @@ class Potential(nn.Module):
         self.representation.to(dtype)
         self.readout.to(dtype)
         return self
+
+    def converted(self, dtype: torch.dtype, device: torch.device | str | None = None) -> Potential:
+        """This model if it is in `dtype` on `device` already, else a copy that is."""
+        device = self.device if device is None else torch.device(device)
+        if self.dtype == dtype and self.device == device:
+            return self
+        return copy.deepcopy(self).to(device=device).cast(dtype)
 
     def offset(self, graph: AtomGraph) -> Float[Tensor, " G"]:
         """Part of the output that no network made, in the model's own unit: mean and atom references."""

@@ -1,0 +1,195 @@
+r"""Interaction terms: parts of the prediction that belong to exactly one set of atoms.
+
+.. math::
+    I(S) = \sum_{w:\ \mathrm{atoms}(w) = S} R_w = \sum_{U \subseteq S} (-1)^{|S| - |U|} Z(U), \qquad
+    y = c + \sum_S I(S)
+
+Definition: our choice (Möbius inversion over sets of atoms of the walk sums of GNN-LRP, arXiv:2006.03589).
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from atomlens.chain import Chain
+from atomlens.interactions.meeting import one_body_terms, pair_and_triple_terms, pair_terms
+from atomlens.interactions.subsets import connected_triples, undirected
+from atomlens.relevance import AtomSets, restricted_sums
+
+MAX_ORDER = 3
+
+
+class Terms(NamedTuple):
+    """Interaction terms of one order n.
+
+    Attributes
+    ----------
+    atoms
+        Members of every set in increasing order, (M, n).
+    relevance
+        I(S) in the unit of the prediction, (M,).
+    """
+
+    atoms: Int[np.ndarray, "M n"]
+    relevance: Float[np.ndarray, " M"]
+
+
+class Interactions:
+    """Interaction terms up to some order.
+
+    Sets that no walk can visit exactly (no pair within the cutoff joins them) are left out: their term is zero.
+
+    Attributes
+    ----------
+    max_order
+        Highest order listed.
+    remainder
+        What all higher orders add up to: prediction - constant - everything listed.
+    """
+
+    def __init__(self, terms: tuple[Terms, ...], total: float) -> None:
+        self._terms = terms
+        self.max_order = len(terms)
+        self.remainder = total - sum(float(t.relevance.sum()) for t in terms)
+
+    def order(self, n: int) -> Terms:
+        """Terms of order n.
+
+        Raises
+        ------
+        ValueError
+            If that order was not computed.
+        """
+        if not 1 <= n <= self.max_order:
+            raise ValueError(f"order {n} was not computed; orders 1 to {self.max_order} are here")
+        return self._terms[n - 1]
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"order {n + 1}: {len(t.relevance)}" for n, t in enumerate(self._terms))
+        return f"Interactions({sizes}, remainder={self.remainder:.3g})"
+
+
+def check_order(max_order: int) -> None:
+    """Raise `ValueError` unless terms of that order can be computed."""
+    if not 1 <= max_order <= MAX_ORDER:
+        raise ValueError(f"max_order is {max_order}; it must be 1, 2 or 3 (the rest comes as one remainder)")
+
+
+def interaction_terms(chain: Chain, max_order: int = 3) -> Interactions:
+    """Terms of order 1 to `max_order` of a chain; never through walks.
+
+    Three layers have a closed form (`meeting`); any other number goes through restricted sums and
+    inclusion-exclusion.
+    """
+    check_order(max_order)
+    each = undirected(chain.pairs)
+    pairs = torch.stack([chain.pairs.target[each], chain.pairs.source[each]], dim=1)
+    singles = chain.all_atoms()[:, None]
+    triples = connected_triples(chain.pairs) if max_order == 3 else None
+    members = [singles, pairs, triples.atoms if triples else pairs[:0]][:max_order]
+    if chain.n_layers == 3:
+        values = [one_body_terms(chain)]
+        if triples is not None:
+            values += pair_and_triple_terms(chain, triples)
+        elif max_order == 2:
+            values.append(pair_terms(chain))
+    else:
+        values = _by_inclusion_exclusion(chain, members)
+    terms = tuple(Terms(m.cpu().numpy(), v.cpu().numpy()) for m, v in zip(members, values, strict=True))
+    return Interactions(terms, chain.prediction - chain.constant)
+
+
+def _by_inclusion_exclusion(chain: Chain, members: list[Int[Tensor, "M n"]]) -> list[Float[Tensor, " M"]]:
+    values = [restricted_sums(chain, AtomSets.uniform(members[0]))]
+    if len(members) > 1:
+        pairs = members[1]
+        values.append(restricted_sums(chain, AtomSets.uniform(pairs)) - values[0][pairs].sum(1))
+    if len(members) > 2:
+        triples, pairs = members[2], members[1]
+        n = chain.n_atoms
+        keys = pairs[:, 0] * n + pairs[:, 1]
+        inner = values[0][triples].sum(1)
+        for i, j in combinations(range(3), 2):
+            wanted = triples[:, i] * n + triples[:, j]
+            where = torch.searchsorted(keys, wanted).clamp_(max=max(len(keys) - 1, 0))
+            inner = inner + torch.where(keys[where] == wanted, values[1][where], 0.0)
+        values.append(restricted_sums(chain, AtomSets.uniform(triples)) - inner)
+    return values
+
+
+def group_terms(chain: Chain, groups: list[list[int]], max_order: int = 2) -> Interactions:
+    """Terms between groups of atoms: the same inversion with groups in place of atoms.
+
+    ``I({A, B})`` collects all walks that visit groups A and B and no other. Atoms in no group take no part, and what
+    involves them is in the remainder. Order 1 lists all groups, higher orders those whose members are connected.
+
+    Parameters
+    ----------
+    groups
+        Disjoint lists of atom indices.
+
+    Raises
+    ------
+    ValueError
+        If groups overlap, are empty, or name atoms that do not exist.
+    """
+    check_order(max_order)
+    group_of = _group_of(chain, groups)
+    z: dict[tuple[int, ...], float] = {}
+
+    def add(sets: list[tuple[int, ...]]) -> None:
+        unions = AtomSets.of([[a for g in s for a in groups[g]] for s in sets])
+        z.update(zip(sets, restricted_sums(chain, unions).tolist(), strict=True))
+
+    singles: list[tuple[int, ...]] = [(g,) for g in range(len(groups))]
+    add(singles)
+    members = [singles]
+    a, b = group_of[chain.pairs.target], group_of[chain.pairs.source]
+    touching = (a >= 0) & (b >= 0) & (a < b)
+    joined: list[tuple[int, ...]] = sorted(
+        {(i, j) for i, j in torch.stack([a, b], dim=1)[touching].unique(dim=0).tolist()}
+    )
+    if max_order >= 2:
+        members.append(joined)
+        add(joined)
+    if max_order == 3:
+        near: dict[int, set[int]] = {}
+        for i, j in joined:
+            near.setdefault(i, set()).add(j)
+            near.setdefault(j, set()).add(i)
+        triples = sorted({tuple(sorted((x, i, j))) for x, others in near.items() for i, j in combinations(others, 2)})
+        members.append(triples)
+        add(triples)
+    terms: dict[tuple[int, ...], float] = {}
+    for sets in members:
+        for s in sets:
+            inner = (u for n in range(1, len(s)) for u in combinations(s, n))
+            terms[s] = z[s] - sum(terms.get(u, 0.0) for u in inner)
+    listed = tuple(
+        Terms(
+            np.array(sets, dtype=np.int64).reshape(-1, n),
+            np.array([terms[s] for s in sets], dtype=np.float64),
+        )
+        for n, sets in enumerate(members, start=1)
+    )
+    return Interactions(listed, chain.prediction - chain.constant)
+
+
+def _group_of(chain: Chain, groups: list[list[int]]) -> Int[Tensor, " N"]:
+    group_of = torch.full((chain.n_atoms,), -1, dtype=torch.int64)
+    for g, members in enumerate(groups):
+        if not members:
+            raise ValueError(f"group {g} is empty; give at least one atom")
+        for atom in members:
+            if not 0 <= atom < chain.n_atoms:
+                raise ValueError(f"group {g} names atom {atom}; the structure has atoms 0 to {chain.n_atoms - 1}")
+            if group_of[atom] >= 0:
+                raise ValueError(f"atom {atom} is in groups {int(group_of[atom])} and {g}; groups must not overlap")
+            group_of[atom] = g
+    return group_of.to(chain.pairs.target.device)

@@ -1,0 +1,108 @@
+"""Half-walks: all walks over a few layers at once, each with the vector that it carries to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from atomlens.chain import Chain
+
+
+@dataclass(frozen=True)
+class HalfWalks:
+    """Walks over some layers, sorted by the atom at which they meet the other half.
+
+    Attributes
+    ----------
+    atoms
+        Visited atoms in order of time, shape (H, steps + 1).
+    vectors
+        State (forward half) or derivative of the prediction (backward half) that each carries, shape (H, C).
+    starts
+        Where the walks of every meeting atom begin; walks of atom i are ``starts[i]:starts[i + 1]``, shape (N + 1,).
+    """
+
+    atoms: Int[Tensor, "H S"]
+    vectors: Float[Tensor, "H C"]
+    starts: Int[Tensor, " N1"]
+
+    @property
+    def counts(self) -> Int[Tensor, " N"]:
+        """Number of walks that meet at every atom."""
+        return self.starts.diff()
+
+
+def ragged_arange(counts: Int[Tensor, " B"]) -> Int[Tensor, " S"]:
+    """0..counts[0]-1, 0..counts[1]-1, ... in one vector.
+
+    Examples
+    --------
+    >>> ragged_arange(torch.tensor([2, 0, 3])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    total = int(counts.sum())
+    first = torch.repeat_interleave(counts.cumsum(0) - counts, counts, output_size=total)
+    return torch.arange(total, device=counts.device) - first
+
+
+def repeat_index(counts: Int[Tensor, " B"]) -> Int[Tensor, " S"]:
+    """0 repeated counts[0] times, 1 repeated counts[1] times, ..."""
+    index = torch.arange(len(counts), device=counts.device)
+    return torch.repeat_interleave(index, counts, output_size=int(counts.sum()))
+
+
+def forward_half(chain: Chain, n_steps: int, first: Int[Tensor, " A"]) -> HalfWalks:
+    """All walks (w_0, ..., w_n) over layers 0..n-1 with w_0 in `first`, carrying J ... J x[0]_{w_0}."""
+    atoms, vectors = first[:, None], chain.embedding.index_select(0, first)
+    pairs = chain.pairs
+    for layer in chain.layers[:n_steps]:
+        here = atoms[:, -1]
+        # Pairs sorted by target hold the neighbours of an atom; their reverses lead away from it.
+        counts = pairs.degrees[here]
+        walk = repeat_index(counts)
+        out = pairs.reverse[pairs.starts[here[walk]] + ragged_arange(counts)]
+        there = pairs.target[out]
+        moved = layer.edges.apply(layer.source.apply(vectors, here).index_select(0, walk), out)
+        if layer.stay is layer.target:
+            both = torch.cat([vectors, moved])
+            vectors = layer.target.apply(both, torch.cat([here, there]))
+        else:
+            vectors = torch.cat([layer.stay.apply(vectors, here), layer.target.apply(moved, there)])
+        atoms = torch.cat([torch.cat([atoms, here[:, None]], dim=1), torch.cat([atoms[walk], there[:, None]], dim=1)])
+    return _sorted_by(atoms[:, -1], atoms, vectors, chain.n_atoms)
+
+
+def backward_half(chain: Chain, n_steps: int, last: Int[Tensor, " A"]) -> HalfWalks:
+    """All walks (w_{T-n}, ..., w_T) over the last n layers with w_T in `last`, carrying r_{w_T} J ... J."""
+    atoms, vectors = last[:, None], chain.readout.index_select(0, last)
+    pairs = chain.pairs
+    for layer in reversed(chain.layers[chain.n_layers - n_steps :]):
+        here = atoms[:, 0]
+        counts = pairs.degrees[here]
+        walk = repeat_index(counts)
+        back = pairs.starts[here[walk]] + ragged_arange(counts)
+        there = pairs.source[back]
+        pulled = layer.target.pull(vectors, here)
+        stayed = pulled if layer.stay is layer.target else layer.stay.pull(vectors, here)
+        moved = layer.source.pull(layer.edges.pull(pulled.index_select(0, walk), back), there)
+        vectors = torch.cat([stayed, moved])
+        atoms = torch.cat([torch.cat([here[:, None], atoms], dim=1), torch.cat([there[:, None], atoms[walk]], dim=1)])
+    return _sorted_by(atoms[:, 0], atoms, vectors, chain.n_atoms)
+
+
+def _sorted_by(key: Tensor, atoms: Tensor, vectors: Tensor, n_atoms: int) -> HalfWalks:
+    order = torch.argsort(key, stable=True)
+    starts = torch.zeros(n_atoms + 1, dtype=torch.int64, device=key.device)
+    starts[1:] = torch.bincount(key, minlength=n_atoms).cumsum(0)
+    return HalfWalks(atoms.index_select(0, order), vectors.index_select(0, order), starts)
+
+
+def count_half_walks(chain: Chain, n_steps: int) -> Float[Tensor, " N"]:
+    """Number of walks of `n_steps` steps that start (or, the pairs being symmetric, end) at every atom."""
+    counts = torch.ones(chain.n_atoms, dtype=torch.float64, device=chain.embedding.device)
+    for _ in range(n_steps):
+        counts = counts.index_add(0, chain.pairs.target, counts[chain.pairs.source])
+    return counts

@@ -1,6 +1,7 @@
 """Data sets: QM9, trajectories, splits, and batches of them without delay."""
 
 from atomlens.data.batches import Batch, GraphStore, epoch_order
+from atomlens.data.consistency import ForceCheck, check_forces, require_matching_forces
 from atomlens.data.dataset import Column, Dataset, ragged_rows
 from atomlens.data.edges import EdgeTable, find_edges
 from atomlens.data.md import Units, read_dataset
@@ -13,10 +14,12 @@ __all__ = [
     "Column",
     "Dataset",
     "EdgeTable",
+    "ForceCheck",
     "GraphStore",
     "Split",
     "Units",
     "cache_folder",
+    "check_forces",
     "epoch_order",
     "find_edges",
     "load_dataset",
@@ -25,6 +28,7 @@ __all__ = [
     "make_split",
     "ragged_rows",
     "read_dataset",
+    "require_matching_forces",
     "save_dataset",
     "save_split",
 ]

@@ -164,7 +164,7 @@ def _assemble(path: Path, frames: _Frames, given: Units, stored: Mapping[str, st
 
 def _read_npz(path: Path, given: Units) -> Dataset:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             data = {name: archive[name] for name in archive.files if archive[name].dtype != object}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not an npz archive, or a truncated one ({error})") from error

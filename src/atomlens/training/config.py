@@ -37,6 +37,8 @@ class DataSettings:
         Sizes of the split; without `n_test` everything that remains is tested on.
     split_seed
         Seed of the shuffle.
+    check_forces
+        Refuse forces that do not match the energies (`atomlens.data.check_forces`).
     energy_unit, force_unit, length_unit
         Units of the file where it does not say.
     """
@@ -50,6 +52,7 @@ class DataSettings:
     n_val: int = 0
     n_test: int | None = None
     split_seed: int = 0
+    check_forces: bool = True
     energy_unit: str | None = None
     force_unit: str | None = None
     length_unit: str | None = None

@@ -20,13 +20,16 @@ from atomlens.data import (
     Split,
     Units,
     find_edges,
+    load_qm9,
     load_split,
     make_split,
     read_dataset,
+    require_matching_forces,
     save_split,
 )
 from atomlens.data.storage import atomic_write
 from atomlens.models import OutputConfig, Potential
+from atomlens.models.checkpoint import save_model
 from atomlens.structures import InputError
 from atomlens.training.config import TrainConfig, read_config
 from atomlens.training.errors import Errors, evaluate
@@ -138,6 +141,8 @@ def prepare(config: TrainConfig, base: Path, out: Path) -> _Prepared:
     """Read the data, split them (or read the run's split), and make the model with its references."""
     settings = config.data
     dataset = read_source(config, base, settings.path)
+    if settings.forces and settings.check_forces:
+        require_matching_forces(dataset)
     split_path = out / "split.json"
     if split_path.exists():
         split = load_split(split_path, len(dataset))
@@ -154,8 +159,6 @@ def read_source(config: TrainConfig, base: Path, path: str) -> Dataset:
     """The data set that a configuration names."""
     settings = config.data
     if settings.set == "qm9":
-        from atomlens.data.qm9 import load_qm9
-
         return load_qm9()
     return read_dataset(base / path, Units(settings.energy_unit, settings.length_unit, settings.force_unit))
 
@@ -194,8 +197,6 @@ def finish(
     report: Callable[[str], None],
 ) -> TrainResult:
     """Test the best weights, write model and card."""
-    from atomlens.models import save_model
-
     model = fit.use_best()
     size = config.fit.validate_batch_size
     test: dict[str, Errors] = {}
@@ -209,7 +210,7 @@ def finish(
     card = make_card(config, config_path, prepared, fit, seconds, test)
     model.config = replace(model.config, card=card)
     atomic_write(out / CARD, lambda part: part.write_text(json.dumps(card, indent=1, ensure_ascii=False)))
-    atomic_write(out / MODEL, lambda part: save_model(model, part))
+    save_model(model, out / MODEL)
     for name, errors in test.items():
         report(f"{config.name}: {name} ({errors.n} structures): {errors.line()}")
     return TrainResult(out / MODEL, out / CARD, card, test)
@@ -285,9 +286,14 @@ def _load(path: Path, config: TrainConfig, fit: Fit) -> float:
         assert state["format"] == _FORMAT
     except Exception as error:  # torch raises many kinds for a file that is not a checkpoint
         raise InputError(f"{path}: not a checkpoint of this version ({error}); start anew in another --out") from error
-    for part in ("data", "model", "seed"):
-        if state["config"][part] != asdict(config)[part]:
-            raise InputError(f"{path}: the run was started with other [{part}] settings; give another --out")
+    now = asdict(config)
+    for part in ("data", "model"):
+        # Settings that a later version added have their defaults here, which is what the run was started with.
+        changed = [key for key, value in state["config"][part].items() if now[part].get(key) != value]
+        if changed:
+            raise InputError(f"{path}: the run was started with another {part}.{changed[0]}; give another --out")
+    if state["config"]["seed"] != config.seed:
+        raise InputError(f"{path}: the run was started with seed {state['config']['seed']}; give another --out")
     fit.restore(state["fit"])
     return float(state["seconds"])
 

@@ -1,5 +1,6 @@
 """What predicts: SchNet, PaiNN, their parts, and the files they come in."""
 
+from atomlens.models.checkpoint import save_model
 from atomlens.models.config import (
     CutoffConfig,
     ModelConfig,
@@ -9,9 +10,11 @@ from atomlens.models.config import (
     RepresentationConfig,
 )
 from atomlens.models.features import AtomFeatures, EdgeFeatures
+from atomlens.models.loading import load_model, zoo_names
 from atomlens.models.painn import PaiNN
-from atomlens.models.potential import Potential, Prediction
+from atomlens.models.potential import Potential, Prediction, UnseenElementWarning
 from atomlens.models.schnet import SchNet
+from atomlens.models.schnetpack import save_schnetpack_state_dict
 
 __all__ = [
     "AtomFeatures",
@@ -26,4 +29,9 @@ __all__ = [
     "ReadoutConfig",
     "RepresentationConfig",
     "SchNet",
+    "UnseenElementWarning",
+    "load_model",
+    "save_model",
+    "save_schnetpack_state_dict",
+    "zoo_names",
 ]

@@ -1,0 +1,56 @@
+"""A model's weights as a state dict that SchNetPack's own modules load."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from atomlens.models.checkpoint import write_atomically
+from atomlens.models.potential import Potential
+from atomlens.models.schnetpack.names import schnetpack_name
+from atomlens.structures import InputError
+
+
+def schnetpack_state_dict(model: Potential) -> OrderedDict[str, Tensor]:
+    """State dict of the equal SchNetPack model.
+
+    It fits a ``NeuralNetworkPotential`` whose representation has the same options, an ``nn.Embedding`` of
+    ``max_z`` rows, the readout as first output module (Forces may follow), and the postprocessors CastTo64,
+    ScaleProperty (only if the scale is not 1), AddOffsets with ``zmax`` of as many rows.
+
+    Raises
+    ------
+    InputError
+        If the model has a readout that SchNetPack does not.
+    """
+    if model.config.readout.aggregation == "softmax":
+        raise InputError("SchNetPack has no readout with softmax aggregation; this model cannot be written for it")
+    state: OrderedDict[str, Tensor] = OrderedDict()
+    # Not `named_tensors`: SchNetPack's own state dict repeats shared layers.
+    for name, tensor in model.state_dict().items():
+        if name not in ("scale", "mean", "atomrefs"):
+            state[schnetpack_name(name)] = tensor.detach().cpu().clone()
+    position = 1
+    if float(model.scale) != 1.0:
+        state["postprocessors.1.scale"] = model.scale.detach().cpu().reshape(1)
+        position = 2
+    state[f"postprocessors.{position}.atomref"] = model.atomrefs.detach().cpu().clone()
+    state[f"postprocessors.{position}.mean"] = model.mean.detach().cpu().reshape(1)
+    return state
+
+
+def save_schnetpack_state_dict(model: Potential, path: str | Path) -> None:
+    """Write `schnetpack_state_dict` with ``torch.save``; read it with ``torch.load(path, weights_only=True)``.
+
+    Raises
+    ------
+    InputError
+        If SchNetPack has no such model, or the file cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save(schnetpack_state_dict(model), buffer)
+    write_atomically(path, buffer.getvalue())

@@ -80,7 +80,8 @@ def standardise(
         np.asarray(dataset.column(forces).values)[ragged_rows(np.asarray(dataset.starts), train)] if forces else rest
     )
     scale = float(np.sqrt(np.mean(np.square(spread))))
-    return Standard(references, mean, scale if scale > 1e-12 else 1.0)
+    # Rounding of total energies is no spread.
+    return Standard(references, mean, scale if scale > 1e-9 * max(1.0, float(np.abs(y).max())) else 1.0)
 
 
 def composition(dataset: Dataset) -> Float[np.ndarray, "S Z"]:

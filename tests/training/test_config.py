@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from atomlens.structures import InputError
+from atomlens.training import read_config
+
+GOOD = """
+name = "x"
+[data]
+path = "a.xyz"
+n_train = 10
+n_val = 5
+[model]
+architecture = "schnet"
+[fit]
+lr = 1
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    return path
+
+
+def test_good_configuration(tmp_path: Path) -> None:
+    config = read_config(write(tmp_path, GOOD))
+    assert config.fit.lr == 1.0
+    assert config.model.architecture == "schnet"
+    assert config.data.n_test is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("lr = 1", "learning_rate = 1", r"unknown setting 'fit.learning_rate'"),
+        ("lr = 1", "epoch = 1", r"unknown setting 'fit.epoch'; did you mean 'epochs'\?"),
+        ("[fit]", "[fitt]", r"unknown setting 'fitt'; did you mean 'fit'\?"),
+        ("n_train = 10", "n_trian = 10", r"unknown setting 'data.n_trian'; did you mean 'n_train'\?"),
+        ('"schnet"', '"shnet"', r"'model.architecture' is 'shnet'; did you mean 'schnet'\?"),
+        ("lr = 1", 'lr = "1e-3"', r"setting 'fit.lr' is '1e-3'; it must be of type float"),
+        ("n_train = 10", "n_train = true", r"'data.n_train' is True; it must be of type int"),
+        ("lr = 1", "lr = -1", r"lr = -1.0; it must be positive"),
+        ("lr = 1", "ema_decay = 1.0", r"ema_decay = 1.0"),
+        ('name = "x"', "", r"setting 'name' is missing"),
+        ("n_train = 10", "", r"n_train = 0"),
+        ('path = "a.xyz"', "", r"needs a path"),
+        ("n_train = 10", "n_train = 10\nforces = true", r"fit.force_weight is 0"),
+        ("lr = 1", "lr = ", r"not a TOML file"),
+        ("[fit]\nlr = 1", "fit = 3", r"must be a table \[fit\]|not a TOML file|unknown setting"),
+    ],
+)
+def test_bad_settings_are_told_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    with pytest.raises(InputError, match=message) as failure:
+        read_config(write(tmp_path, GOOD.replace(old, new)))
+    assert "run.toml" in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_config(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs").glob("*.toml")), ids=lambda p: p.stem)
+def test_shipped_configurations_are_valid(path: Path) -> None:
+    assert read_config(path).name == path.stem

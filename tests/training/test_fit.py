@@ -1,0 +1,179 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from atomlens.data import Column, Dataset, GraphStore, find_edges, make_split, read_dataset
+from atomlens.models import ModelConfig, OutputConfig, Potential, ReadoutConfig, RepresentationConfig
+from atomlens.structures import InputError
+from atomlens.training import FitSettings, TrainingError, evaluate, train
+from atomlens.training.ema import WeightAverage
+from atomlens.training.loop import Fit
+from atomlens.training.standardise import composition, standardise
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def test_training_learns_springs(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    said: list[str] = []
+    result = train(make_config(epochs=40), tmp_path / "run", report=said.append)
+    test = result.test["test"]
+    assert test.force_mae is not None
+    assert test.force_mae < 0.25  # springs pull by about 1.3 eV/Å
+    card = json.loads(result.card_path.read_text())
+    assert card == result.card
+    assert card["errors"]["test"]["forces MAE"].endswith("meV/Å")
+    assert "meV/Å" in said[-1]
+    assert "meV," in said[-1]
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_early_stopping_keeps_the_best_epoch(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    result = train(
+        make_config(epochs=100, extra="stop_patience = 2\nema_decay = 0.0\n"), tmp_path / "run", report=quiet
+    )
+    assert result.card["epochs"] < 100
+    assert result.card["best epoch"] == result.card["epochs"] - 3
+
+
+def test_divergence_stops_with_one_line(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config(epochs=50)
+    config.write_text(config.read_text().replace("lr = 5e-3", "lr = 1e6\nclip = 1e9"))
+    with pytest.raises(
+        TrainingError, match=r"loss became .* in epoch \d+, step \d+ \(learning rate 1e\+06\)"
+    ) as failure:
+        train(config, tmp_path / "run", report=quiet)
+    assert "\n" not in str(failure.value)
+
+
+def tiny(dataset: Dataset, target: str, unit: str, readout: ReadoutConfig, extensive: bool = True) -> Fit:
+    output = OutputConfig(target, unit, extensive=extensive, has_forces=False)
+    torch.manual_seed(0)
+    model = Potential(ModelConfig(RepresentationConfig(n_features=8, n_layers=1), readout, output)).cast(torch.float32)
+    return Fit(model, FitSettings(epochs=3, batch_size=4), seed=0)
+
+
+def test_nan_in_the_weights_stops(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    make_config()
+    dataset = read_dataset(tmp_path / "springs.npz")
+    fit = tiny(dataset, "energy", "eV", ReadoutConfig(widths=(8, 1)))
+    store = GraphStore(dataset, find_edges(dataset, 5.0), "energy", None)
+    with torch.no_grad():
+        next(fit.own.parameters()).fill_(float("nan"))
+    with pytest.raises(TrainingError, match="loss became nan in epoch 1, step 1"):
+        fit.run_epoch(store, make_split(len(dataset), 10, 5, None, 0))
+
+
+def molecules(value: Callable[[np.ndarray, int], float], name: str = "y", unit: str = "eV") -> Dataset:
+    rng = np.random.default_rng(0)
+    numbers = [rng.choice([1, 6, 8], size=rng.integers(2, 6)) for _ in range(80)]
+    positions = [2.0 * np.arange(len(z))[:, None] * [1, 0, 0] + 0.2 * rng.random((len(z), 3)) for z in numbers]
+    starts = np.concatenate([[0], np.cumsum([len(z) for z in numbers])])
+    y = np.array([value(z, len(z)) for z in numbers])
+    n = len(numbers)
+    columns = (Column(name, unit, y, free_atoms=((1, -1.0), (6, -5.0), (8, -9.0))),)
+    return Dataset(
+        "rods", "made", np.concatenate(numbers), np.concatenate(positions), np.zeros((n, 3, 3)),
+        np.zeros((n, 3), bool), starts, columns,
+    )  # fmt: skip
+
+
+ENERGY = {1: -13.6, 6: -1030.0, 8: -2040.0}
+
+
+def test_references_by_least_squares_are_recovered() -> None:
+    dataset = molecules(lambda z, n: sum(ENERGY[k] for k in z.tolist()))
+    found = standardise(dataset, np.arange(40), "y", None, kind="fit", extensive=True)
+    np.testing.assert_allclose(found.references[[1, 6, 8]], list(ENERGY.values()), rtol=1e-9)
+    assert found.mean == 0.0
+    assert found.scale == pytest.approx(1.0)  # nothing remains, and nothing is divided by zero
+    np.testing.assert_array_equal(composition(dataset).sum(axis=1), dataset.sizes)
+
+
+def test_free_atoms_and_the_mean_of_what_remains() -> None:
+    dataset = molecules(lambda z, n: sum({1: -1.0, 6: -5.0, 8: -9.0}[k] for k in z.tolist()) - 0.5 * n)
+    found = standardise(dataset, np.arange(80), "y", None, kind="free_atoms", extensive=True)
+    assert found.mean == pytest.approx(-0.5)
+    bare = replace(dataset, columns=(replace(dataset.columns[0], free_atoms=()),))
+    with pytest.raises(InputError, match="brings no free-atom y"):
+        standardise(bare, np.arange(80), "y", None, kind="free_atoms", extensive=True)
+
+
+def test_intensive_targets_have_a_plain_mean() -> None:
+    dataset = molecules(lambda z, n: 3.0 + 0.1 * (n % 2))
+    found = standardise(dataset, np.arange(80), "y", None, kind="none", extensive=False)
+    assert found.mean == pytest.approx(dataset.columns[0].values.mean())
+    assert found.scale == pytest.approx(dataset.columns[0].values.std())
+
+
+def test_a_target_that_is_no_number_is_named() -> None:
+    dataset = molecules(lambda z, n: np.nan)
+    with pytest.raises(InputError, match="y of structure 0 is nan"):
+        standardise(dataset, np.arange(80), "y", None, kind="fit", extensive=True)
+
+
+@pytest.mark.parametrize("unit", ["D", "eV"])
+@pytest.mark.parametrize(
+    "readout",
+    [
+        ReadoutConfig(widths=(8, 1)),
+        ReadoutConfig(widths=(8, 1), aggregation="avg"),
+        ReadoutConfig(widths=(8, 1), aggregation="softmax"),
+        ReadoutConfig(kind="dipole", widths=(8, 1), magnitude=True),
+        ReadoutConfig(kind="dipole", widths=(8, 4, 1), magnitude=True, vectors=True),
+    ],
+    ids=["sum", "mean", "softmax", "charges", "dipoles"],
+)
+def test_every_readout_trains_and_reports_its_unit(readout: ReadoutConfig, unit: str) -> None:
+    dataset = molecules(lambda z, n: float((z == 8).sum()), unit=unit)
+    fit = tiny(dataset, "y", unit, readout)
+    store = GraphStore(dataset, find_edges(dataset, 5.0), "y", None)
+    split = make_split(len(dataset), 40, 20, None, 0)
+    losses = [fit.run_epoch(store, split).train_loss for _ in range(3)]
+    assert losses[2] < losses[0]
+    shown = "meV" if unit == "eV" else "D"
+    errors = evaluate(fit.own, store.batches(split.test, 7))
+    assert errors.quantities()["y MAE"][1] == shown
+
+
+def test_errors_are_those_of_the_definition(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    make_config()
+    dataset = read_dataset(tmp_path / "springs.npz")
+    store = GraphStore(dataset, find_edges(dataset, 5.0), "energy", "forces", torch.float64)
+    torch.manual_seed(0)
+    readout = ReadoutConfig(widths=(8, 1))
+    model = Potential(ModelConfig(RepresentationConfig(n_features=8, n_layers=1), readout)).cast(torch.float64)
+    errors = evaluate(model, store.batches(np.arange(20), 7))
+    predictions = [model.predict(dataset.atoms(k)) for k in range(20)]
+    energies = np.array([p.energy for p in predictions]) - dataset.column("energy").values[:20]
+    forces = np.concatenate([p.forces for p in predictions]) - dataset.column("forces").values[:60]
+    assert errors.mae == pytest.approx(np.abs(energies).mean())
+    assert errors.rmse == pytest.approx(np.sqrt((energies**2).mean()))
+    assert errors.force_mae == pytest.approx(np.abs(forces).mean())
+    assert errors.force_rmse == pytest.approx(np.sqrt((forces**2).mean()))
+
+
+def test_weight_average_is_put_in_and_taken_out() -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    average = WeightAverage(model, decay=0.5)
+    start = model.weight.item()
+    with torch.no_grad():
+        model.weight.fill_(start + 1.0)
+    average.update(model)
+    # One step: decay min(0.5, 2/11).
+    with average.applied(model):
+        assert model.weight.item() == pytest.approx(start + 9 / 11)
+    assert model.weight.item() == pytest.approx(start + 1.0)
+
+
+def test_wrong_units_are_refused_before_training(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config()
+    config.write_text(config.read_text().replace("forces = true", 'forces = true\nforce_unit = "kcal/mol/Ang"'))
+    with pytest.raises(InputError, match="kcal/mol against eV"):
+        train(config, tmp_path / "run", report=quiet)

@@ -1,0 +1,105 @@
+"""A run that is killed at any moment ends like one that is not."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from atomlens.structures import InputError
+from atomlens.training import train
+
+SCRIPT = "import sys; from atomlens.training import train; train(sys.argv[1], sys.argv[2], resume=True)"
+EPOCHS = 40
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(folder / "model.safetensors")
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def same(a: Path, b: Path) -> bool:
+    left, right = weights(a), weights(b)
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def epochs_logged(folder: Path) -> list[int]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [int(row["epoch"]) for row in csv.DictReader(file)]
+
+
+def test_killed_runs_end_bit_for_bit_like_whole_ones(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config(epochs=EPOCHS)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(config, whole, report=quiet)
+    moments = random.Random(5)
+    kills = 0
+    for attempt in range(4):
+        process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(config), str(killed)], stdout=subprocess.PIPE)
+        with process:
+            assert process.stdout is not None
+            if attempt < 3:
+                # Let it finish some epochs, then strike anywhere in the next: steps, validation or writing.
+                for _ in range(3 + 2 * attempt):
+                    process.stdout.readline()
+                time.sleep(moments.uniform(0.0, 0.05))
+                os.kill(process.pid, signal.SIGKILL)
+                kills += process.wait() == -signal.SIGKILL
+            else:
+                process.communicate()
+                assert process.returncode == 0
+    assert kills == 3
+    assert same(whole, killed)
+    assert epochs_logged(killed) == epochs_logged(whole) == list(range(1, EPOCHS + 1))
+    assert (killed / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
+@pytest.mark.parametrize("architecture", ["schnet", "painn"])
+def test_runs_are_reproducible_and_seeds_matter(
+    make_config: Callable[..., Path], tmp_path: Path, architecture: str, schedule: str
+) -> None:
+    config = make_config(architecture=architecture, schedule=schedule)
+    first = train(config, tmp_path / "a", report=quiet)
+    torch.rand(7)
+    train(config, tmp_path / "b", report=quiet)
+    assert same(tmp_path / "a", tmp_path / "b")
+    config.write_text(config.read_text().replace("seed = 3", "seed = 4"))
+    train(config, tmp_path / "c", report=quiet)
+    assert not same(tmp_path / "a", tmp_path / "c")
+    assert first.card["split"] == {"train": 40, "validation": 10, "test": 10, "seed": 0}
+
+
+def test_a_stopped_run_goes_on(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config(epochs=6)
+    train(config, tmp_path / "whole", report=quiet)
+    train(config, tmp_path / "parts", report=quiet, max_hours=0.0)
+    assert epochs_logged(tmp_path / "parts") == [1]
+    train(config, tmp_path / "parts", report=quiet, resume=True)
+    assert same(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_resume_refuses_another_run(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config(epochs=1)
+    train(config, tmp_path / "run", report=quiet)
+    with pytest.raises(InputError, match="--resume"):
+        train(config, tmp_path / "run", report=quiet)
+    text = config.read_text()
+    config.write_text(text.replace("n_features = 8", "n_features = 9"))
+    with pytest.raises(InputError, match=r"another model\.n_features"):
+        train(config, tmp_path / "run", resume=True, report=quiet)
+    config.write_text(text)
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"PK half a checkpoint")
+    with pytest.raises(InputError, match="not a checkpoint"):
+        train(config, tmp_path / "run", resume=True, report=quiet)

@@ -1,0 +1,79 @@
+"""Energy, forces and stress of a batch of structures, in eV and Å: what every calculator hands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from atomlens.models import Potential
+from atomlens.models.units import ENERGY_UNITS
+from atomlens.structures import AtomGraph, InputError
+
+
+@dataclass(frozen=True)
+class EnergyForcesStress:
+    """What a potential says about a batch.
+
+    Attributes
+    ----------
+    energy
+        Energies in eV, shape (G,), float64.
+    forces
+        Forces in eV/Å, shape (N, 3).
+    stress
+        Stress in eV/Å^3, positive where the cell wants to shrink, shape (G, 3, 3); None if not asked for.
+    """
+
+    energy: Float[Tensor, " G"]
+    forces: Float[Tensor, "N 3"]
+    stress: Float[Tensor, "G 3 3"] | None
+
+
+def energy_unit(model: Potential) -> float:
+    """Factor from a model's output to eV, for models whose output is the energy of a structure.
+
+    Raises
+    ------
+    InputError
+        If the model predicts something else.
+    """
+    output = model.config.output
+    if output.unit not in ENERGY_UNITS or not output.extensive:
+        raise InputError(f"the model predicts {output.property} in {output.unit}, no energy; dynamics need an energy")
+    return ENERGY_UNITS[output.unit]
+
+
+def energy_forces_stress(model: Potential, graph: AtomGraph, *, stress: bool = False) -> EnergyForcesStress:
+    r"""Energies, :math:`F = -\partial E / \partial r` and :math:`\sigma = V^{-1}\,\partial E / \partial \epsilon`.
+
+    The strain :math:`\epsilon` is symmetric and acts on positions and cells, :math:`r \to (1 + \epsilon) r`.
+
+    Raises
+    ------
+    InputError
+        If the model predicts no energy, or a stress is asked for where a structure has no cell.
+    """
+    factor = energy_unit(model)
+    volumes = torch.linalg.det(graph.cells).abs()
+    if stress and bool((volumes < 1e-6).any()):
+        raise InputError("stress needs a cell of three vectors; the structure has none")
+    positions = graph.positions.detach().requires_grad_()
+    if not stress:
+        energy = model(replace(graph, positions=positions))
+        (gradient,) = torch.autograd.grad(energy.sum(), positions)
+        return EnergyForcesStress(energy.detach().double() * factor, -gradient * factor, None)
+    strain = torch.zeros_like(graph.cells).requires_grad_()
+    symmetric = 0.5 * (strain + strain.transpose(1, 2))
+    strained = replace(
+        graph,
+        positions=positions + torch.einsum("ni,nij->nj", positions, symmetric[graph.batch]),
+        offsets=graph.offsets + torch.einsum("ei,eij->ej", graph.offsets, symmetric[graph.batch[graph.target]]),
+    )
+    energy = model(strained)
+    gradient, virial = torch.autograd.grad(energy.sum(), (positions, strain))
+    return EnergyForcesStress(
+        energy.detach().double() * factor, -gradient * factor, virial * factor / volumes[:, None, None]
+    )

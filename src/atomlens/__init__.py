@@ -6,7 +6,7 @@
 """
 
 from atomlens.interactions import Explanation, Interactions, Terms, explain
-from atomlens.models import ModelConfig, Potential, Prediction
+from atomlens.models import ModelConfig, Potential, Prediction, load_model, save_model
 from atomlens.relevance import AtomShares, Walks
 from atomlens.structures import AtomGraph, InputError, build_graph, read_structures
 
@@ -26,5 +26,7 @@ __all__ = [
     "__version__",
     "build_graph",
     "explain",
+    "load_model",
     "read_structures",
+    "save_model",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -55,6 +56,10 @@ class Prediction:
         if self.unit != "eV" or self.value.ndim:
             raise AttributeError(f"this model predicts {self.quantity} in {self.unit}, not an energy; use .value")
         return float(self.value)
+
+
+class UnseenElementWarning(UserWarning):
+    """A structure has elements that the model was not trained on."""
 
 
 class Potential(nn.Module):
@@ -135,25 +140,38 @@ class Potential(nn.Module):
         (gradient,) = torch.autograd.grad(y.sum(), positions, create_graph=create_graph)
         return (y if create_graph else y.detach()), -gradient
 
+    def check_elements(self, atoms: ase.Atoms) -> None:
+        """Raise `InputError` if the structure has elements that the model was not trained on (where that is known)."""
+        if unseen := self._unseen(atoms):
+            raise InputError(unseen)
+
+    def _unseen(self, atoms: ase.Atoms) -> str | None:
+        known = self.config.elements
+        if known is None:
+            return None
+        unseen = [chemical_symbols[z] for z in sorted(set(atoms.numbers.tolist()) - set(known))]
+        if not unseen:
+            return None
+        trained = ", ".join(chemical_symbols[z] for z in known)
+        return f"the structure has {', '.join(unseen)}, which this model never saw; it was trained on {trained}"
+
     def graph(self, atoms: ase.Atoms) -> AtomGraph:
-        """Graph of a structure for this model, after checking that the model knows its elements.
+        """Graph of a structure for this model.
+
+        Elements that the model was not trained on give an `UnseenElementWarning`: such a prediction means
+        nothing, but how a model extrapolates, or how fast it is, may still be asked. `check_elements` refuses them.
 
         Raises
         ------
         InputError
-            If the structure is unusable, or has an element that the model was not trained on.
+            If the structure is unusable, or has an element that the model has no embedding for.
         """
-        known = self.config.elements
-        numbers = sorted(set(atoms.numbers.tolist()))
-        unseen = [z for z in numbers if (z >= self.config.representation.max_z if known is None else z not in known)]
-        if unseen:
-            names = (
-                ", ".join(chemical_symbols[z] for z in known) if known else f"Z < {self.config.representation.max_z}"
-            )
-            raise InputError(
-                f"the structure has {', '.join(chemical_symbols[z] for z in unseen)}, "
-                f"which this model never saw; it was trained on {names}"
-            )
+        highest = self.config.representation.max_z - 1
+        if len(atoms) and atoms.numbers.max() > highest:
+            symbol = chemical_symbols[min(int(atoms.numbers.max()), len(chemical_symbols) - 1)]
+            raise InputError(f"the structure has {symbol}; this model has embeddings up to Z = {highest}")
+        if unseen := self._unseen(atoms):
+            warnings.warn(unseen, UnseenElementWarning, stacklevel=3)
         return build_graph(atoms, self.cutoff, dtype=self.dtype).to(device=self.device)
 
     def predict(self, atoms: ase.Atoms) -> Prediction:
@@ -169,11 +187,12 @@ class Potential(nn.Module):
         factor, unit = to_internal(output.unit)
         if output.has_forces:
             y, forces = self.energy_and_forces(graph)
-            return Prediction(output.property, _numpy(y[0]) * factor, unit, _numpy(forces) * factor)
+            return Prediction(output.property, _numpy(y[0], factor), unit, _numpy(forces, factor))
         with torch.no_grad():
             y = self(graph)
-        return Prediction(output.property, _numpy(y[0]) * factor, unit)
+        return Prediction(output.property, _numpy(y[0], factor), unit)
 
 
-def _numpy(x: Tensor) -> np.ndarray:
-    return x.detach().cpu().numpy().astype(np.float64)
+def _numpy(x: Tensor, factor: float) -> np.ndarray:
+    # The product of an array without axes and a number is no array any more.
+    return np.asarray(x.detach().cpu().numpy().astype(np.float64) * factor)

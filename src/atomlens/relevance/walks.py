@@ -29,7 +29,7 @@ from atomlens.relevance.steps import (
 
 # Bounds of one block: vectors of a half (rows), rows joined at once, walks written at once.
 _MAX_HALF = 200_000
-_MAX_ROWS = 32_768
+_MAX_ROWS = 2_048  # 2 MB of 128 float64 channels: they stay in cache between gathering and multiplying
 _MAX_WALKS = 4_000_000
 
 

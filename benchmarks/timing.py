@@ -1,0 +1,30 @@
+"""Paired timings: this machine's speed drifts, so things that are compared are timed in turn."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+
+def once(work: Callable[[], object]) -> float:
+    """Seconds that one call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def paired(works: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """Median seconds of each work, the works called in turn `repeats` times after one uncounted round."""
+    for work in works:
+        work()
+    rounds = [[once(work) for work in works] for _ in range(repeats)]
+    return [statistics.median(column) for column in zip(*rounds, strict=True)]
+
+
+def paired_ratio(a: Callable[[], object], b: Callable[[], object], repeats: int) -> tuple[float, float, float]:
+    """Median seconds of a and of b, and the median of the ratio a/b round by round."""
+    a(), b()
+    rounds = [(once(a), once(b)) for _ in range(repeats)]
+    seconds = [statistics.median(column) for column in zip(*rounds, strict=True)]
+    return seconds[0], seconds[1], statistics.median(x / y for x, y in rounds)

@@ -1,0 +1,99 @@
+"""All walks: ethanol and the tetrapeptide, against one masked pass for each walk and against the output itself.
+
+Usage: python benchmarks/walks.py [--model FILE] [--repeats N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+
+import numpy as np
+import torch
+
+import atomlens
+from anchor import MaskedWalks
+from atomlens.models import UnseenElementWarning
+from systems import MODEL, molecule
+from timing import once, paired, paired_ratio
+
+
+def anchor_seconds_per_walk(
+    model: atomlens.Potential, graph: atomlens.AtomGraph, walks: np.ndarray
+) -> tuple[float, int]:
+    """Seconds a walk of the anchor at its best batch size, and that size."""
+    best = (float("inf"), 0)
+    rng = np.random.default_rng(0)
+    for size in (16, 64, 256):
+        masked = MaskedWalks(model, graph, size)
+        sample = walks[rng.integers(len(walks), size=2 * size)].tolist()
+        masked(sample[:size])
+        seconds = min(once(lambda m=masked, s=sample: m(s)) for _ in range(3)) / len(sample)
+        best = min(best, (seconds, size))
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=str(MODEL))
+    parser.add_argument("--repeats", type=int, default=15)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", UnseenElementWarning)  # speed does not depend on what a model saw
+    model = atomlens.load_model(arguments.model)
+    for name, must in (("ethanol", 1_000), ("ac_ala3_nhme", 100_000)):
+        atoms = molecule(name)
+        graph = model.graph(atoms)
+        explanation = atomlens.explain(model, atoms)
+        walks = explanation.walks()
+
+        masked = MaskedWalks(model, graph, 16)
+        chosen = np.random.default_rng(1).integers(len(walks.relevance), size=16)
+        difference = np.abs(masked(walks.atoms[chosen].tolist()).numpy() - walks.relevance[chosen] / 0.0433641).max()
+        per_walk, size = anchor_seconds_per_walk(model, graph, walks.atoms)
+
+        def whole(atoms=atoms) -> object:
+            return atomlens.explain(model, atoms).walks()
+
+        total, listing = paired([whole, explanation.walks], arguments.repeats)
+        anchor = per_walk * len(walks.relevance)
+        print(f"{name}: {len(walks.relevance)} walks, largest difference from the anchor {difference:.1e} kcal/mol")
+        print(f"  anchor {per_walk * 1e3:.2f} ms a walk (batch {size}), {anchor:.1f} s for all (extrapolated)")
+        print(f"  model to walks {total * 1e3:.1f} ms: {anchor / total:,.0f}x   (must be >= {must:,}x)")
+        print(f"  walks of a chain {listing * 1e3:.1f} ms: {anchor / listing:,.0f}x")
+        output_bound(explanation, walks, arguments.repeats)
+
+
+def output_bound(explanation: atomlens.Explanation, walks: atomlens.Walks, repeats: int) -> None:
+    """Compare with writing the output once plus the matrix products at this machine's rates."""
+    n, steps = walks.atoms.shape
+    width = explanation.chain.embedding.shape[1]
+
+    def write() -> None:
+        torch.empty((n, steps), dtype=torch.int32).fill_(1)
+        torch.empty(n, dtype=torch.float64).fill_(1.0)
+
+    # Products of the join: every walk is one scalar product of `width` channels. Of the shape that occurs most.
+    pairs = explanation.chain.pairs
+    degree = max(1, round(float(pairs.degrees.double().mean())))
+    left, right = torch.randn(degree * (degree + 1), width).double(), torch.randn(degree + 1, width).double()
+    products = max(1, round(n / (len(left) * len(right))))
+    # Half-walks pass through the maps of layers: about (pairs + atoms) rows through 10 width² products.
+    rows = torch.randn(pairs.n_pairs + pairs.n_atoms, width).double()
+    square = torch.randn(width, width).double()
+
+    def multiply() -> None:
+        for _ in range(products):
+            left @ right.T
+        for _ in range(10):
+            rows @ square
+
+    writing, multiplying = paired([write, multiply], repeats)
+    listing, bound, ratio = paired_ratio(explanation.walks, lambda: (write(), multiply()), repeats)
+    print(
+        f"  bound: output {writing * 1e3:.2f} ms + products {multiplying * 1e3:.2f} ms; "
+        f"walks take {ratio:.2f}x of it ({listing * 1e3:.1f} / {bound * 1e3:.1f} ms; must be <= 2x)"
+    )
+
+
+if __name__ == "__main__":
+    main()

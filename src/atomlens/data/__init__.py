@@ -8,6 +8,7 @@ from atomlens.data.md import Units, read_dataset
 from atomlens.data.qm9 import load_qm9
 from atomlens.data.splits import Split, load_split, make_split, save_split
 from atomlens.data.storage import cache_folder, load_dataset, save_dataset
+from atomlens.data.xtb import TrajectoryError, XtbSettings, make_xtb
 
 __all__ = [
     "Batch",
@@ -17,7 +18,9 @@ __all__ = [
     "ForceCheck",
     "GraphStore",
     "Split",
+    "TrajectoryError",
     "Units",
+    "XtbSettings",
     "cache_folder",
     "check_forces",
     "epoch_order",
@@ -26,6 +29,7 @@ __all__ = [
     "load_qm9",
     "load_split",
     "make_split",
+    "make_xtb",
     "ragged_rows",
     "read_dataset",
     "require_matching_forces",

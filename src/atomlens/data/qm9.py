@@ -174,7 +174,7 @@ def _lists(
     table: pl.DataFrame, name: str, lengths: Int[np.ndarray, " S"] | None
 ) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " S"]]:
     text = table[name].str.replace_all(r"[\[\]]", "")
-    found = text.str.count_matches(",").to_numpy() + 1
+    found = text.str.count_matches(",").cast(pl.Int64).to_numpy() + 1
     if lengths is not None and (wrong := np.flatnonzero(found != lengths)).size:
         k = int(wrong[0])
         raise InputError(f"QM9: molecule {k} has {found[k]} numbers in {name}, expected {lengths[k]}; files truncated")

@@ -28,7 +28,7 @@ class AtomlensCalculator(Calculator):
         If the model predicts something else.
     """
 
-    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012: ASE declares it so
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012
 
     def __init__(self, model: Potential, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,0 +1,284 @@
+"""Trajectories made on the spot: molecular dynamics with GFN2-xTB, resumable frame block by frame block."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ase
+import ase.units as u
+import numpy as np
+from ase.md.langevin import Langevin
+from jaxtyping import Float
+from rdkit import Chem, rdBase
+from rdkit.Chem import AllChem
+
+from atomlens.data.dataset import Column, Dataset
+from atomlens.data.storage import atomic_write, load_dataset, save_dataset
+from atomlens.structures import InputError, read_structures
+
+_BLOCK = 50  # frames that a kill may cost
+_HOTTEST = 20.0  # times the wanted temperature: past this the molecule has flown apart
+
+
+class TrajectoryError(RuntimeError):
+    """A trajectory that cannot go on, told in one line."""
+
+
+@dataclass(frozen=True)
+class XtbSettings:
+    """How a trajectory is made.
+
+    Attributes
+    ----------
+    frames
+        Number of frames to keep.
+    temperature
+        In K, held by a Langevin thermostat.
+    timestep
+        In fs.
+    interval
+        Steps between two frames, so that they decorrelate.
+    burn_in
+        Steps before the first frame.
+    friction
+        Of the thermostat, 1/fs.
+    charge
+        Total charge in e.
+    seed
+        Of velocities, thermostat and, for SMILES, of the first geometry.
+    """
+
+    frames: int = 2_000
+    temperature: float = 500.0
+    timestep: float = 0.5
+    interval: int = 40
+    burn_in: int = 2_000
+    friction: float = 0.01
+    charge: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "temperature", "timestep", "interval", "friction"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.burn_in < 0:
+            raise InputError(f"burn_in is {self.burn_in}; it must not be negative")
+
+
+def make_xtb(
+    source: str | Path,
+    out: str | Path,
+    settings: XtbSettings | None = None,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Dataset:
+    """Run GFN2-xTB dynamics of a molecule and keep energies, forces, charges and bond orders.
+
+    Frames are written to `out` in blocks; calling again with the same settings continues after the last whole
+    block and gives the same trajectory as one call, bit for bit. The finished set is ``out/dataset``, which
+    `atomlens.data.read_dataset` reads.
+
+    Parameters
+    ----------
+    source
+        SMILES string, or a file that ASE reads (its first structure).
+    out
+        Folder of the trajectory.
+    settings
+        How to run it.
+    progress
+        Receives frames done and frames wanted.
+
+    Raises
+    ------
+    InputError
+        If the molecule cannot be made, tblite is not installed, or `out` holds another trajectory.
+    TrajectoryError
+        If the electronic structure does not converge, or the molecule flies apart.
+    """
+    out, settings = Path(out), settings or XtbSettings()
+    atoms = starting_structure(str(source), settings.seed)
+    _claim(out, str(source), atoms, settings)
+    if (out / "dataset").exists():
+        return load_dataset(out / "dataset")
+    first, rng = _start(out, atoms, settings)
+    for number in range(first, -(-settings.frames // _BLOCK)):
+        wanted = min(_BLOCK, settings.frames - number * _BLOCK)
+        # A calculator of its own for each block: tblite starts from its last density, which a resumed run has not.
+        atoms.calc = _calculator(settings)
+        dynamics = Langevin(
+            atoms,
+            settings.timestep * u.fs,
+            temperature_K=settings.temperature,
+            friction=settings.friction / u.fs,
+            fixcm=False,
+            rng=rng,
+        )
+        if number == 0:
+            _run(dynamics, atoms, settings.burn_in, settings, 0)
+        frames = []
+        for k in range(wanted):
+            _run(dynamics, atoms, settings.interval, settings, number * _BLOCK + k)
+            frames.append(_frame(atoms))
+            progress(number * _BLOCK + k + 1, settings.frames)
+        block = {key: np.stack([frame[key] for frame in frames]) for key in frames[0]}
+        block |= {"last_positions": atoms.positions, "last_velocities": atoms.get_velocities()}
+        block["rng"] = np.array(json.dumps(rng.bit_generator.state))
+        atomic_write(_block_path(out, number), lambda part, block=block: _save(part, block))
+    save_dataset(_collect(out, atoms, str(source), settings), out / "dataset")
+    return load_dataset(out / "dataset")
+
+
+def starting_structure(source: str, seed: int) -> ase.Atoms:
+    """First structure of a file, or the geometry of a SMILES string by RDKit (ETKDG, then MMFF).
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if Path(source).exists():
+        atoms = read_structures(source, "0")[0]
+        if atoms.pbc.any():
+            raise InputError(f"{source}: periodic structures are not supported here; give a molecule")
+        return ase.Atoms(atoms.numbers, atoms.positions)
+    with rdBase.BlockLogs():  # what RDKit cannot read is told below
+        molecule = Chem.MolFromSmiles(source)
+    if molecule is None:
+        raise InputError(f"{source!r} is neither a file nor a SMILES string")
+    molecule = Chem.AddHs(molecule)
+    if AllChem.EmbedMolecule(molecule, randomSeed=seed) != 0:  # pyright: ignore[reportAttributeAccessIssue]
+        raise InputError(f"RDKit finds no geometry for {source!r}; give a file")
+    AllChem.MMFFOptimizeMolecule(molecule)  # pyright: ignore[reportAttributeAccessIssue]
+    numbers = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
+    return ase.Atoms(numbers, molecule.GetConformer().GetPositions())
+
+
+def _claim(out: Path, source: str, atoms: ase.Atoms, settings: XtbSettings) -> None:
+    wanted = {"source": source, "atoms": atoms.get_chemical_formula(), **asdict(settings)}
+    path = out / "trajectory.json"
+    if path.exists():
+        found = json.loads(path.read_text())
+        changed = [key for key in wanted if found.get(key) != wanted[key]]
+        if changed:
+            raise InputError(
+                f"{out} holds a trajectory with {changed[0]} = {found.get(changed[0])!r}, asked for "
+                f"{wanted[changed[0]]!r}; give another --out"
+            )
+    elif out.exists() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty and holds no trajectory; give another --out")
+    else:
+        atomic_write(path, lambda part: part.write_text(json.dumps(wanted, indent=1)))
+
+
+def _start(out: Path, atoms: ase.Atoms, settings: XtbSettings) -> tuple[int, np.random.Generator]:
+    rng = np.random.default_rng(settings.seed)
+    done = 0
+    while _block_path(out, done).exists():
+        done += 1
+    if done:
+        with np.load(_block_path(out, done - 1)) as block:
+            atoms.set_positions(block["last_positions"])
+            atoms.set_velocities(block["last_velocities"])
+            rng.bit_generator.state = json.loads(str(block["rng"]))
+    else:
+        spread = np.sqrt(atoms.get_masses()[:, None] * u.kB * settings.temperature)
+        atoms.set_momenta(spread * rng.standard_normal((len(atoms), 3)))
+    return done, rng
+
+
+def _calculator(settings: XtbSettings) -> Any:
+    try:
+        from tblite.ase import TBLite
+    except ModuleNotFoundError as error:
+        raise InputError("GFN2-xTB comes with the package tblite; run: pip install 'atomlens[xtb]'") from error
+    return TBLite(method="GFN2-xTB", charge=settings.charge, verbosity=0)
+
+
+def _run(dynamics: Langevin, atoms: ase.Atoms, steps: int, settings: XtbSettings, frame: int) -> None:
+    try:
+        dynamics.run(steps)
+    except Exception as error:  # tblite and ASE tell a failed calculation by exceptions of several kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise TrajectoryError(f"GFN2-xTB failed before frame {frame} ({reason}); lower the time step") from error
+    if not atoms.get_temperature() < _HOTTEST * settings.temperature:
+        raise TrajectoryError(
+            f"the molecule is at {atoms.get_temperature():.0f} K before frame {frame}, wanted "
+            f"{settings.temperature:g} K; lower the time step"
+        )
+
+
+def _frame(atoms: ase.Atoms) -> dict[str, np.ndarray]:
+    assert atoms.calc is not None
+    results = atoms.calc.results
+    return {
+        "positions": atoms.positions - atoms.get_center_of_mass(),
+        "energy": np.array(results["energy"]),
+        "forces": np.array(results["forces"]),
+        "charges": np.array(results["charges"]),
+        "bond_orders": np.array(results["bond-orders"]).reshape(len(atoms), len(atoms), -1).sum(-1),
+        "temperature": np.array(atoms.get_temperature()),
+    }
+
+
+def _collect(out: Path, atoms: ase.Atoms, source: str, settings: XtbSettings) -> Dataset:
+    blocks = []
+    for number in range(-(-settings.frames // _BLOCK)):
+        with np.load(_block_path(out, number)) as block:
+            blocks.append({key: block[key] for key in block.files})
+    data = {key: np.concatenate([b[key] for b in blocks]) for key in ("positions", "energy", "forces", "charges")}
+    more = {key: np.concatenate([b[key] for b in blocks]) for key in ("bond_orders", "temperature")}
+    n, frames = len(atoms), settings.frames
+    time = correlation_time(data["energy"])
+    return Dataset(
+        name=f"xtb-{atoms.get_chemical_formula()}",
+        source=f"GFN2-xTB (tblite) Langevin dynamics of {Path(source).name} at {settings.temperature:g} K",
+        numbers=np.tile(atoms.numbers.astype(np.int64), frames),
+        positions=data["positions"].reshape(-1, 3),
+        cells=np.zeros((frames, 3, 3)),
+        periodic=np.zeros((frames, 3), dtype=bool),
+        starts=n * np.arange(frames + 1),
+        columns=(
+            Column("energy", "eV", data["energy"], meaning="total energy"),
+            Column("forces", "eV/Å", data["forces"].reshape(-1, 3), True, "forces on the nuclei"),
+            Column("charges", "e", data["charges"].reshape(-1), True, "Mulliken charges"),
+            Column("bond_orders", "", more["bond_orders"], meaning="Wiberg bond orders, atoms by atoms"),
+            Column("temperature", "K", more["temperature"], meaning="of the velocities"),
+        ),
+        notes=(
+            f"{settings.interval * settings.timestep:g} fs between frames after {settings.burn_in} steps of burn-in, "
+            f"seed {settings.seed}",
+            f"mean temperature {more['temperature'].mean():.0f} K; the energy decorrelates over {time:.1f} frames",
+        ),
+    )
+
+
+def correlation_time(x: Float[np.ndarray, " n"]) -> float:
+    r"""Integrated autocorrelation time :math:`1 + 2 \sum_k \rho_k`, in frames, summed while :math:`\rho_k > 0.05`.
+
+    Examples
+    --------
+    >>> correlation_time(np.array([1.0, -1.0] * 50))
+    1.0
+    """
+    d = x - x.mean()
+    total = 1.0
+    for k in range(1, len(d) // 2):
+        rho = float((d[:-k] * d[k:]).mean() / max((d * d).mean(), 1e-300))
+        if rho < 0.05:
+            break
+        total += 2.0 * rho
+    return total
+
+
+def _block_path(out: Path, number: int) -> Path:
+    return out / f"block-{number:05d}.npz"
+
+
+def _save(path: Path, block: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **block)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,92 @@
+import importlib.util
+from pathlib import Path
+
+import ase.build
+import ase.io
+import numpy as np
+import pytest
+
+from atomlens.data import check_forces, read_dataset, xtb
+from atomlens.data.xtb import TrajectoryError, XtbSettings, correlation_time, make_xtb, starting_structure
+from atomlens.structures import InputError
+
+needs_tblite = pytest.mark.skipif(
+    importlib.util.find_spec("tblite") is None, reason="needs the extra xtb: pip install tblite"
+)
+SHORT = XtbSettings(frames=12, interval=4, burn_in=4, temperature=300.0, seed=5)
+
+
+class Stop(Exception):
+    pass
+
+
+@needs_tblite
+def test_a_resumed_trajectory_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xtb, "_BLOCK", 5)
+    seen: list[tuple[int, int]] = []
+    whole = make_xtb("O", tmp_path / "whole", SHORT, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(k, 12) for k in range(1, 13)]
+
+    def stop_at(frame: int):
+        def progress(done: int, total: int) -> None:
+            if done == frame:
+                raise Stop
+
+        return progress
+
+    for frame in (3, 8, 12):
+        with pytest.raises(Stop):
+            make_xtb("O", tmp_path / "parts", SHORT, progress=stop_at(frame))
+    parts = make_xtb("O", tmp_path / "parts", SHORT)
+    for name in ("energy", "forces", "charges", "bond_orders"):
+        np.testing.assert_array_equal(parts.column(name).values, whole.column(name).values)
+    assert read_dataset(tmp_path / "parts" / "dataset").elements == (1, 8)
+
+
+@needs_tblite
+def test_energies_forces_charges_and_bond_orders(tmp_path: Path) -> None:
+    ase.io.write(tmp_path / "water.xyz", ase.build.molecule("H2O"))
+    dataset = make_xtb(tmp_path / "water.xyz", tmp_path / "out", XtbSettings(frames=30, interval=1, burn_in=0))
+    assert abs(check_forces(dataset).slope - 1) < 0.02
+    np.testing.assert_allclose(dataset.column("charges").values.reshape(-1, 3).sum(1), 0.0, atol=1e-6)
+    assert 0.8 < dataset.column("bond_orders").values[0, 0, 1] < 1.1
+    assert dataset.column("energy").values.mean() == pytest.approx(-138.0, abs=1.0)
+    assert "0.5 fs between frames" in dataset.notes[0]
+
+
+@needs_tblite
+def test_a_molecule_that_flies_apart(tmp_path: Path) -> None:
+    with pytest.raises(TrajectoryError, match="lower the time step"):
+        make_xtb("CC", tmp_path / "out", XtbSettings(frames=50, timestep=30.0, burn_in=10, temperature=1000.0))
+
+
+@needs_tblite
+def test_another_trajectory_is_not_mixed_in(tmp_path: Path) -> None:
+    settings = XtbSettings(frames=1, interval=1, burn_in=0)
+    make_xtb("O", tmp_path / "out", settings)
+    with pytest.raises(InputError, match=r"holds a trajectory with seed = 0, asked for 3"):
+        make_xtb("O", tmp_path / "out", XtbSettings(frames=1, interval=1, burn_in=0, seed=3))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").touch()
+    with pytest.raises(InputError, match="not empty"):
+        make_xtb("O", tmp_path / "other", settings)
+
+
+def test_starting_structures(tmp_path: Path) -> None:
+    assert starting_structure("CCO", 1).get_chemical_formula() == "C2H6O"
+    with pytest.raises(InputError, match="neither a file nor a SMILES"):
+        starting_structure("missing.xyz", 1)
+    ase.io.write(tmp_path / "si.extxyz", ase.build.bulk("Si"))
+    with pytest.raises(InputError, match="periodic"):
+        starting_structure(str(tmp_path / "si.extxyz"), 1)
+    with pytest.raises(InputError, match=r"temperature is -1\.0"):
+        XtbSettings(temperature=-1.0)
+
+
+def test_correlation_time_of_an_autoregression() -> None:
+    rng = np.random.default_rng(0)
+    x = np.zeros(40_000)
+    for k in range(1, len(x)):
+        x[k] = 0.8 * x[k - 1] + rng.standard_normal()
+    # (1 + phi) / (1 - phi) for phi = 0.8, less the tail below 0.05.
+    assert correlation_time(x) == pytest.approx(9.0, rel=0.15)

@@ -23,7 +23,7 @@ class _Messages:
     """What one interaction did: the context's affine map (N, F) to (N, 3F), its value, and what was gathered."""
 
     context: Affine
-    value: Float[Tensor, "N 3F"]
+    value: Float[Tensor, "N F3"]
     scalar_weights: Float[Tensor, "E F"]
     vector_weights: Float[Tensor, "E 5 F"] | None
     q: Float[Tensor, "N F"]

@@ -52,7 +52,7 @@ class VectorMixing(AtomOperator):
     """PaiNN's mixing as a map of [q, μ] (4F) to itself; notation of `atomlens.models.painn.PaiNNMixing`."""
 
     context: AtomOperator
-    vector_weight: Float[Tensor, "2F F"]
+    vector_weight: Float[Tensor, "F2 F"]
     v: Float[Tensor, "N 3 F"]
     w: Float[Tensor, "N 3 F"]
     norm: Float[Tensor, "N F"]
@@ -91,7 +91,7 @@ class VectorMixing(AtomOperator):
         mu = umu + torch.cat([uv, uw], dim=-1) @ self.vector_weight
         return torch.cat([uq + context[..., :width], mu.flatten(-2)], dim=-1)
 
-    def offset(self, context_bias: Float[Tensor, "N 3F"]) -> Float[Tensor, "N 4F"]:
+    def offset(self, context_bias: Float[Tensor, "N F3"]) -> Float[Tensor, "N F4"]:
         """What the mixing adds besides the map: biases of the context, remainders of norms and products."""
         atoms = torch.arange(len(self.norm), device=self.norm.device)
         rest = self.norm - (self.v * self.v).sum(dim=1) / self.norm

@@ -33,7 +33,7 @@ class PaiNNInteraction(nn.Module):
         self.context_in = nn.Linear(features, features)
         self.context_out = nn.Linear(features, 3 * features)
 
-    def context(self, q: Float[Tensor, "N F"]) -> Float[Tensor, "N 3F"]:
+    def context(self, q: Float[Tensor, "N F"]) -> Float[Tensor, "N F3"]:
         """Per-atom factors c of the messages."""
         return self.context_out(self.activation(self.context_in(q)))
 
@@ -94,7 +94,7 @@ class PaiNN(nn.Module):
         self.interactions: Sequence[PaiNNInteraction] = cast(Any, nn.ModuleList(interactions))
         self.mixings: Sequence[PaiNNMixing] = cast(Any, nn.ModuleList(mixings))
 
-    def filters(self, layer: int, edges: EdgeFeatures) -> Float[Tensor, "E 3F"]:
+    def filters(self, layer: int, edges: EdgeFeatures) -> Float[Tensor, "E F3"]:
         """Filters w of one layer, in the order scalar, radial, vector."""
         width = 3 * self.config.n_features
         first = 0 if self.config.shared_filters else layer * width

@@ -1,0 +1,60 @@
+"""Set-up of all tests: annotations checked, explicit seeds, and the shared real files where they are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ase
+import ase.io
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+if TYPE_CHECKING:
+    from atomlens import Potential
+
+# From here on every function and dataclass of the package checks the shapes and types that its annotations name.
+# What was imported before would go unchecked, so nothing above imports it (`test_house` looks).
+install_import_hook("atomlens", "shape_checks.check")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+# The same examples in every run; no deadline, since speed is measured in benchmarks/ and not here.
+settings.register_profile(
+    "atomlens", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("atomlens")
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> Iterator[None]:
+    """The same random numbers in every test, whichever ran before; one thread, since the tensors are small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def ethanol_painn() -> Potential:
+    """PaiNN that SchNetPack's authors trained on rMD17 ethanol, in float64."""
+    from atomlens import load_model
+
+    path = SHARED / "testdata" / "schnetpack_rmd17_ethanol_painn" / "best_model"
+    if not path.exists():
+        pytest.skip("needs SchNetPack's ethanol model beside the repository (shared/testdata)")
+    return load_model(path)
+
+
+@pytest.fixture(scope="session")
+def ethanol_frames() -> list[ase.Atoms]:
+    """100 frames of rMD17 ethanol, spread over the test trajectory."""
+    path = SHARED / "data" / "rmd17_ethanol" / "test_MD.xyz"
+    if not path.exists():
+        pytest.skip("needs the rMD17 ethanol frames beside the repository (shared/data)")
+    return ase.io.read(path, index="::10")

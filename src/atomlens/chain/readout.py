@@ -64,8 +64,9 @@ def _network(network: AtomNetwork, features: AtomFeatures, shares: Float[Tensor,
     final = rule.linear(last.weight, last.bias, x)
     whole = final if affine is None else affine.then(final)
     weights = whole.operator.pull(shares[:, None], atoms)
-    bias = shares * (whole.bias - final.bias)[:, 0]
-    constant = float((shares * final.bias[:, 0]).sum())
+    # Under LRP-γ the held offset of the last layer varies with the surroundings; its bias itself does not.
+    bias = shares * (whole.bias - last.bias)[:, 0]
+    constant = float((shares * last.bias).sum())
     return LinearReadout(weights, bias, constant)
 
 

@@ -160,5 +160,5 @@ class Chain:
         return replace(self, layers=layers, readout_bias=torch.zeros_like(self.readout_bias))
 
 
-# Pairs a block: 8192 rows of 128 float64 channels are 8 MB.
-_PAIR_BLOCK = 8192
+# Pairs a block: 1024 rows of 128 float64 channels are 1 MB and stay in cache.
+_PAIR_BLOCK = 1024

@@ -20,7 +20,7 @@ class EdgeBlocks:
     graph: AtomGraph
     basis: nn.Module
     cutoff: nn.Module
-    block: int = 16384
+    block: int = 1024  # 3F filters of 1024 edges are a few MB: they stay in cache from one operation to the next
 
     @property
     def numbers(self) -> Int[Tensor, " N"]:

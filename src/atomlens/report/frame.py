@@ -1,0 +1,140 @@
+"""One explained structure: everything that tables, page and figures show of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import ase
+
+from atomlens.interactions import Explanation, Interactions
+from atomlens.relevance import AtomShares, Walks
+from atomlens.report.groups import AtomGroups
+from atomlens.report.surroundings import Surroundings, survey
+
+
+@dataclass(frozen=True)
+class ExplainedFrame:
+    """Results for one structure, computed once and read by every output.
+
+    Attributes
+    ----------
+    index
+        Number of the frame among the explained ones, counted from 0.
+    name
+        What the file calls the structure, else its formula.
+    quantity, unit
+        The predicted property and the unit of all relevances.
+    prediction, constant, residual
+        Prediction y and its constant part c in `unit`; residual y - c - (all walks) in `unit`.
+    rule, product_rule
+        Rule of the explanation.
+    n_layers, cutoff
+        Message-passing layers T, and the model's cutoff in Å.
+    surroundings
+        Structure, bonds and groups.
+    interactions
+        Terms by order.
+    walks
+        The walks of largest absolute relevance.
+    shares
+        What each atom reads out, starts and passes on.
+    group_terms
+        Terms between groups, if there are groups.
+    seconds
+        Time spent on explaining this frame.
+    """
+
+    index: int
+    name: str
+    quantity: str
+    unit: str
+    prediction: float
+    constant: float
+    residual: float
+    rule: str
+    product_rule: str | None
+    n_layers: int
+    cutoff: float
+    surroundings: Surroundings
+    interactions: Interactions
+    walks: Walks
+    shares: AtomShares
+    group_terms: Interactions | None
+    seconds: float
+
+    @property
+    def atoms(self) -> ase.Atoms:
+        """The structure."""
+        return self.surroundings.atoms
+
+    @property
+    def groups(self) -> AtomGroups | None:
+        """Named sets of atoms, if any."""
+        return self.surroundings.groups
+
+
+def explained_frame(
+    explanation: Explanation,
+    *,
+    index: int = 0,
+    max_order: int = 3,
+    top_walks: int = 50,
+    groups: AtomGroups | None = None,
+    surroundings: Surroundings | None = None,
+    started: float | None = None,
+) -> ExplainedFrame:
+    """Ask an explanation for everything that a report shows.
+
+    Parameters
+    ----------
+    explanation
+        The explanation of one structure.
+    index
+        Number of the frame in its run.
+    max_order
+        Largest order of the terms that are listed one by one (1 to 3).
+    top_walks
+        How many walks to keep.
+    groups
+        Named sets of atoms whose terms are wanted as well.
+    surroundings
+        Bonds and distances, where they are known already.
+    started
+        ``time.perf_counter()`` when work on this structure began; now if None.
+    """
+    start = time.perf_counter() if started is None else started
+    surroundings = replace(surroundings or survey(explanation.atoms), groups=groups)
+    interactions = explanation.interactions(max_order=max_order)
+    group_terms = None
+    if groups is not None:
+        members = [list(atoms) for atoms in groups.members]
+        group_terms = explanation.group_interactions(members, max_order=min(2, len(members)))
+    return ExplainedFrame(
+        index=index,
+        name=frame_name(explanation.atoms),
+        quantity=explanation.property,
+        unit=explanation.unit,
+        prediction=float(explanation.prediction),
+        constant=float(explanation.constant),
+        residual=float(explanation.residual),
+        rule=explanation.rule,
+        product_rule=explanation.product_rule,
+        n_layers=explanation.n_layers,
+        cutoff=explanation.cutoff,
+        surroundings=surroundings,
+        interactions=interactions,
+        walks=explanation.top_walks(top_walks),
+        shares=explanation.atom_shares(),
+        group_terms=group_terms,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def frame_name(atoms: ase.Atoms) -> str:
+    """Name of a structure: ``name``, ``title`` or ``comment`` of the file if it has one, else the formula."""
+    for key in ("name", "title", "comment", "label"):
+        value = atoms.info.get(key)
+        if isinstance(value, str) and value.strip():
+            return value.strip()[:200]
+    return atoms.get_chemical_formula()

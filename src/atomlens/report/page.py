@@ -1,0 +1,160 @@
+"""The report page: one HTML file that holds everything it shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from atomlens.report import assets
+from atomlens.report.frame import ExplainedFrame
+from atomlens.report.records import MAX_PAIRS, Orientation, frame_record, vocabulary
+from atomlens.report.summary import RunInfo, package_version
+from atomlens.report.wording import PRODUCT_RULES, RULES, SIGNS, property_words
+
+# A page shows at most so many frames and pair terms; the tables hold all of them.
+MAX_FRAMES = 20
+_MAX_PAIRS_IN_ALL = 24_000
+
+_SCRIPTS = (
+    "state.js",
+    "draw.js",
+    "viewer.js",
+    "terms.js",
+    "matrix.js",
+    "distance.js",
+    "walks.js",
+    "main.js",
+)
+
+
+def frames_on_page(n_frames: int, limit: int = MAX_FRAMES) -> list[int]:
+    """Numbers of the frames that the page of a run shows: all, or `limit` evenly spaced ones.
+
+    Examples
+    --------
+    >>> frames_on_page(3)
+    [0, 1, 2]
+    >>> frames_on_page(1000, limit=3)
+    [0, 500, 999]
+    """
+    return np.unique(np.linspace(0, n_frames - 1, min(n_frames, limit)).round().astype(int)).tolist()
+
+
+@dataclass
+class Page:
+    """Collects frames of a run and renders the page.
+
+    Attributes
+    ----------
+    info
+        What was asked for.
+    n_frames
+        Number of frames of the whole run.
+    """
+
+    info: RunInfo
+    n_frames: int = 1
+    _records: list[dict[str, Any]] = field(default_factory=list)
+    _orientation: Orientation = field(default_factory=Orientation)
+    _first: ExplainedFrame | None = None
+
+    def add(self, frame: ExplainedFrame) -> None:
+        """Take what the page shows of a frame."""
+        shown = len(frames_on_page(self.n_frames))
+        self._first = self._first or frame
+        limit = max(200, min(MAX_PAIRS, _MAX_PAIRS_IN_ALL // shown))
+        self._records.append(frame_record(frame, self._orientation, limit))
+
+    def html(self, tables: list[str] | None = None) -> str:
+        """The page as text.
+
+        Parameters
+        ----------
+        tables
+            Names of the tables that lie beside the page.
+
+        Raises
+        ------
+        ValueError
+            If no frame was added.
+        """
+        if self._first is None:
+            raise ValueError("the page has no frame; add at least one")
+        first, config = self._first, self.info.config
+        words = property_words(first.quantity)
+        signs = SIGNS["energy" if first.unit == "eV" and "energy" in words else "other"]
+        rule = RULES[first.rule]
+        product = PRODUCT_RULES.get(first.product_rule or "", None) if _is_painn(self.info) else None
+        model = {"cutoff": first.cutoff, "layers": first.n_layers, "features": config.representation.n_features}
+        data = {
+            "unit": first.unit,
+            "property": words,
+            "model": model,
+            "vocabulary": vocabulary(),
+            "frames": self._records,
+        }
+        return (
+            _environment()
+            .get_template("report.html.jinja")
+            .render(
+                version=package_version(),
+                title=self._records[0]["name"],
+                property=words,
+                unit=first.unit,
+                sign_text=signs.sentence,
+                lowers=signs.lowers.format(property=words),
+                raises=signs.raises.format(property=words),
+                architecture={"painn": "PaiNN", "schnet": "SchNet"}[config.representation.architecture],
+                model=model,
+                model_path=self.info.model_path,
+                structures_path=self.info.structures_path,
+                rule_name=rule.name + (f", products: {product.name}" if product else ""),
+                rule_text=rule.short,
+                rule_long=rule.long + (f" {product.long}" if product else ""),
+                shown=len(self._records),
+                total_frames=self.n_frames,
+                left_out=self.n_frames > len(self._records),
+                command=self.info.command,
+                card=[(str(key), str(value)) for key, value in config.card.items()],
+                tables=tables or [],
+                style=Markup(assets.template_text("style.css")),
+                data=assets.json_text(data),
+                viewer=assets.viewer_script(),
+                script=assets.script_text("\n".join(assets.template_text(name) for name in _SCRIPTS)),
+            )
+        )
+
+
+def page_html(frame: ExplainedFrame, info: RunInfo) -> str:
+    """The page of one structure.
+
+    Parameters
+    ----------
+    frame
+        The explained structure.
+    info
+        Model and files, for the page's head.
+    """
+    page = Page(info)
+    page.add(frame)
+    return page.html()
+
+
+def _is_painn(info: RunInfo) -> bool:
+    return info.config.representation.architecture == "painn"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    # Autoescape everywhere: only text that assets.py made safe is marked as markup.
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(assets.template_text),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )

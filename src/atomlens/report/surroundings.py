@@ -1,0 +1,94 @@
+"""How the atoms of a pair lie to each other: distance, bond, number of bonds between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from ase.geometry import find_mic
+from jaxtyping import Float, Int
+from scipy.sparse import csr_matrix
+
+from atomlens.report.groups import AtomGroups
+from atomlens.structures import BondTable, fragments, perceive_bonds
+
+# Position of two atoms along the chain of bonds, from nearest to furthest: bonded, one atom between, two between,
+# more than two, no chain of bonds at all.
+RELATIONS = ("1-2", "1-3", "1-4", "further", "other molecule")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Geometry and bonds of one structure, asked pair by pair.
+
+    Attributes
+    ----------
+    atoms
+        The structure.
+    bonds
+        Its covalent bonds.
+    molecule
+        Number of the covalent fragment of every atom, shape (N,).
+    groups
+        Named sets of atoms, if any were asked for.
+    """
+
+    atoms: ase.Atoms
+    bonds: BondTable
+    molecule: Int[np.ndarray, " N"]
+    groups: AtomGroups | None = None
+
+    @property
+    def symbols(self) -> list[str]:
+        """Chemical symbol of every atom."""
+        return list(self.atoms.symbols)
+
+    @property
+    def labels(self) -> list[str]:
+        """Short name of every atom: element and index, counted from 0 ("C0")."""
+        return [f"{symbol}{k}" for k, symbol in enumerate(self.atoms.symbols)]
+
+    def vectors(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Float[np.ndarray, "M 3"]:
+        """Shortest vectors from atoms i to atoms j in Å, over all periodic images."""
+        difference = self.atoms.positions[j] - self.atoms.positions[i]
+        if len(difference) == 0 or not self.atoms.pbc.any():
+            return difference
+        # ASE's annotation says bool; it takes one flag a direction.
+        return find_mic(difference, self.atoms.cell, self.atoms.pbc)[0]  # pyright: ignore[reportArgumentType]
+
+    def distances(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
+        """Shortest distances between atoms i and j in Å, over all periodic images."""
+        return np.linalg.norm(self.vectors(i, j), axis=1)
+
+    def bond_classes(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> list[str]:
+        """Bond class of every pair: single, aromatic, double, triple or none."""
+        orders = _entries(self._bond_matrix(self.bonds.orders), i, j)
+        return [self.bonds.bond_class(order) for order in orders.tolist()]
+
+    def relations(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Int[np.ndarray, " M"]:
+        """Index into `RELATIONS` of every pair."""
+        one = self._bond_matrix(np.ones(len(self.bonds.pairs)))
+        two = one @ one
+        relation = np.where(self.molecule[i] == self.molecule[j], 3, 4)
+        for number, matrix in ((2, two @ one), (1, two), (0, one)):
+            relation[_entries(matrix, i, j) > 0] = number
+        return relation
+
+    def _bond_matrix(self, values: Float[np.ndarray, " B"]) -> csr_matrix:
+        n, (a, b) = len(self.atoms), self.bonds.pairs.T
+        entries = np.concatenate([values, values])
+        return csr_matrix((entries, (np.concatenate([a, b]), np.concatenate([b, a]))), shape=(n, n))
+
+
+def survey(atoms: ase.Atoms, groups: AtomGroups | None = None, bonds: BondTable | None = None) -> Surroundings:
+    """Perceive the bonds of a structure and remember where its atoms are."""
+    bonds = perceive_bonds(atoms) if bonds is None else bonds
+    molecule = np.zeros(len(atoms), dtype=np.int64)
+    for number, members in enumerate(fragments(atoms, bonds)):
+        molecule[members] = number
+    return Surroundings(atoms, bonds, molecule, groups)
+
+
+def _entries(matrix: csr_matrix, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> np.ndarray:
+    return np.asarray(matrix[i, j]).reshape(-1) if len(i) else np.zeros(0)

@@ -177,3 +177,26 @@ def test_wrong_units_are_refused_before_training(make_config: Callable[..., Path
     config.write_text(config.read_text().replace("forces = true", 'forces = true\nforce_unit = "kcal/mol/Ang"'))
     with pytest.raises(InputError, match="kcal/mol against eV"):
         train(config, tmp_path / "run", report=quiet)
+
+
+def test_missing_forces_and_properties_are_named(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config()
+    text = config.read_text()
+    config.write_text(text.replace("forces = true", 'forces = true\nproperty = "homo"'))
+    with pytest.raises(InputError, match="no property 'homo'"):
+        train(config, tmp_path / "run", report=quiet)
+    config.write_text(text)
+    with np.load(tmp_path / "springs.npz") as data:
+        np.savez(tmp_path / "springs.npz", z=data["z"], R=data["R"], E=data["E"])
+    with pytest.raises(InputError, match="no property 'forces'"):
+        train(config, tmp_path / "run", report=quiet)
+
+
+def test_a_frame_with_other_elements(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config(extra="")
+    with np.load(tmp_path / "springs.npz") as data:
+        np.savez(tmp_path / "other.npz", z=np.array([16, 1, 1]), R=data["R"], E=data["E"], F=data["F"])
+    config.write_text(config.read_text().replace("forces = true", 'forces = true\ntest_path = "other.npz"'))
+    with pytest.raises(InputError, match="other: structure 0 has S, which no training structure has"):
+        train(config, tmp_path / "run", report=quiet)
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from atomlens.data import Batch, GraphStore, Split, epoch_order
 from atomlens.models import Potential
+from atomlens.structures import InputError
 from atomlens.training.config import FitSettings
 from atomlens.training.ema import WeightAverage
 from atomlens.training.errors import Errors, TrainingError, evaluate
@@ -50,7 +50,7 @@ class Fit:
     def __init__(self, model: Potential, settings: FitSettings, seed: int) -> None:
         self.settings = settings
         self.seed = seed
-        self.fabric = Fabric(accelerator="cpu", devices=1)
+        self.fabric = _fabric()
         self.own = model
         optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         self.model, self.optimizer = self.fabric.setup(model, optimizer, move_to_device=False)
@@ -184,3 +184,12 @@ class Fit:
 
 def _mean_square(error: Tensor, scale: Tensor) -> Tensor:
     return (error / scale).square().mean()
+
+
+def _fabric() -> Any:
+    # Imported here: it takes seconds, and reading or checking a configuration does not need it.
+    try:
+        from lightning.fabric import Fabric
+    except ModuleNotFoundError as error:
+        raise InputError("training needs the package lightning; run: pip install 'atomlens[train]'") from error
+    return Fabric(accelerator="cpu", devices=1)

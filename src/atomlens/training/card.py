@@ -1,0 +1,37 @@
+"""The card of a trained model: how it was made, and how wrong it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from atomlens.training.config import TrainConfig
+from atomlens.training.errors import Errors
+from atomlens.training.loop import Fit
+from atomlens.training.prepare import Prepared
+
+
+def make_card(
+    config: TrainConfig, config_path: Path, prepared: Prepared, fit: Fit, seconds: float, test: Mapping[str, Errors]
+) -> dict[str, Any]:
+    """What a user must know of a model: how it was made and how wrong it is."""
+    split = prepared.split
+    errors = {
+        name: {"structures": e.n} | {key: f"{value:.4g} {unit}" for key, (value, unit) in e.quantities().items()}
+        for name, e in test.items()
+    }
+    return {
+        "name": config.name,
+        "data": f"{prepared.dataset.name}: {prepared.dataset.source}",
+        "data notes": list(prepared.dataset.notes),
+        "split": {"train": len(split.train), "validation": len(split.val), "test": len(split.test), "seed": split.seed},
+        "seed": config.seed,
+        "command": f"atomlens train configs/{config_path.name} --out runs/{config.name}",
+        "epochs": fit.epoch,
+        "best epoch": fit.best_epoch,
+        "hours": round(seconds / 3600, 3),
+        "errors": errors,
+        "date": datetime.now(UTC).date().isoformat(),
+    }

@@ -1,0 +1,129 @@
+"""From a configuration to data, split and a fresh model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+from jaxtyping import Int
+
+from atomlens.data import (
+    Dataset,
+    GraphStore,
+    Split,
+    Units,
+    find_edges,
+    load_qm9,
+    load_split,
+    make_split,
+    read_dataset,
+    require_matching_forces,
+    save_split,
+)
+from atomlens.models import OutputConfig, Potential
+from atomlens.structures import InputError
+from atomlens.training.config import TrainConfig
+from atomlens.training.standardise import standardise
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Structures to test on: their name, the tensors they are in, and which of them."""
+
+    name: str
+    store: GraphStore
+    indices: Int[np.ndarray, " M"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data, their division, their tensors, the model with its references, and what to test it on."""
+
+    dataset: Dataset
+    split: Split
+    store: GraphStore
+    model: Potential
+    tests: tuple[TestSet, ...]
+
+
+def prepare(config: TrainConfig, base: Path, out: Path) -> Prepared:
+    """Read the data, split them (or read the run's split), and make the model with its references.
+
+    Everything that the run will need is read and checked here, so that bad input is told before hours of training.
+
+    Raises
+    ------
+    InputError
+        If data are unusable, or structures have elements that no training structure has.
+    """
+    settings = config.data
+    dataset = read_source(config, base, settings.path)
+    if settings.forces and settings.check_forces:
+        require_matching_forces(dataset)
+    split_path = out / "split.json"
+    if split_path.exists():
+        split = load_split(split_path, len(dataset))
+    else:
+        split = make_split(len(dataset), settings.n_train, settings.n_val, settings.n_test, settings.split_seed)
+    elements = dataset.subset(split.train).elements
+    _check_elements(dataset, np.concatenate([split.val, split.test]), elements)
+    model = make_model(config, dataset, split, elements)
+    store = _store(config, dataset, model)
+    tests = [TestSet("test", store, split.test)] if len(split.test) else []
+    if settings.test_path:
+        extra = read_source(config, base, settings.test_path)
+        _check_elements(extra, np.arange(len(extra)), elements)
+        tests.append(TestSet(Path(settings.test_path).stem, _store(config, extra, model), np.arange(len(extra))))
+    save_split(split, split_path)
+    return Prepared(dataset, split, store, model, tuple(tests))
+
+
+def _store(config: TrainConfig, dataset: Dataset, model: Potential) -> GraphStore:
+    forces = "forces" if config.data.forces else None
+    return GraphStore(dataset, find_edges(dataset, model.cutoff), config.data.property, forces, model.dtype)
+
+
+def _check_elements(dataset: Dataset, structures: Int[np.ndarray, " M"], known: tuple[int, ...]) -> None:
+    unknown = np.flatnonzero(~np.isin(dataset.numbers, known))
+    owners = np.searchsorted(dataset.starts, unknown, side="right") - 1
+    met = np.flatnonzero(np.isin(owners, structures))
+    if len(met):
+        symbol = chemical_symbols[int(dataset.numbers[unknown[met[0]]])]
+        raise InputError(
+            f"{dataset.name}: structure {int(owners[met[0]])} has {symbol}, which no training structure has; "
+            "train on more structures, or leave such structures out"
+        )
+
+
+def read_source(config: TrainConfig, base: Path, path: str) -> Dataset:
+    """The data set that a configuration names."""
+    settings = config.data
+    if settings.set == "qm9":
+        return load_qm9()
+    return read_dataset(base / path, Units(settings.energy_unit, settings.length_unit, settings.force_unit))
+
+
+def make_model(config: TrainConfig, dataset: Dataset, split: Split, elements: tuple[int, ...]) -> Potential:
+    """A model with fresh weights (by the configuration's seed), references and scale of the training set."""
+    settings, readout = config.data, config.model.readout
+    column = dataset.column(settings.property)
+    extensive = readout == "sum"
+    output = OutputConfig(settings.property, column.unit, extensive=extensive, has_forces=settings.forces)
+    torch.manual_seed(config.seed)
+    model = Potential(config.model.model_config(output, elements)).cast(torch.float32)
+    standard = standardise(
+        dataset,
+        split.train,
+        settings.property,
+        "forces" if settings.forces else None,
+        kind=config.model.references,
+        extensive=extensive,
+        centred=readout != "dipole",
+    )
+    model.atomrefs.copy_(torch.from_numpy(standard.references[: len(model.atomrefs)]))
+    model.mean.fill_(standard.mean)
+    model.scale.fill_(standard.scale)
+    return model

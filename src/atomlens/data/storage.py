@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -38,9 +39,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     another process finished the same folder meanwhile, that one stays.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for stale in target.parent.glob(f".{target.name}.part-*"):
-        if not _alive(int(stale.name.rpartition("part-")[2].split("-")[0])):
-            shutil.rmtree(stale, ignore_errors=True)
+    _sweep(target)
     part = target.parent / f".{target.name}.part-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     part.mkdir()
     try:
@@ -61,6 +60,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     """Call ``write(temporary path)``, then move the file to `path` in one step, on disk before it is visible."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     part = path.with_name(f".{path.name}.part-{os.getpid()}")
     try:
         write(part)
@@ -137,6 +137,16 @@ def check_shapes(dataset: Dataset, where: str) -> None:
     for name, length in lengths.items():
         if found[name] != length:
             raise InputError(f"{where}: {name} has {found[name]} entries, expected {length}; the data are truncated")
+
+
+def _sweep(target: Path) -> None:
+    # What killed writers of the same target left behind.
+    for stale in target.parent.glob(f".{glob.escape(target.name)}.part-*"):
+        if not _alive(int(stale.name.rpartition("part-")[2].split("-")[0])):
+            if stale.is_dir():
+                shutil.rmtree(stale, ignore_errors=True)
+            else:
+                stale.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -105,30 +106,10 @@ def make_xtb(
     _claim(out, str(source), atoms, settings)
     if (out / "dataset").exists():
         return load_dataset(out / "dataset")
-    first, rng = _start(out, atoms, settings)
-    for number in range(first, -(-settings.frames // _BLOCK)):
-        wanted = min(_BLOCK, settings.frames - number * _BLOCK)
-        # A calculator of its own for each block: tblite starts from its last density, which a resumed run has not.
-        atoms.calc = _calculator(settings)
-        dynamics = Langevin(
-            atoms,
-            settings.timestep * u.fs,
-            temperature_K=settings.temperature,
-            friction=settings.friction / u.fs,
-            fixcm=False,
-            rng=rng,
-        )
-        if number == 0:
-            _run(dynamics, atoms, settings.burn_in, settings, 0)
-        frames = []
-        for k in range(wanted):
-            _run(dynamics, atoms, settings.interval, settings, number * _BLOCK + k)
-            frames.append(_frame(atoms))
-            progress(number * _BLOCK + k + 1, settings.frames)
-        block = {key: np.stack([frame[key] for frame in frames]) for key in frames[0]}
-        block |= {"last_positions": atoms.positions, "last_velocities": atoms.get_velocities()}
-        block["rng"] = np.array(json.dumps(rng.bit_generator.state))
-        atomic_write(_block_path(out, number), lambda part, block=block: _save(part, block))
+    with _one_thread():
+        first, rng = _start(out, atoms, settings)
+        for number in range(first, -(-settings.frames // _BLOCK)):
+            _make_block(out, atoms, settings, number, rng, progress)
     save_dataset(_collect(out, atoms, str(source), settings), out / "dataset")
     return load_dataset(out / "dataset")
 
@@ -191,11 +172,52 @@ def _start(out: Path, atoms: ase.Atoms, settings: XtbSettings) -> tuple[int, np.
     return done, rng
 
 
-def _calculator(settings: XtbSettings) -> Any:
+def _make_block(
+    out: Path,
+    atoms: ase.Atoms,
+    settings: XtbSettings,
+    number: int,
+    rng: np.random.Generator,
+    progress: Callable[[int, int], None],
+) -> None:
+    wanted = min(_BLOCK, settings.frames - number * _BLOCK)
+    # A calculator of its own for each block: tblite starts from its last density, which a resumed run has not.
+    atoms.calc = _calculator(settings)
+    dynamics = Langevin(
+        atoms,
+        settings.timestep * u.fs,
+        temperature_K=settings.temperature,
+        friction=settings.friction / u.fs,
+        fixcm=False,
+        rng=rng,
+    )
+    if number == 0:
+        _run(dynamics, atoms, settings.burn_in, settings, 0)
+    frames = []
+    for k in range(wanted):
+        _run(dynamics, atoms, settings.interval, settings, number * _BLOCK + k)
+        frames.append(_frame(atoms))
+        progress(number * _BLOCK + k + 1, settings.frames)
+    block = {key: np.stack([frame[key] for frame in frames]) for key in frames[0]}
+    block |= {"last_positions": atoms.positions, "last_velocities": atoms.get_velocities()}
+    block["rng"] = np.array(json.dumps(rng.bit_generator.state))
+    atomic_write(_block_path(out, number), lambda part: _save(part, block))
+
+
+def _one_thread() -> AbstractContextManager[object]:
     try:
-        from tblite.ase import TBLite
+        # Threads can be limited once its library is loaded.
+        import tblite.interface  # noqa: F401
+        from threadpoolctl import threadpool_limits
     except ModuleNotFoundError as error:
         raise InputError("GFN2-xTB comes with the package tblite; run: pip install 'atomlens[xtb]'") from error
+    # 22 atoms on a busy machine: 7 ms with one thread, 200 ms with two that wait for each other.
+    return threadpool_limits(1)
+
+
+def _calculator(settings: XtbSettings) -> Any:
+    from tblite.ase import TBLite
+
     return TBLite(method="GFN2-xTB", charge=settings.charge, verbosity=0)
 
 

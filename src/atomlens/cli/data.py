@@ -1,0 +1,95 @@
+"""``atomlens data``: fetch, make and check data sets."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from atomlens.data import Dataset
+
+data_app = typer.Typer(no_args_is_help=True, help="Fetch, make and check data sets.", rich_markup_mode="rich")
+
+
+@data_app.command()
+def qm9() -> None:
+    """Parse QM9 once into the cache (needs the extra qm9), and say what it holds."""
+    from atomlens.data import load_qm9
+
+    _show(load_qm9(report=lambda line: typer.echo(line)))
+
+
+@data_app.command()
+def xtb(
+    source: Annotated[str, typer.Argument(help="SMILES string, or a file that ASE reads (its first structure).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the trajectory; continued if it is there.")],
+    frames: Annotated[int, typer.Option(min=1, help="Frames to keep.")] = 2_000,
+    temperature: Annotated[float, typer.Option(min=1.0, help="In K.")] = 500.0,
+    timestep: Annotated[float, typer.Option(min=0.01, help="In fs.")] = 0.5,
+    interval: Annotated[int, typer.Option(min=1, help="Steps between two frames.")] = 40,
+    burn_in: Annotated[int, typer.Option(min=0, help="Steps before the first frame.")] = 2_000,
+    charge: Annotated[int, typer.Option(help="Total charge in e.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of geometry, velocities and thermostat.")] = 0,
+) -> None:
+    """Make a GFN2-xTB trajectory: energies, forces, charges, bond orders (needs the extra xtb)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from atomlens.data import XtbSettings, make_xtb
+
+    settings = XtbSettings(
+        frames=frames,
+        temperature=temperature,
+        timestep=timestep,
+        interval=interval,
+        burn_in=burn_in,
+        charge=charge,
+        seed=seed,
+    )
+    console = Console(stderr=True)
+    columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("frames", total=frames)
+        try:
+            dataset = make_xtb(source, out, settings, progress=lambda done, _: bar.update(task, completed=done))
+        except KeyboardInterrupt:
+            print("atomlens: interrupted; the same command continues", file=sys.stderr)
+            sys.exit(130)
+    _show(dataset)
+    typer.echo(f"data set: {out / 'dataset'}")
+
+
+@data_app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="Extended XYZ, ASE database, rMD17 or sGDML npz, or a data set folder.")],
+    energy_unit: Annotated[str | None, typer.Option(help="Where the file does not say: eV, kcal/mol, ...")] = None,
+    length_unit: Annotated[str | None, typer.Option(help="Å or Bohr.")] = None,
+    force_unit: Annotated[str | None, typer.Option(help="eV/Ang, kcal/mol/Ang, Hartree/Bohr, ...")] = None,
+) -> None:
+    """Say what a data set holds, which units were assumed, and whether forces match energies."""
+    from atomlens.data import Units, read_dataset, require_matching_forces
+
+    dataset = read_dataset(path, Units(energy_unit, length_unit, force_unit))
+    _show(dataset)
+    if dataset.has("energy") and dataset.has("forces"):
+        found = require_matching_forces(dataset)
+        if found.pairs < 5:
+            typer.echo("forces: no two frames are close enough to compare them with energies")
+        else:
+            typer.echo(f"forces: match energies between {found.pairs} pairs of close frames (ratio {found.slope:.3f})")
+
+
+def _show(dataset: Dataset) -> None:
+    from ase.data import chemical_symbols
+
+    sizes = dataset.sizes
+    elements = ", ".join(chemical_symbols[z] for z in dataset.elements)
+    typer.echo(f"{dataset.name}: {len(dataset)} structures of {sizes.min()} to {sizes.max()} atoms; {elements}")
+    typer.echo(f"source: {dataset.source}")
+    for column in dataset.columns:
+        typer.echo(f"  {column.name}{f' [{column.unit}]' if column.unit else ''}: {column.meaning or 'as in the file'}")
+    for note in dataset.notes:
+        typer.echo(f"note: {note}")

@@ -1,0 +1,42 @@
+"""``atomlens train``: from a configuration to a model and its card."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = """
+[b]Examples[/b]
+
+    atomlens train configs/rmd17-ethanol-painn.toml --out runs/ethanol
+
+Continue after a kill, or where --hours stopped it; nothing is lost or repeated:
+
+    atomlens train configs/rmd17-ethanol-painn.toml --out runs/ethanol --resume
+
+[b]Written to --out[/b]
+
+model.safetensors, card.json, metrics.csv, tensorboard/, split.json, checkpoint.pt.
+"""
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="TOML file that says which data, model and optimisation.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+    hours: Annotated[
+        float | None, typer.Option(min=0.0, help="Stop after the epoch in which this time has passed.")
+    ] = None,
+) -> None:
+    """Train a model, test it, and write its card; errors are printed with their units."""
+    from atomlens.training import train as run
+
+    try:
+        run(config, out, resume=resume, max_hours=hours, report=lambda line: typer.echo(line))
+    except KeyboardInterrupt:
+        print("atomlens: interrupted; continue after the last whole epoch with --resume", file=sys.stderr)
+        sys.exit(130)
+    typer.echo(f"model: {out / 'model.safetensors'}")

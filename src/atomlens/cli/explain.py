@@ -1,0 +1,151 @@
+"""``atomlens explain``: from a model and structures to a folder of results."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from atomlens.cli.options import (
+    Precision,
+    ProductRuleName,
+    RuleName,
+    checked_device,
+    checked_unit,
+    group_maker,
+    non_negative,
+    whole_number,
+)
+
+if TYPE_CHECKING:
+    import ase
+
+    from atomlens.models import Potential
+    from atomlens.report import AtomGroups, ExplainedFrame
+
+EPILOG = """
+[b]Examples[/b]
+
+A SchNetPack model and one molecule:
+
+    atomlens explain best_model ethanol.xyz --out ethanol
+
+Every tenth frame of a trajectory, pairs only (faster):
+
+    atomlens explain model.safetensors md.xyz --frames ::10 --max-order 2 --out md
+
+Terms between the molecules of a cluster, with a model that comes along:
+
+    atomlens explain zoo:NAME dimer.xyz --groups fragments --out dimer
+
+[b]Written to --out[/b]
+
+report.html (open it in a browser), atoms/pairs/triples/walks.parquet (and groups.parquet), summary.json.
+"""
+
+
+def explain(
+    model: Annotated[str, typer.Argument(help="atomlens or SchNetPack model file, or zoo:NAME (see atomlens zoo).")],
+    structures: Annotated[Path, typer.Argument(help="Structures, in any format that ASE reads.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")],
+    rule: Annotated[RuleName, typer.Option(help="How activations are held linear.")] = RuleName.GATE,
+    gamma: Annotated[
+        float, typer.Option(parser=non_negative, metavar="NUMBER", help="Strength of --rule gamma.")
+    ] = 0.25,
+    product_rule: Annotated[
+        ProductRuleName, typer.Option(help="PaiNN: do vectors only gate (scalar) or carry relevance (full)?")
+    ] = ProductRuleName.SCALAR,
+    max_order: Annotated[
+        int,
+        typer.Option(
+            parser=whole_number(1, 3), metavar="1|2|3", help="Largest number of atoms in a term that is listed."
+        ),
+    ] = 3,
+    top_walks: Annotated[
+        int,
+        typer.Option(
+            parser=whole_number(1, 1_000_000), metavar="COUNT", help="How many of the strongest walks to list."
+        ),
+    ] = 50,
+    groups: Annotated[
+        str | None,
+        typer.Option(help='Terms between groups: fragments, residues, or a JSON file {"name": \\[atom, ...]}.'),
+    ] = None,
+    frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
+    dtype: Annotated[Precision, typer.Option(help="Precision of all work.")] = Precision.DOUBLE,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... \\[default: cpu]")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+) -> None:
+    """Split each prediction, exactly, into terms of atoms, pairs, triples and walks."""
+    started = time.perf_counter()
+    import torch
+
+    from atomlens.cli.show import frame_progress, show_result
+    from atomlens.models import load_model
+    from atomlens.report.run import write_run
+    from atomlens.report.summary import RunInfo
+    from atomlens.report.writing import RunFolder
+    from atomlens.structures import read_structures
+
+    options = {
+        "rule": rule.value,
+        "gamma": gamma,
+        "product_rule": product_rule.value,
+        "max_order": max_order,
+        "top_walks": top_walks,
+        "groups": groups,
+        "frames": frames,
+        "dtype": dtype.value,
+        "device": device or "cpu",
+        "unit": unit,
+    }
+    make_groups, where, energy_unit = group_maker(groups), checked_device(device), checked_unit(unit)
+    with RunFolder(out, overwrite) as folder:
+        precision = getattr(torch, dtype.value)
+        potential = load_model(model, dtype=precision, energy_unit=energy_unit)
+        selected = read_structures(structures, frames)
+        info = RunInfo(model, str(structures), potential.config, shlex.join(["atomlens", *sys.argv[1:]]), options)
+        settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
+        explained = _explained(
+            potential,
+            selected,
+            {**settings, "dtype": precision, "device": where},
+            make_groups,
+            max_order=max_order,
+            top_walks=top_walks,
+        )
+        with frame_progress(len(selected)) as advance:
+            result = write_run(folder, map(advance, explained), len(selected), info, started)
+    show_result(result, out)
+
+
+def _explained(
+    potential: Potential,
+    structures: list[ase.Atoms],
+    settings: dict[str, Any],
+    make_groups: Callable[[ase.Atoms], AtomGroups] | None,
+    **wanted: int,
+) -> Iterator[ExplainedFrame]:
+    """Explain one structure after the other; an error names the frame it comes from."""
+    from atomlens.interactions import explain as explain_structure
+    from atomlens.report.frame import explained_frame
+    from atomlens.structures import InputError
+
+    for index, atoms in enumerate(structures):
+        start = time.perf_counter()
+        try:
+            explanation = explain_structure(potential, atoms, **settings)
+            groups = make_groups(atoms) if make_groups is not None else None
+            yield explained_frame(explanation, index=index, groups=groups, started=start, **wanted)
+        except InputError as error:
+            if len(structures) == 1:
+                raise
+            raise InputError(f"frame {index}: {error}") from error

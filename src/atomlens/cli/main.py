@@ -1,0 +1,112 @@
+"""The ``atomlens`` command: its sub-commands, and what it says when something goes wrong.
+
+Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted, 143 terminated. Whatever goes wrong is told in one line.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+
+from atomlens.cli.data import data_app
+from atomlens.cli.explain import EPILOG, explain
+from atomlens.cli.train import EPILOG as TRAIN_EPILOG
+from atomlens.cli.train import train
+from atomlens.cli.zoo import zoo
+
+DEBUG = "--debug"
+
+app = typer.Typer(
+    name="atomlens",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: atomlens explain MODEL STRUCTURES --out run",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"atomlens {version('atomlens')}")
+        raise typer.Exit
+
+
+@app.callback()
+def atomlens(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of a failure. May stand anywhere.")] = False,
+) -> None:
+    """Show which atomic interactions a neural-network potential has learned."""
+
+
+app.command(epilog=EPILOG, no_args_is_help=True)(explain)
+app.command(epilog=TRAIN_EPILOG, no_args_is_help=True)(train)
+app.add_typer(data_app, name="data")
+app.command()(zoo)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command and leave with its exit code.
+
+    Parameters
+    ----------
+    args
+        Arguments without the program's name; those of this process if None.
+    """
+    args = sys.argv[1:] if args is None else args
+    debug = DEBUG in args or bool(os.environ.get("ATOMLENS_DEBUG"))
+    # A terminated run cleans up like an interrupted one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        code = app([a for a in args if a != DEBUG], prog_name="atomlens", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except Exception as error:
+        code = _tell(error, debug)
+    code = code if isinstance(code, int) else 0
+    if code == 130:
+        _say("interrupted; nothing was left behind")
+    sys.exit(code)
+
+
+def _tell(error: Exception, debug: bool) -> int:
+    """Say in one line what went wrong; return the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    usage: Any = getattr(error, "format_message", None)  # every error of the argument parser has it
+    if usage is not None:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "atomlens"
+        if usage():  # empty where the help was printed for want of arguments
+            _say(f"{usage().replace('Value error, ', '')} (see {command} --help)")
+        return 2
+    from atomlens.structures.errors import InputError
+
+    if isinstance(error, InputError):
+        _say(str(error))
+        return 2
+    text = str(error).strip() or "no further word"
+    if isinstance(error, MemoryError):
+        _say(f"out of memory: {text}; use a smaller structure, --max-order or --top-walks")
+    else:
+        hint = "" if debug else f"; add {DEBUG} for the traceback"
+        _say(f"failed: {type(error).__name__}: {text}{hint}")
+    return 1
+
+
+def _say(message: str) -> None:
+    # One line, whatever a file's name or content put into the message; no control characters reach the terminal.
+    line = " ".join(message.split())
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    print(f"atomlens: {line}", file=sys.stderr)

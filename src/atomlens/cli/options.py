@@ -1,0 +1,122 @@
+"""Values that options take, and what is checked before any work begins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    import ase
+    import torch
+
+    from atomlens.report import AtomGroups
+
+
+class RuleName(StrEnum):
+    """Relevance rules."""
+
+    GATE = "gate"
+    GAMMA = "gamma"
+    GRADIENT = "gradient"
+
+
+class ProductRuleName(StrEnum):
+    """What PaiNN's products of two signals do with relevance."""
+
+    SCALAR = "scalar"
+    FULL = "full"
+
+
+class Precision(StrEnum):
+    """Floating-point types."""
+
+    DOUBLE = "float64"
+    SINGLE = "float32"
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Parser of whole numbers from `low` to `high` that tells what it received."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or not low <= number <= high:
+            raise typer.BadParameter(f"{text!r} is not a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def non_negative(text: str) -> float:
+    """Parser of finite numbers from 0 that tells what it received."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise typer.BadParameter(f"{text!r} is not a number from 0 up")
+    return number
+
+
+def checked_device(name: str | None) -> torch.device | None:
+    """The device of that name.
+
+    Raises
+    ------
+    InputError
+        If there is no such device, or it cannot be used here.
+    """
+    import torch
+
+    from atomlens.structures.errors import InputError
+
+    if name is None:
+        return None
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"--device {name!r} cannot be used here; give cpu, or cuda where there is one") from error
+    if device.type == "meta":  # accepts everything and computes nothing
+        raise InputError("--device 'meta' computes nothing; give cpu, or cuda where there is one")
+    return device
+
+
+def checked_unit(name: str | None) -> str | None:
+    """The energy unit of that name.
+
+    Raises
+    ------
+    InputError
+        If it is not known.
+    """
+    from atomlens.models.units import ENERGY_UNITS
+    from atomlens.structures.errors import InputError
+
+    if name is not None and name not in ENERGY_UNITS:
+        raise InputError(f"--unit {name!r} is not known; give one of {', '.join(ENERGY_UNITS)}")
+    return name
+
+
+def group_maker(kind: str | None) -> Callable[[ase.Atoms], AtomGroups] | None:
+    """From ``fragments``, ``residues`` or the path of a JSON file to the groups of a structure.
+
+    Raises
+    ------
+    InputError
+        If it is a file that cannot be used.
+    """
+    from atomlens.report import fragment_groups, named_groups, read_groups, residue_groups
+
+    if kind is None:
+        return None
+    if kind in ("fragments", "residues"):
+        return {"fragments": fragment_groups, "residues": residue_groups}[kind]
+    named = read_groups(kind)
+    return lambda atoms: named_groups(named, len(atoms))

@@ -1,0 +1,92 @@
+"""What the terminal shows: progress while frames are explained, and the main numbers at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from atomlens.report.frame import ExplainedFrame
+    from atomlens.report.run import RunResult
+
+_SHOWN_PAIRS = 10
+_ORDERS = ("single atoms", "pairs", "triples")
+
+
+@contextmanager
+def frame_progress(n_frames: int) -> Iterator[Callable[[ExplainedFrame], ExplainedFrame]]:
+    """Progress bar on stderr over the frames of a run; silent where stderr is no terminal.
+
+    Yields
+    ------
+    A function that takes and returns a frame, and moves the bar.
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("frames", total=n_frames)
+
+        def advance(frame: ExplainedFrame) -> ExplainedFrame:
+            progress.advance(task)
+            return frame
+
+        yield advance
+
+
+def show_result(result: RunResult, out: Path) -> None:
+    """Print the strongest pairs and the sums of the first frame, and where everything is."""
+    # Names come from files: markup and highlighting are off, so that they are printed as they are.
+    console = Console(markup=False, highlight=False)
+    frame, frames = result.first, result.summary["frames"]
+    of_frames = f" (first of {len(frames)} frames)" if len(frames) > 1 else ""
+    rule = frame.rule + (f"/{frame.product_rule}" if frame.product_rule else "")
+    console.print(f"{frame.name}{of_frames}: {frame.quantity} {frame.prediction:.6f} {frame.unit}, rule {rule}")
+    if frame.interactions.max_order >= 2:
+        console.print(_pairs(frame))
+    console.print(_sums(frame))
+    largest = max(abs(entry["residual"]) for entry in frames)
+    name = "largest residual" if len(frames) > 1 else "residual"
+    console.print(f"{name} {largest:.1e} {frame.unit}, {result.summary['seconds']:.1f} s")
+    console.print(f"report: {out / result.page.name}", soft_wrap=True)
+
+
+def _pairs(frame: ExplainedFrame) -> Table:
+    terms, around = frame.interactions.order(2), frame.surroundings
+    best = np.argsort(-np.abs(terms.relevance), kind="stable")[:_SHOWN_PAIRS]
+    (i, j), relevance = terms.atoms[best].T, terms.relevance[best]
+    table = Table(box=box.SIMPLE_HEAD, title=f"strongest of {len(terms.relevance)} pairs", title_justify="left")
+    _columns(table, pair="left", Å="right", bond="left", **{f"term, {frame.unit}": "right"})
+    for a, b, distance, bond, value in zip(
+        i.tolist(), j.tolist(), around.distances(i, j), around.bond_classes(i, j), relevance, strict=True
+    ):
+        style = "blue" if value < 0 else "dark_orange"
+        pair = f"{around.labels[a]}-{around.labels[b]}"
+        table.add_row(pair, f"{distance:.2f}", bond, Text(f"{value:+.4f}", style=style))
+    return table
+
+
+def _columns(table: Table, **justify: Literal["left", "right"]) -> None:
+    for name, side in justify.items():
+        table.add_column(Text(name), justify=side)
+
+
+def _sums(frame: ExplainedFrame) -> Table:
+    from atomlens.report.totals import order_totals
+
+    table = Table(box=box.SIMPLE_HEAD, title=f"sums by order, {frame.unit}", title_justify="left")
+    _columns(table, part="left", terms="right", net="right", absolute="right")
+    table.add_row("constant", "", f"{frame.constant:+.4f}", "")
+    totals = order_totals(frame)
+    for name, total in zip(_ORDERS, totals, strict=False):
+        table.add_row(name, str(total.count), f"{total.total:+.4f}", f"{total.strength:.4f}")
+    table.add_row(f"{len(totals) + 1} atoms or more", "", f"{frame.interactions.remainder:+.4f}", "")
+    return table

@@ -127,7 +127,10 @@ def _config_of(metadata: dict[str, str]) -> ModelConfig:
     if int(version) > FORMAT_VERSION:
         raise InputError(f"format version {version}; this atomlens reads up to {FORMAT_VERSION}, update atomlens")
     try:
-        return ModelConfig.from_dict(json.loads(metadata.get("config", "")))
+        data = json.loads(metadata.get("config", ""))
+        if not isinstance(data, dict):
+            raise ValueError(f"a {type(data).__name__}, not a table")
+        return ModelConfig.from_dict(data)
     except (ValueError, RecursionError) as error:
         raise InputError(f"the header's model definition cannot be read ({error})") from error
 

@@ -66,14 +66,11 @@ def load_model(
 
 def zoo_names() -> list[str]:
     """Names of the models that come with atomlens, as ``zoo:NAME`` takes them."""
-    folder = resources.files("atomlens.models") / "zoo"
-    if not folder.is_dir():
-        return []
-    return sorted(entry.name.removesuffix(".safetensors") for entry in folder.iterdir() if _is_model(entry.name))
+    return sorted(file.stem for file in _zoo_folder().glob("[!.]*.safetensors"))
 
 
-def _is_model(name: str) -> bool:
-    return name.endswith(".safetensors") and not name.startswith(".")
+def _zoo_folder() -> Path:
+    return Path(str(resources.files("atomlens.models"))) / "zoo"
 
 
 def _zoo_file(name: str) -> Path:
@@ -81,11 +78,14 @@ def _zoo_file(name: str) -> Path:
     if name not in names:
         have = f"it has {', '.join(names)}" if names else "it is empty in this installation"
         raise InputError(f"{_ZOO}{name}: no model of that name in the zoo; {have}")
-    return Path(str(resources.files("atomlens.models") / "zoo" / f"{name}.safetensors"))
+    return _zoo_folder() / f"{name}.safetensors"
 
 
 def _read(file: Path, energy_unit: str | None, output: str | None) -> Potential:
     data = _bytes_of(file)
+    # Safetensors begin with the length of their header, whose bytes may look like the start of anything.
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data):
+        return _own(read_model(file), energy_unit, output)
     if data.startswith(b"PK"):
         return convert(open_zip(data), file, energy_unit=energy_unit, output=output)
     if data.startswith(LEGACY_START):
@@ -94,7 +94,7 @@ def _read(file: Path, energy_unit: str | None, output: str | None) -> Potential:
         read_pickle(data)  # so that a name which does not belong is told
         raise InputError(f"a bare pickle, not a file that torch.save wrote; {_KINDS}")
     if data[8:9] == b"{":
-        return _own(read_model(file), energy_unit, output)
+        raise InputError("damaged safetensors file (its header is longer than the file); fetch or write it again")
     raise InputError(f"not a model file; {_KINDS}")
 
 

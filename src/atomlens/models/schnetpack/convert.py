@@ -14,7 +14,7 @@ from atomlens.models.schnetpack.modules import ReadTensor, all_tensors, attribut
 from atomlens.models.schnetpack.names import schnetpack_name
 from atomlens.models.schnetpack.outputs import Output, find_outputs, readout_config
 from atomlens.models.schnetpack.provenance import Provenance, choose_unit, read_provenance
-from atomlens.models.schnetpack.representation import embedding_table, representation_config
+from atomlens.models.schnetpack.representation import read_representation
 from atomlens.models.schnetpack.shells import DISTANCES, MODEL, SHORT_RANGE, STRAIN, Shell
 from atomlens.models.weights import build_potential, empty_potential, named_tensors
 from atomlens.structures import InputError
@@ -42,9 +42,7 @@ def convert(archive: Archive, path: Path, *, energy_unit: str | None = None, out
     model = _whole_model(archive.root)
     read = _reader(archive)
     chosen = _choose(find_outputs(model, read), output)
-    module = child(model, "representation")
-    table = embedding_table(child(module, "embedding"), read)
-    representation = representation_config(module, len(table), read)
+    representation, table = read_representation(child(model, "representation"), read)
     _check_inputs(model, representation.cutoff.cutoff, read)
     readout = readout_config(chosen.module, read)
     if readout.widths[0] != representation.n_features:

@@ -20,7 +20,9 @@ def schnetpack_state_dict(model: Potential) -> OrderedDict[str, Tensor]:
 
     It fits a ``NeuralNetworkPotential`` whose representation has the same options, an ``nn.Embedding`` of
     ``max_z`` rows, the readout as first output module (Forces may follow), and the postprocessors CastTo64,
-    ScaleProperty (only if the scale is not 1), AddOffsets with ``zmax`` of as many rows.
+    ScaleProperty (only if the scale is not 1), AddOffsets with ``zmax`` of as many rows. Call
+    ``model.postprocessors.double()`` before loading it, because SchNetPack makes the offsets in float32 and
+    thereby rounds what is copied into them.
 
     Raises
     ------

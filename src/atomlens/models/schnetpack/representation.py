@@ -36,8 +36,8 @@ from atomlens.models.schnetpack.shells import (
 from atomlens.structures import InputError
 
 
-def representation_config(module: Shell, max_z: int, read: ReadTensor) -> RepresentationConfig:
-    """Configuration of a representation, from its modules and the shapes of its tensors.
+def read_representation(module: Shell, read: ReadTensor) -> tuple[RepresentationConfig, Tensor]:
+    """Configuration of a representation, from its modules and the shapes of its tensors, and its element embedding.
 
     Raises
     ------
@@ -51,16 +51,19 @@ def representation_config(module: Shell, max_z: int, read: ReadTensor) -> Repres
     layers = items(module, "interactions")
     if not layers:
         raise InputError(f"its {module.path} has no interactions; the file is damaged or of an unknown version")
+    table = embedding_table(child(module, "embedding"), read)
     config = RepresentationConfig(
         architecture="schnet" if module.path == SCHNET else "painn",
         n_layers=len(layers),
         radial=_radial(child(module, "radial_basis"), read),
         cutoff=_cutoff(child(module, "cutoff_fn"), read),
         shared_interactions=len(layers) > 1 and layers[0] is layers[1],
-        max_z=max_z,
+        max_z=len(table),
     )
     _check_sharing(layers, module)
-    return _schnet(config, layers, read) if module.path == SCHNET else _painn(config, module, layers, read)
+    if module.path == SCHNET:
+        return _schnet(config, layers, read), table
+    return _painn(config, module, layers, read), table
 
 
 def _schnet(config: RepresentationConfig, layers: list[Shell], read: ReadTensor) -> RepresentationConfig:

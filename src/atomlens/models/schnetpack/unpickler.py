@@ -66,7 +66,10 @@ def read_pickle(data: bytes, start: int = 0) -> Pickle:
                 return Pickle(machine.pop(), machine.storages, start + file.tell())
             if opcode is None or name not in _KNOWN:
                 raise InputError(f"the pickle uses the opcode {name}, which no model needs; refused")
-            machine.run(name, opcode.arg.reader(file) if opcode.arg else None)
+            if name in ("GLOBAL", "INST"):  # two lines; pickletools would also resolve escapes in them
+                machine.run(name, (_line(file), _line(file)))
+            else:
+                machine.run(name, opcode.arg.reader(file) if opcode.arg else None)
     except InputError:
         raise
     # Whatever a damaged byte makes of an opcode's argument or of the stack.
@@ -99,6 +102,8 @@ class _Machine:
         elif name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name])
         elif name in ("BINGET", "LONG_BINGET"):
+            if argument not in self.memo:
+                raise ValueError(f"it refers to object {argument}, which it does not hold")
             self.stack.append(self.memo[argument])
         elif name in ("BINPUT", "LONG_BINPUT"):
             self.memo[argument] = self.stack[-1]
@@ -108,12 +113,19 @@ class _Machine:
                 raise IndexError("the stack is empty")
             self.stack[-count:] = [tuple(self.stack[-count:])]
         elif name in ("GLOBAL", "INST"):
-            module, _, attribute = argument.partition(" ")
+            module, attribute = argument
             self.stack.append(look_up(module, attribute))
             if name == "INST":
                 raise InputError(f"the pickle calls {module}.{attribute} by INST, which no model does; refused")
         elif name in _ACTIONS:
             _ACTIONS[name](self)
+
+
+def _line(file: io.BytesIO) -> str:
+    line = file.readline()
+    if not line.endswith(b"\n"):
+        raise ValueError("a name without an end")
+    return line[:-1].decode("utf-8")
 
 
 def _mark(machine: _Machine) -> None:

@@ -1,0 +1,43 @@
+"""``atomlens train`` and ``atomlens data`` as a user meets them."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+def run(*args: str | Path) -> tuple[int, str, str]:
+    # A process of its own: there the annotations of commands are typer's business alone.
+    command = [sys.executable, "-c", "from atomlens.cli import main; main()", *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_train_and_resume(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config, out = make_config(epochs=2), tmp_path / "run"
+    code, said, _ = run("train", config, "--out", out, "--hours", "0")
+    assert code == 0
+    assert "epoch 1/2" in said
+    code, said, _ = run("train", config, "--out", out, "--resume")
+    assert code == 0
+    assert "epoch 2/2" in said
+    assert "epoch 1/2" not in said
+    assert "meV/Å" in said
+
+
+def test_a_misspelt_setting_is_bad_input(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config()
+    config.write_text(config.read_text().replace("lr = 5e-3", "leraning_rate = 5e-3"))
+    code, _, said = run("train", config, "--out", tmp_path / "run")
+    assert code == 2
+    assert "unknown setting 'fit.leraning_rate'" in said
+    assert said.count("\n") == 1
+
+
+def test_check_tells_units(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    make_config()
+    path = tmp_path / "springs.npz"
+    code, said, _ = run("data", "check", path)
+    assert code == 0
+    assert "units assumed: energies kcal/mol" in said
+    assert "match energies" in said

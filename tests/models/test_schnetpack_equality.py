@@ -43,6 +43,15 @@ def test_single_precision_is_near(load_reference, references, reference_graph):
     np.testing.assert_allclose(ours, references["energy_painn"]["value"], rtol=1e-5)
 
 
+def test_the_types_of_the_file_are_kept_on_request(load_reference, reference_graph):
+    assert load_reference("energy_schnet", dtype=None).dtype == torch.float32
+    assert load_reference("energy_double", dtype=None).dtype == torch.float64
+    # The sum of table and electron configuration is not rounded, so the rest becomes as wide as it.
+    model = load_reference("energy_painn_nuclear", dtype=None)
+    assert {tensor.dtype for tensor in model.state_dict().values()} == {torch.float64}
+    assert torch.isfinite(model(reference_graph(model))).all()
+
+
 def test_another_output_can_be_chosen(load_reference, reference_graph):
     assert load_reference("energy_and_dipole").config.output.property == "energy"
     model = load_reference("energy_and_dipole", output="dipole_moment")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from atomlens.structures import InputError
 
 
 def convert(archive: Archive, path: Path, *, energy_unit: str | None = None, output: str | None = None) -> Potential:
-    """Build the model that a SchNetPack file describes, every weight in the dtype it has there.
+    """Build the model that a SchNetPack file describes, its network in the dtype it has there.
 
     Parameters
     ----------
@@ -66,7 +67,10 @@ def convert(archive: Archive, path: Path, *, energy_unit: str | None = None, out
         elements=provenance.elements or _elements_of(chosen.atomrefs[: len(table)]),
         card=_card(model, chosen, source, provenance),
     )
-    return build_potential(config, _tensors(config, model, chosen, table, read))
+    potential = build_potential(config, _tensors(config, model, chosen, table, read))
+    network = [tensor for name, tensor in named_tensors(potential).items() if "." in name]
+    # Where types are mixed, as by an embedding that was summed in float64, all take the widest; nothing is rounded.
+    return potential.cast(reduce(torch.promote_types, (tensor.dtype for tensor in network)))
 
 
 def _whole_model(root: object) -> Shell:

@@ -101,7 +101,7 @@ class Browser:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]
 
-    def load(self, page: Path, settle: float = 2.0) -> None:
+    def load(self, page: Path, settle: float = 1.0) -> None:
         """Open a file, wait until its script says it has drawn, and let it settle."""
         self.call("Page.navigate", url=page.resolve().as_uri())
         end = time.monotonic() + 60

@@ -132,7 +132,9 @@ def _explained(
     structures: list[ase.Atoms],
     settings: dict[str, Any],
     make_groups: Callable[[ase.Atoms], AtomGroups] | None,
-    **wanted: int,
+    *,
+    max_order: int,
+    top_walks: int,
 ) -> Iterator[ExplainedFrame]:
     """Explain one structure after the other; an error names the frame it comes from."""
     from atomlens.interactions import explain as explain_structure
@@ -144,7 +146,9 @@ def _explained(
         try:
             explanation = explain_structure(potential, atoms, **settings)
             groups = make_groups(atoms) if make_groups is not None else None
-            yield explained_frame(explanation, index=index, groups=groups, started=start, **wanted)
+            yield explained_frame(
+                explanation, index=index, max_order=max_order, top_walks=top_walks, groups=groups, started=start
+            )
         except InputError as error:
             if len(structures) == 1:
                 raise

@@ -64,7 +64,7 @@ def _pairs(frame: ExplainedFrame) -> Table:
     best = np.argsort(-np.abs(terms.relevance), kind="stable")[:_SHOWN_PAIRS]
     (i, j), relevance = terms.atoms[best].T, terms.relevance[best]
     table = Table(box=box.SIMPLE_HEAD, title=f"strongest of {len(terms.relevance)} pairs", title_justify="left")
-    _columns(table, pair="left", Å="right", bond="left", **{f"term, {frame.unit}": "right"})
+    _columns(table, {"pair": "left", "Å": "right", "bond": "left", f"term, {frame.unit}": "right"})
     for a, b, distance, bond, value in zip(
         i.tolist(), j.tolist(), around.distances(i, j), around.bond_classes(i, j), relevance, strict=True
     ):
@@ -74,7 +74,7 @@ def _pairs(frame: ExplainedFrame) -> Table:
     return table
 
 
-def _columns(table: Table, **justify: Literal["left", "right"]) -> None:
+def _columns(table: Table, justify: dict[str, Literal["left", "right"]]) -> None:
     for name, side in justify.items():
         table.add_column(Text(name), justify=side)
 
@@ -83,7 +83,7 @@ def _sums(frame: ExplainedFrame) -> Table:
     from atomlens.report.totals import order_totals
 
     table = Table(box=box.SIMPLE_HEAD, title=f"sums by order, {frame.unit}", title_justify="left")
-    _columns(table, part="left", terms="right", net="right", absolute="right")
+    _columns(table, {"part": "left", "terms": "right", "net": "right", "absolute": "right"})
     table.add_row("constant", "", f"{frame.constant:+.4f}", "")
     totals = order_totals(frame)
     for name, total in zip(_ORDERS, totals, strict=False):

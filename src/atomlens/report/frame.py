@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from atomlens.interactions import Explanation, Interactions
 from atomlens.relevance import AtomShares, Walks
 from atomlens.report.groups import AtomGroups
 from atomlens.report.surroundings import Surroundings, survey
+from atomlens.structures import InputError
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,18 @@ def explained_frame(
         Bonds and distances, where they are known already.
     started
         ``time.perf_counter()`` when work on this structure began; now if None.
+
+    Raises
+    ------
+    InputError
+        If the prediction, or what it is made of, is not finite: there is nothing to explain then.
     """
     start = time.perf_counter() if started is None else started
+    if not math.isfinite(explanation.prediction + explanation.residual):
+        raise InputError(
+            f"the model predicts {explanation.prediction} {explanation.unit} for {frame_name(explanation.atoms)}, "
+            "in steps that are not all finite; check the structure against what the model was trained on"
+        )
     surroundings = replace(surroundings or survey(explanation.atoms), groups=groups)
     interactions = explanation.interactions(max_order=max_order)
     group_terms = None

@@ -1,0 +1,142 @@
+"""A real Chromium opens the page: no error, no request, and the molecule is really drawn."""
+
+import io
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, Browser
+from PIL import Image
+from report_samples import HOSTILE, ethanol, explanation, frame, info, two_waters
+
+from atomlens.report import explained_frame, fragment_groups, page_html
+from atomlens.report.page import Page
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+# The colours of a term that lowers and of one that raises, as lit surfaces: which channel leads.
+BLUE, ORANGE = (lambda r, g, b: b - r > 60), (lambda r, g, b: r - b > 60)
+
+
+@pytest.fixture(scope="module")
+def browse(tmp_path_factory):
+    """One browser for all tests of this file; it opens a page and returns itself."""
+    folder = tmp_path_factory.mktemp("chromium")
+    with Browser(folder / "profile") as browser:
+
+        def browse(html, **options):
+            page = folder / "page.html"
+            page.write_text(html, encoding="utf-8")
+            browser.errors, browser.requests = [], []
+            browser.load(page, **options)
+            return browser
+
+        yield browse
+
+
+def pixels(browser, selector):
+    image = Image.open(io.BytesIO(browser.screenshot(selector))).convert("RGB")
+    return np.asarray(image).astype(int)
+
+
+def count(image, kind):
+    return int(kind(*np.moveaxis(image, -1, 0)).sum())
+
+
+def test_the_page_opens_quietly_and_draws_the_molecule(browse):
+    browser = browse(page_html(frame(), info()))
+    assert browser.errors == []
+    assert browser.requests == []
+    assert browser.run("document.getElementById('viewer').dataset.ready") == "yes"
+    view = pixels(browser, "#viewer")
+    assert count(view, BLUE) > 300
+    assert count(view, ORANGE) > 300
+    assert len(np.unique(view.reshape(-1, 3), axis=0)) > 100
+
+
+def test_the_slider_changes_what_is_shown(browse):
+    browser = browse(page_html(frame(), info()))
+    shown = "document.querySelectorAll('#pair-rows tr').length"
+    move = "(() => {{ const s = document.getElementById('threshold'); s.value = {}; s.dispatchEvent(new Event('input')); }})()"
+    browser.run(move.format(0))
+    everything = browser.run(shown)
+    assert everything == len(frame().interactions.order(2).relevance)
+    full = wait_for_drawing(browser)
+    browser.run(move.format(1000))
+    assert browser.run(shown) == 1
+    sparse = wait_for_drawing(browser)
+    assert count(sparse, BLUE) + count(sparse, ORANGE) < 0.7 * (count(full, BLUE) + count(full, ORANGE))
+
+
+def wait_for_drawing(browser):
+    browser.run(
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 300))))"
+    )
+    return pixels(browser, "#viewer")
+
+
+def test_hostile_text_is_shown_and_not_run(browse):
+    browser = browse(page_html(frame(ethanol(name=HOSTILE)), info(model_path=HOSTILE, structures_path=HOSTILE)))
+    assert browser.errors == []
+    assert browser.requests == []
+    assert browser.run("document.images.length") == 0
+    assert HOSTILE.strip().split()[0] in browser.run("document.querySelector('h1').textContent")
+
+
+def test_every_chart_is_there(browse):
+    atoms = two_waters()
+    browser = browse(page_html(frame(atoms, groups=fragment_groups(atoms)), info()))
+    for place in (
+        "waterfall",
+        "matrix",
+        "distance",
+        "by-order",
+        "by-relation",
+        "by-range",
+        "group-matrix",
+        "walk-drawing",
+        "atom-shares",
+    ):
+        assert browser.run(f"document.querySelectorAll('#{place} svg *').length") > 5, place
+    bad = "[...document.querySelectorAll('svg *')].flatMap((e) => [...e.attributes]).filter((a) => /NaN|undefined/.test(a.value)).length"
+    assert browser.run(bad) == 0
+    assert browser.errors == []
+
+
+def test_units_and_frames_can_be_chosen(browse):
+    page = Page(info(), n_frames=3)
+    for index in range(3):
+        atoms = ethanol()
+        atoms.rattle(0.05, seed=index)
+        page.add(explained_frame(explanation(atoms), index=index))
+    browser = browse(page.html())
+    value = "document.querySelector('#equation .whole .value').textContent"
+    first = browser.run(value)
+    choose = (
+        "(() => {{ const s = document.getElementById('{}'); s.value = '{}'; s.dispatchEvent(new Event('change')); }})()"
+    )
+    browser.run(choose.format("frame-choice", 2))
+    third = browser.run(value)
+    assert third != first
+    browser.run(choose.format("unit-choice", "kcal/mol"))
+    number = float(browser.run(value).replace("\u2212", "-"))
+    assert number == pytest.approx(23.0605 * float(third.replace("\u2212", "-")), rel=1e-4)
+    assert "kcal/mol" in browser.run("document.querySelector('#equation').textContent")
+    assert browser.errors == []
+
+
+def test_lower_orders_and_single_atoms_open_too(browse):
+    import ase
+
+    for shown in (frame(max_order=1), frame(max_order=2), frame(ase.Atoms("O"))):
+        browser = browse(page_html(shown, info()), settle=0.5)
+        assert browser.errors == []
+
+
+def test_without_webgl_the_pairs_are_drawn_flat(tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(page_html(frame(), info()), encoding="utf-8")
+    with Browser(tmp_path / "profile", flags=("--disable-3d-apis",)) as browser:
+        browser.load(page, settle=0.5)
+        assert browser.run("document.getElementById('viewer').dataset.ready") == "flat"
+        assert browser.run("document.querySelectorAll('#flat .term').length") > 5
+        assert browser.requests == []

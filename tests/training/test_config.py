@@ -48,6 +48,7 @@ def test_good_configuration(tmp_path: Path) -> None:
         ('path = "a.xyz"', "", r"needs a path"),
         ("n_train = 10", "n_train = 10\nforces = true", r"fit.force_weight is 0"),
         ("lr = 1", "lr = ", r"not a TOML file"),
+        ("[data]", '[data]\nset = "qm9"', r"set = 'qm9' takes no path"),
         ("[fit]\nlr = 1", "fit = 3", r"must be a table \[fit\]|not a TOML file|unknown setting"),
     ],
 )

@@ -90,6 +90,16 @@ def test_a_stopped_run_goes_on(make_config: Callable[..., Path], tmp_path: Path)
     assert same(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_optimisation_may_change_between_parts(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config(epochs=2, extra="clip = 5.0\n")
+    train(config, tmp_path / "run", report=quiet)
+    config.write_text(config.read_text().replace("lr = 5e-3", "lr = 1e-3").replace("epochs = 2", "epochs = 4"))
+    train(config, tmp_path / "run", resume=True, report=quiet)
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
+        rates = [float(row["lr"]) for row in csv.DictReader(file)]
+    assert rates == pytest.approx([5e-3, 5e-3, 1e-3, 1e-3])
+
+
 def test_resume_refuses_another_run(make_config: Callable[..., Path], tmp_path: Path) -> None:
     config = make_config(epochs=1)
     train(config, tmp_path / "run", report=quiet)

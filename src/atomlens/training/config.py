@@ -60,6 +60,8 @@ class DataSettings:
     def __post_init__(self) -> None:
         if self.set == "file" and not self.path:
             raise ValueError("set = 'file' needs a path")
+        if self.set == "qm9" and (self.path or self.test_path or self.forces):
+            raise ValueError("set = 'qm9' takes no path or test_path and has no forces")
         if self.n_train < 1 or self.n_val < 1:
             raise ValueError(f"n_train = {self.n_train}, n_val = {self.n_val}; both must be at least 1")
 

@@ -21,6 +21,8 @@ from atomlens.training.errors import Errors, TrainingError, evaluate
 
 # A standardised loss starts near 1. One this large is past recovery: every gradient is clipped noise.
 _DIVERGED = 1e6
+# What the plateau schedule has seen; its patience and factor are settings.
+_SCHEDULE = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch", "_last_lr")
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,11 @@ class Fit:
             for name, buffer in self.own.named_buffers():
                 buffer.copy_(state["buffers"][name])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        self.schedule.load_state_dict({key: state["schedule"][key] for key in _SCHEDULE})
+        for group in self.optimizer.param_groups:
+            # Settings may be changed between two parts of a run, to lower a rate that diverged for one.
+            group["lr"] *= self.settings.lr / state["settings"]["lr"]
+            group["weight_decay"] = self.settings.weight_decay
         self.average.restore(state["average"])
         self.epoch, self.history = state["epoch"], state["history"]
         self.best_loss, self.best_epoch = state["best_loss"], state["best_epoch"]

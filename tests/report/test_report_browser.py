@@ -56,15 +56,21 @@ def test_the_page_opens_quietly_and_draws_the_molecule(browse):
 def test_the_slider_changes_what_is_shown(browse):
     browser = browse(page_html(frame(), info()))
     shown = "document.querySelectorAll('#pair-rows tr').length"
-    move = "(() => {{ const s = document.getElementById('threshold'); s.value = {}; s.dispatchEvent(new Event('input')); }})()"
-    browser.run(move.format(0))
+    choose(browser, "threshold", 0, "input")
     everything = browser.run(shown)
     assert everything == len(frame().interactions.order(2).relevance)
     full = wait_for_drawing(browser)
-    browser.run(move.format(1000))
+    choose(browser, "threshold", 1000, "input")
     assert browser.run(shown) == 1
     sparse = wait_for_drawing(browser)
     assert count(sparse, BLUE) + count(sparse, ORANGE) < 0.7 * (count(full, BLUE) + count(full, ORANGE))
+
+
+def choose(browser, control, value, event="change"):
+    browser.run(
+        f"(() => {{ const control = document.getElementById('{control}'); control.value = '{value}'; "
+        f"control.dispatchEvent(new Event('{event}')); }})()"
+    )
 
 
 def wait_for_drawing(browser):
@@ -97,8 +103,8 @@ def test_every_chart_is_there(browse):
         "atom-shares",
     ):
         assert browser.run(f"document.querySelectorAll('#{place} svg *').length") > 5, place
-    bad = "[...document.querySelectorAll('svg *')].flatMap((e) => [...e.attributes]).filter((a) => /NaN|undefined/.test(a.value)).length"
-    assert browser.run(bad) == 0
+    attributes = "[...document.querySelectorAll('svg *')].flatMap((e) => [...e.attributes])"
+    assert browser.run(f"{attributes}.filter((a) => /NaN|undefined/.test(a.value)).length") == 0
     assert browser.errors == []
 
 
@@ -111,13 +117,10 @@ def test_units_and_frames_can_be_chosen(browse):
     browser = browse(page.html())
     value = "document.querySelector('#equation .whole .value').textContent"
     first = browser.run(value)
-    choose = (
-        "(() => {{ const s = document.getElementById('{}'); s.value = '{}'; s.dispatchEvent(new Event('change')); }})()"
-    )
-    browser.run(choose.format("frame-choice", 2))
+    choose(browser, "frame-choice", 2)
     third = browser.run(value)
     assert third != first
-    browser.run(choose.format("unit-choice", "kcal/mol"))
+    choose(browser, "unit-choice", "kcal/mol")
     number = float(browser.run(value).replace("\u2212", "-"))
     assert number == pytest.approx(23.0605 * float(third.replace("\u2212", "-")), rel=1e-4)
     assert "kcal/mol" in browser.run("document.querySelector('#equation').textContent")

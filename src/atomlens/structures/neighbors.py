@@ -8,15 +8,15 @@ import os
 import ase
 import numpy as np
 import torch
-from vesin import NeighborList
 
 from atomlens.structures.errors import InputError
 from atomlens.structures.graph import AtomGraph
+from atomlens.structures.pairs import near_pairs
 from atomlens.structures.reading import check_atoms
 
 # What one directed edge costs while a model of usual width runs (filters and messages of a layer, float64).
 _BYTES_PER_EDGE = 6_000
-# Atoms per Å^3 of the densest matter that anyone computes (diamond 0.18), used to bound molecules.
+# Atoms per Å^3 of the densest matter that anyone computes (diamond 0.18), to bound what is not periodic throughout.
 _DENSEST = 0.25
 
 
@@ -49,16 +49,12 @@ def build_graph(atoms: ase.Atoms, cutoff: float, *, dtype: torch.dtype = torch.f
         raise InputError(f"the cutoff is {cutoff} Å; it must be a positive number")
     _check_memory(atoms, cutoff)
 
-    positions = np.ascontiguousarray(atoms.positions, dtype=np.float64)
-    cell = np.ascontiguousarray(atoms.cell.array, dtype=np.float64)
-    finder = NeighborList(cutoff=cutoff, full_list=True, sorted=True)
-    i, j, shifts = finder.compute(points=positions, box=cell, periodic=atoms.pbc.tolist(), quantities="ijS")
-    i, j, offsets = i.astype(np.int64), j.astype(np.int64), shifts.astype(np.float64) @ cell
+    i, j, offsets = near_pairs(atoms, cutoff)
     order = np.lexsort((j, i))
     return AtomGraph(
         numbers=torch.from_numpy(atoms.numbers.astype(np.int64)),
-        positions=torch.from_numpy(positions).to(dtype),
-        cells=torch.from_numpy(cell)[None].to(dtype),
+        positions=torch.from_numpy(atoms.get_positions()).to(dtype),
+        cells=torch.from_numpy(np.array(atoms.cell.array))[None].to(dtype),
         target=torch.from_numpy(i[order]),
         source=torch.from_numpy(j[order]),
         offsets=torch.from_numpy(offsets[order]).to(dtype),
@@ -68,9 +64,11 @@ def build_graph(atoms: ase.Atoms, cutoff: float, *, dtype: torch.dtype = torch.f
 
 
 def _check_memory(atoms: ase.Atoms, cutoff: float) -> None:
-    sphere = 4.0 / 3.0 * math.pi * cutoff**3
-    n = len(atoms)
-    neighbours = sphere * n / atoms.get_volume() if atoms.pbc.all() else min(n - 1, sphere * _DENSEST)
+    n, images = len(atoms), _images_within(atoms, cutoff)
+    neighbours = n * images
+    if not atoms.pbc.all():
+        # Wide molecules and thick slabs: only their middle is within reach, and matter is no denser than diamond.
+        neighbours = min(neighbours, max(4.0 / 3.0 * math.pi * cutoff**3 * _DENSEST, images))
     needed = n * neighbours * _BYTES_PER_EDGE
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > free:
@@ -78,3 +76,11 @@ def _check_memory(atoms: ase.Atoms, cutoff: float) -> None:
             f"a cutoff of {cutoff:g} Å gives about {n * neighbours:.1e} edges between {n} atoms, "
             f"which needs {needed / 1e9:.0f} GB of {free / 1e9:.0f} GB; use a smaller cutoff or structure"
         )
+
+
+def _images_within(atoms: ase.Atoms, cutoff: float) -> float:
+    """Number of images of one atom within the cutoff of another: content of a ball by content of the cell."""
+    periodic = atoms.cell.array[atoms.pbc]
+    n = len(periodic)
+    ball = math.pi ** (n / 2) / math.gamma(n / 2 + 1) * cutoff**n
+    return max(1.0, ball / math.sqrt(np.linalg.det(periodic @ periodic.T)))

@@ -8,19 +8,21 @@ from pathlib import Path
 import ase
 import ase.io
 import numpy as np
-from scipy.spatial import cKDTree
 
 from atomlens.structures.errors import InputError
+from atomlens.structures.pairs import near_pairs
 
 # Closer than this no two nuclei of matter are; nearer pairs are duplicates or a file in the wrong unit.
 MIN_DISTANCE = 0.1
+# 1 mm. Whatever lies farther out is an error in the file, and no list of neighbours can be trusted to count so far.
+MAX_COORDINATE = 1e7
 
 
 def check_atoms(atoms: ase.Atoms) -> None:
     """Raise `InputError` if `atoms` is not a structure that a potential is defined on.
 
-    Checked: at least one atom, known elements, finite coordinates, no two atoms within 0.1 Å (the same spot,
-    images included), and a cell of non-zero volume where the structure is periodic.
+    Checked: at least one atom, known elements, finite coordinates within a millimetre, a cell of non-zero volume where
+    the structure is periodic, and no two atoms within 0.1 Å (the same spot, images included).
     """
     if len(atoms) == 0:
         raise InputError("the structure has no atoms; give at least one")
@@ -32,6 +34,13 @@ def check_atoms(atoms: ase.Atoms) -> None:
         k = int(bad[0])
         raise InputError(
             f"atom {k} ({atoms.symbols[k]}) is at {atoms.positions[k].tolist()}; coordinates must be finite"
+        )
+    far = np.flatnonzero((np.abs(atoms.positions) > MAX_COORDINATE).any(axis=1))
+    if len(far):
+        k = int(far[0])
+        raise InputError(
+            f"atom {k} ({atoms.symbols[k]}) is at {atoms.positions[k].tolist()}, more than {MAX_COORDINATE:.0e} Å out; "
+            "check that coordinates are in Å"
         )
     if atoms.pbc.any():
         if not np.isfinite(atoms.cell.array).all():
@@ -47,22 +56,19 @@ def check_atoms(atoms: ase.Atoms) -> None:
 
 
 def _check_overlap(atoms: ase.Atoms) -> None:
-    if len(atoms) < 2:
+    i, j, _ = near_pairs(atoms, MIN_DISTANCE)
+    if not len(i):
         return
-    positions = atoms.get_positions(wrap=True) if atoms.pbc.any() else atoms.positions
-    box = None
-    cell = atoms.cell.array
-    if atoms.pbc.all() and np.allclose(cell, np.diag(np.diag(cell))) and (np.diag(cell) > 0).all():
-        box = np.diag(cell)
-        positions = np.mod(positions, box)
-        positions[positions >= box] = 0.0
-    pairs = cKDTree(positions, boxsize=box).query_pairs(MIN_DISTANCE)
-    if pairs:
-        i, j = min(pairs)
+    i, j = min(zip(i.tolist(), j.tolist(), strict=True))
+    if i == j:
         raise InputError(
-            f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) lie within {MIN_DISTANCE} Å of each other; "
-            "remove one of them, or check that coordinates are in Å"
+            f"atom {i} ({atoms.symbols[i]}) lies within {MIN_DISTANCE} Å of its own periodic image; "
+            f"the cell {atoms.cell.cellpar().round(3).tolist()} is too small, check that it is in Å"
         )
+    raise InputError(
+        f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) lie within {MIN_DISTANCE} Å of each other; "
+        "remove one of them, or check that coordinates are in Å"
+    )
 
 
 def read_structures(path: str | Path, frames: str = ":") -> list[ase.Atoms]:

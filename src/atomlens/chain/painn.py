@@ -15,6 +15,7 @@ from atomlens.chain.operators import AtomOperator, Compose, GatedSum, Residual, 
 from atomlens.chain.painn_vectors import VectorMixing, VectorSource
 from atomlens.chain.rules import Affine, Rule, columns
 from atomlens.models import AtomFeatures, PaiNN
+from atomlens.models.features import mix_vectors
 from atomlens.models.painn import PaiNNInteraction, PaiNNMixing
 
 
@@ -44,11 +45,13 @@ def painn_layers(
     layers = []
     for t, (interaction, mixing) in enumerate(zip(model.interactions, model.mixings, strict=True)):
         messages = _interact(model, t, interaction, q, mu, edges, rule, full)
+        mixed = _mix(mixing, messages.q, messages.mu, rule, with_norm=full)
         if full:
-            layers.append(_full_layer(messages, mixing, images, rule, mu, edges))
+            vector_weight = mixing.vector_mix.weight.detach()
+            layers.append(_full_layer(messages, mixed, images, rule, mu, edges, vector_weight))
         else:
-            layers.append(_scalar_layer(messages, mixing, images, rule, edges))
-        q, mu = mixing(messages.q, messages.mu)
+            layers.append(_scalar_layer(messages, mixed, images, edges))
+        q, mu = mixed.apply(messages.q, messages.mu)
     return layers, AtomFeatures(q, mu)
 
 
@@ -92,28 +95,43 @@ def _interact(
     )
 
 
-def _mixing_context(mixing: PaiNNMixing, q: Tensor, norm: Tensor, rule: Rule, with_norm: bool) -> Affine:
-    """The mixing's context network (a, b, e) as an affine map of q, or of [q, n]."""
+@dataclass(frozen=True)
+class _Mixing:
+    """What one mixing did: its context (a, b, e) as an affine map and by value, and the vectors and norms it met."""
+
+    context: Affine
+    value: Float[Tensor, "N 3F"]
+    v: Float[Tensor, "N 3 F"]
+    w: Float[Tensor, "N 3 F"]
+    norm: Float[Tensor, "N F"]
+    dot: Float[Tensor, "N F"]
+
+    def apply(self, q: Tensor, mu: Tensor) -> tuple[Tensor, Tensor]:
+        """State after the mixing, as the model itself computes it."""
+        a, b, e = self.value.chunk(3, dim=-1)
+        return q + a + e * self.dot, mu + b[:, None] * self.w
+
+
+def _mix(mixing: PaiNNMixing, q: Tensor, mu: Tensor, rule: Rule, with_norm: bool) -> _Mixing:
+    """Mix; the context's affine map is of q alone, or of [q, n] where norms carry relevance."""
+    v, w = mix_vectors(mixing.vector_mix, mu).chunk(2, dim=-1)
+    norm = torch.sqrt((v * v).sum(dim=1) + mixing.epsilon)
     both = torch.cat([q, norm], dim=-1)
-    width = q.shape[1]
     first = rule.linear(mixing.context_in.weight, mixing.context_in.bias, both)
     if not with_norm:
         held = torch.cat([torch.zeros_like(q), norm], dim=-1)
-        first = columns(first, 0, width, held)
+        first = columns(first, 0, q.shape[1], held)
     hidden = mixing.context_in(both)
     gate = rule.activation(mixing.activation, hidden)
-    second = rule.linear(mixing.context_out.weight, mixing.context_out.bias, mixing.activation(hidden))
-    return first.then(gate).then(second)
+    active = mixing.activation(hidden)
+    second = rule.linear(mixing.context_out.weight, mixing.context_out.bias, active)
+    context = first.then(gate).then(second)
+    return _Mixing(context, mixing.context_out(active), v, w, norm, dot=(v * w).sum(dim=1))
 
 
-def _scalar_layer(messages: _Messages, mixing: PaiNNMixing, images: Images, rule: Rule, edges: EdgeBlocks) -> Layer:
-    q, mu = messages.q, messages.mu
+def _scalar_layer(messages: _Messages, mixed: _Mixing, images: Images, edges: EdgeBlocks) -> Layer:
+    q, gate, context = messages.q, mixed.dot, mixed.context
     width = q.shape[1]
-    v, w = mixing.vector_mix(mu).chunk(2, dim=-1)
-    norm = torch.sqrt((v * v).sum(dim=1) + mixing.epsilon)
-    gate = (v * w).sum(dim=1)
-
-    context = _mixing_context(mixing, q, norm, rule, with_norm=False)
     a, _, e = context.bias.chunk(3, dim=-1)
     kept = torch.cat([torch.arange(width), torch.arange(2 * width, 3 * width)]).to(q.device)
     branch = Compose((*_rows(context.operator, kept), GatedSum(gate)))
@@ -160,11 +178,17 @@ def _with_own_images(
 
 
 def _full_layer(
-    messages: _Messages, mixing: PaiNNMixing, images: Images, rule: Rule, mu_before: Tensor, edges: EdgeBlocks
+    messages: _Messages,
+    mixed: _Mixing,
+    images: Images,
+    rule: Rule,
+    mu_before: Tensor,
+    edges: EdgeBlocks,
+    vector_weight: Tensor,
 ) -> Layer:
     if messages.vector_weights is None:
         raise TypeError("the full product rule needs the weights of vector messages")
-    q, mu = messages.q, messages.mu
+    q = messages.q
     atoms = torch.arange(len(q), device=q.device)
     share = rule.product_share
 
@@ -175,22 +199,18 @@ def _full_layer(
     product = share * v[:, None] * mu_before + (1 - 2 * share) * held_v[:, None] * mu_before
     sent_bias = torch.cat([s, r, product.flatten(1)], dim=-1)
 
-    vw = mixing.vector_mix(mu)
-    held_vv, held_w = vw.chunk(2, dim=-1)
-    norm = torch.sqrt((held_vv * held_vv).sum(dim=1) + mixing.epsilon)
-    context = _mixing_context(mixing, q, norm, rule, with_norm=True)
-    held = mixing.context_out(mixing.activation(mixing.context_in(torch.cat([q, norm], dim=-1))))
+    _, held_b, held_e = mixed.value.chunk(3, dim=-1)
     mix = VectorMixing(
-        context=context.operator,
-        vector_weight=mixing.vector_mix.weight.detach(),
-        v=held_vv,
-        w=held_w,
-        norm=norm,
-        b=held.chunk(3, dim=-1)[1],
-        e=held.chunk(3, dim=-1)[2],
+        context=mixed.context.operator,
+        vector_weight=vector_weight,
+        v=mixed.v,
+        w=mixed.w,
+        norm=mixed.norm,
+        b=held_b,
+        e=held_e,
         share=share,
     )
-    mix_bias = mix.offset(context.bias)
+    mix_bias = mix.offset(mixed.context.bias)
 
     operator = VectorWeights(messages.vector_weights)
     gathered = q.new_zeros(len(q), 4 * q.shape[1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -43,6 +44,13 @@ def slope(activation: Activation, y: Tensor) -> Tensor:
         y = y.detach().requires_grad_()
         (derivative,) = torch.autograd.grad(activation(y).sum(), y)
     return derivative
+
+
+@lru_cache
+def _at_zero(activation: Activation) -> tuple[float, float]:
+    """Value and derivative of an activation at zero."""
+    zero = torch.zeros((), dtype=torch.float64)
+    return float(activation(zero)), float(slope(activation, zero))
 
 
 class Rule(ABC):
@@ -84,10 +92,10 @@ class Gate(Rule):
 
     def gain(self, activation: Activation, y: Tensor) -> Tensor:
         """The ratio (act(y) - act(0)) / y."""
+        zero, limit = _at_zero(activation)
         small = y.abs() < _TINY
-        zero = activation(y.new_zeros(()))
-        ratio = (activation(y) - zero) / torch.where(small, 1.0, y)
-        return torch.where(small, slope(activation, y.new_zeros(())), ratio)
+        ratio = (activation(y) - zero) / y.masked_fill(small, 1.0)
+        return ratio.masked_fill(small, limit)
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,13 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
         typer.echo(f"atomlens {version('atomlens')}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

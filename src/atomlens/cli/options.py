@@ -38,10 +38,10 @@ class Precision(StrEnum):
     SINGLE = "float32"
 
 
-def whole_number(low: int, high: int) -> Callable[[str], int]:
+def whole_number(low: int, high: int) -> Callable[[str | int], int]:
     """Parser of whole numbers from `low` to `high` that tells what it received."""
 
-    def parse(text: str) -> int:
+    def parse(text: str | int) -> int:  # the default comes as a number
         try:
             number = int(text)
         except ValueError:
@@ -53,7 +53,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def non_negative(text: str) -> float:
+def non_negative(text: str | float) -> float:
     """Parser of finite numbers from 0 that tells what it received."""
     try:
         number = float(text)

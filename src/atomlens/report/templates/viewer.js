@@ -12,14 +12,14 @@ function cylinder(k, scale) {
   const { i, j, r, v } = frame().pairs;
   const base = frame().positions[i[k]], end = frame().positions[j[k]];
   const vector = v ? v[k] : end.map((x, axis) => x - base[axis]);
-  const radius = thickness(r[k], scale);
+  const radius = Math.max(thickness(r[k], scale), frame().pairs.relation[k] === 0 ? 0.045 : 0); // around its bond
   return { base, vector, radius, color: css(r[k] < 0 ? "--down" : "--up") };
 }
 
 function skeleton() {
   const bonds = frame().bonds.map(([i, j]) => {
     const base = frame().positions[i];
-    return { base, vector: frame().positions[j].map((x, axis) => x - base[axis]), radius: 0.05, color: css("--bond") };
+    return { base, vector: frame().positions[j].map((x, axis) => x - base[axis]), radius: 0.03, color: css("--bond") };
   }).filter(({ vector }) => Math.hypot(...vector) < 4); // a bond through the cell's wall is not drawn across it
   return [...bonds, ...cellEdges()];
 }

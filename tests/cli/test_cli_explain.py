@@ -1,0 +1,127 @@
+"""`atomlens explain` from files to a folder; and the other things that the command says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import ase.io
+import polars as pl
+import pytest
+from cli_samples import run, write_inputs
+
+import atomlens
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a model and ethanol, which is where the command runs."""
+    write_inputs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_run_from_files_to_folder(here, capsys):
+    done = run(capsys, "explain", "model.safetensors", "ethanol.xyz", "--out", "run")
+    assert (done.code, done.err) == (0, "")
+    for said in ("C2H6O", "strongest of", "eV", "residual", "run/report.html", "triples", "single"):
+        assert said in done.out
+    summary = json.loads((here / "run" / "summary.json").read_text())
+    model, atoms = atomlens.load_model("model.safetensors"), ase.io.read("ethanol.xyz")
+    ex = atomlens.explain(model, atoms)
+    assert summary["frames"][0]["prediction"] == pytest.approx(ex.prediction, rel=1e-12)
+    pairs = pl.read_parquet(here / "run" / "pairs.parquet")
+    assert pairs["relevance_eV"].to_list() == pytest.approx(ex.interactions(max_order=2).order(2).relevance.tolist())
+    assert summary["options"]["max_order"] == 3
+    assert summary["model"]["elements"] == ["H", "C", "O"]
+
+
+def test_options_reach_the_engine(here, capsys):
+    frames = [ase.io.read("ethanol.xyz") for _ in range(4)]
+    for number, atoms in enumerate(frames):
+        atoms.rattle(0.03, seed=number)
+    ase.io.write("many.xyz", frames)
+    (here / "groups.json").write_text('{"oxygen": [2, 3]}')
+    options = ["--rule", "gradient", "--product-rule", "full", "--max-order", 2, "--top-walks", 7, "--dtype", "float32"]
+    options += ["--frames", "1::2", "--groups", "groups.json", "--device", "cpu", "--out", "run"]
+    done = run(capsys, "explain", "model.safetensors", "many.xyz", *options)
+    assert (done.code, done.err) == (0, "")
+    assert "first of 2 frames" in done.out
+    assert not (here / "run" / "triples.parquet").exists()
+    walks = pl.read_parquet(here / "run" / "walks.parquet")
+    assert walks.height == 14
+    groups = pl.read_parquet(here / "run" / "groups.parquet")
+    assert set(groups["group_1"]) == {"oxygen", "other atoms"}
+    summary = json.loads((here / "run" / "summary.json").read_text())
+    assert (summary["rule"], summary["product_rule"]) == ("gradient", "full")
+    ex = atomlens.explain(atomlens.load_model("model.safetensors"), frames[3], rule="gradient", product_rule="full")
+    assert summary["frames"][1]["prediction"] == pytest.approx(ex.prediction, rel=1e-4)
+
+
+def test_overwrite_replaces_an_earlier_run(here, capsys):
+    assert run(capsys, "explain", "model.safetensors", "ethanol.xyz", "--out", "run", "--max-order", 3).code == 0
+    done = run(capsys, "explain", "model.safetensors", "ethanol.xyz", "--out", "run", "--max-order", 2, "--overwrite")
+    assert done.code == 0
+    assert not (here / "run" / "triples.parquet").exists()
+
+
+def test_parent_folders_are_made(here, capsys):
+    assert run(capsys, "explain", "model.safetensors", "ethanol.xyz", "--out", "run/of/today").code == 0
+    assert (here / "run" / "of" / "today" / "report.html").is_file()
+
+
+def test_a_name_with_markup_is_printed_as_it_is(here, capsys):
+    atoms = ase.io.read("ethanol.xyz")
+    atoms.info["name"] = "[red]x[/red]"
+    ase.io.write("named.xyz", atoms, format="extxyz")
+    done = run(capsys, "explain", "model.safetensors", "named.xyz", "--out", "run", "--max-order", 1)
+    assert done.code == 0
+    assert "[red]x[/red]" in done.out
+
+
+def test_the_version_is_printed(capsys):
+    done = run(capsys, "--version")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("atomlens ")
+
+
+def test_help_teaches(capsys):
+    done = run(capsys, "explain", "--help")
+    assert done.code == 0
+    for said in ("Examples", "--groups fragments", "report.html", "zoo:NAME", "SchNetPack"):
+        assert said in done.out
+
+
+def test_the_zoo_is_listed_one_name_a_line(capsys):
+    from atomlens.models import zoo_names
+
+    done = run(capsys, "zoo")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == zoo_names()
+
+
+def test_the_parser_loads_no_heavy_library():
+    # The package's own __init__ is left out: what the command's modules import is looked at, and nothing else.
+    folder = Path(atomlens.__file__).parent
+    code = f"""
+import sys, types
+package = types.ModuleType("atomlens"); package.__path__ = [{str(folder)!r}]; sys.modules["atomlens"] = package
+import atomlens.cli
+print([name for name in ("torch", "numpy", "ase", "rdkit", "polars", "matplotlib") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_command_imports_chemiscope_or_matplotlib(here):
+    code = """
+import sys
+from atomlens.cli import main
+try:
+    main(["explain", "model.safetensors", "ethanol.xyz", "--out", "run"])
+except SystemExit as end:
+    assert not end.code
+print([name for name in ("matplotlib", "chemiscope", "pandas", "ipywidgets") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -81,17 +81,17 @@ def all_walks(chain: Chain) -> Walks:
             f"{n:.3g} walks of {steps} atoms need {size / 1e9:.3g} GB; this machine has {memory / 1e9:.0f} GB. "
             "Ask for top_walks(k), or for interactions, which need no list of walks"
         )
-    atoms = torch.empty((n, steps), dtype=torch.int32)
+    # One row a step: what a block writes into each row is contiguous. The result is the transposed view.
+    atoms = torch.empty((steps, n), dtype=torch.int32)
     relevance = torch.empty(n, dtype=chain.embedding.dtype)
     done = 0
-    for block in _blocks(chain):
+    for block in _blocks(chain, relevance):
         r, p = block.values.shape
-        part = atoms[done : done + r * p].view(r, p, steps)
-        part[:, :, : block.columns.shape[1]] = block.columns
-        part[:, :, block.columns.shape[1] :] = block.rows[:, None]
-        relevance[done : done + r * p].view(r, p).copy_(block.values)
+        for step, part in enumerate(atoms[:, done : done + r * p].view(steps, r, p)):
+            before = block.columns.shape[1]
+            part.copy_(block.columns[:, step] if step < before else block.rows[:, step - before, None])
         done += r * p
-    return Walks(atoms.numpy(), relevance.numpy())
+    return Walks(atoms.numpy().T, relevance.numpy())
 
 
 def strongest_walks(chain: Chain, k: int) -> Walks:
@@ -105,7 +105,7 @@ def strongest_walks(chain: Chain, k: int) -> Walks:
     if k < 0:
         raise ValueError(f"k is {k}; ask for zero or more walks")
     values = chain.embedding.new_empty(0)
-    atoms = torch.empty((0, chain.n_layers + 1), dtype=torch.int64)
+    atoms = torch.empty((0, chain.n_layers + 1), dtype=torch.int32)
     for block in _blocks(chain) if k else ():
         flat = block.values.flatten()
         if len(values) == k:  # most blocks hold few walks that can still matter
@@ -118,31 +118,34 @@ def strongest_walks(chain: Chain, k: int) -> Walks:
         values, atoms = torch.cat([values, flat[best]]), torch.cat([atoms, found])
         order = values.abs().argsort(descending=True, stable=True)[:k]
         values, atoms = values[order], atoms[order]
-    return Walks(atoms.to(torch.int32).numpy(), values.numpy())
+    return Walks(atoms.numpy(), values.numpy())
 
 
 def walk_blocks(chain: Chain) -> Iterator[Walks]:
     """Every full walk, in blocks of at most about four million: memory stays bounded however many there are."""
     for block in _blocks(chain):
         r, p = block.values.shape
-        columns = block.columns.to(torch.int32)[None].expand(r, -1, -1)
-        rows = block.rows.to(torch.int32)[:, None].expand(-1, p, -1)
+        columns = block.columns[None].expand(r, -1, -1)
+        rows = block.rows[:, None].expand(-1, p, -1)
         yield Walks(torch.cat([columns, rows], dim=2).flatten(0, 1).numpy(), block.values.flatten().numpy())
 
 
-def _blocks(chain: Chain) -> Iterator[_Block]:
+def _blocks(chain: Chain, relevance: Float[Tensor, " W"] | None = None) -> Iterator[_Block]:
+    """Blocks of walks; values are parts of `relevance`, one after the other, where it is given."""
     if chain.n_layers == 0:
-        values = ((chain.readout * chain.embedding).sum(dim=1) + chain.readout_bias)[:, None]
-        for i in range(chain.n_atoms):
-            here = torch.tensor([[i]])
-            yield _Block(values[i : i + 1], here[:, :0], here)
+        values = (chain.readout * chain.embedding).sum(dim=1) + chain.readout_bias
+        if relevance is not None:
+            relevance.copy_(values)
+        here = chain.all_atoms().to(torch.int32)[:, None]
+        yield _Block(values[:, None], here, here[:1, :0])
         return
+    products = _Products(relevance)
     n_before = chain.n_layers // 2
     n_after = chain.n_layers - 1 - n_before
     for last in _portions(chain, n_after):
         after = backward_half(chain, n_after, last)
         for first in _portions(chain, n_before):
-            yield from _join(chain, n_before, forward_half(chain, n_before, first), after)
+            yield from _join(chain, n_before, forward_half(chain, n_before, first), after, products)
 
 
 def _portions(chain: Chain, n_steps: int) -> Iterator[Tensor]:
@@ -155,53 +158,64 @@ def _portions(chain: Chain, n_steps: int) -> Iterator[Tensor]:
             yield atoms
 
 
-def _join(chain: Chain, t: int, before: HalfWalks, after: HalfWalks) -> Iterator[_Block]:
+class _Products:
+    """Matrix products of halves, in blocks, into one array where there is one."""
+
+    def __init__(self, relevance: Tensor | None) -> None:
+        self.relevance = relevance
+        self.done = 0
+
+    def __call__(self, left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) -> Iterator[_Block]:
+        step = max(1, _MAX_WALKS // len(right))
+        for first in range(0, len(left), step):
+            part = left[first : first + step]
+            if self.relevance is None:
+                values = part @ right.T
+            else:
+                values = self.relevance[self.done : self.done + len(part) * len(right)].view(len(part), len(right))
+                torch.mm(part, right.T, out=values)
+                self.done += values.numel()
+            yield _Block(values, rows[first : first + step], columns)
+
+
+def _join(chain: Chain, t: int, before: HalfWalks, after: HalfWalks, products: _Products) -> Iterator[_Block]:
     """Join halves through layer t: staying at the meeting atom, or moving from it to a neighbour."""
     layer, pairs = chain.layers[t], chain.pairs
     sent = layer.source.apply(before.vectors, before.atoms[:, -1])
     pulled = layer.target.pull(after.vectors, after.atoms[:, 0])
     stayed = pulled if layer.stay is layer.target else layer.stay.pull(after.vectors, after.atoms[:, 0])
+    before_atoms, after_atoms = before.atoms.to(torch.int32), after.atoms.to(torch.int32)
 
     # Rows that leave atom b: for each pair (a, b), the backward halves that begin at a.
     out = pairs.reverse  # pairs sorted by source, then target
     rows_of_pair = after.counts[pairs.target[out]]
     rows_of_atom = rows_of_pair.new_zeros(chain.n_atoms).index_add_(0, pairs.source[out], rows_of_pair)
-    starts, counts = before.starts.tolist(), after.starts.tolist()
-    for atoms in _groups(rows_of_atom):
-        first, last = int(pairs.starts[atoms[0]]), int(pairs.starts[atoms[-1]] + pairs.degrees[atoms[-1]])
-        here = out[first:last]
-        repeats = rows_of_pair[first:last]
-        which = repeat_index(repeats)
-        rows = after.starts[pairs.target[here[which]]] + ragged_arange(repeats)
-        moved = layer.edges.pull(pulled.index_select(0, rows), here[which])
+    starts, own_starts, n_rows = before.starts.tolist(), after.starts.tolist(), rows_of_atom.tolist()
+    for low, high in _groups(n_rows):
+        here = out[int(pairs.starts[low]) : int(pairs.starts[high] + pairs.degrees[high])]
+        repeats = after.counts[pairs.target[here]]
+        which = here[repeat_index(repeats)]
+        rows = after.starts[pairs.target[which]] + ragged_arange(repeats)
+        moved = layer.edges.pull(pulled.index_select(0, rows), which)
+        moved_atoms = after_atoms.index_select(0, rows)
         done = 0
-        for b in range(atoms[0], atoms[-1] + 1):
+        for b in range(low, high + 1):
             columns = slice(starts[b], starts[b + 1])
-            n_rows = int(rows_of_atom[b])
+            part = slice(done, done + n_rows[b])
+            done += n_rows[b]
             if columns.start < columns.stop:
-                own = slice(counts[b], counts[b + 1])
-                halves = before.atoms[columns]
-                yield from _products(stayed[own], before.vectors[columns], after.atoms[own], halves)
-                part = slice(done, done + n_rows)
-                yield from _products(moved[part], sent[columns], after.atoms[rows[part]], halves)
-            done += n_rows
+                halves = before_atoms[columns]
+                own = slice(own_starts[b], own_starts[b + 1])
+                yield from products(stayed[own], before.vectors[columns], after_atoms[own], halves)
+                yield from products(moved[part], sent[columns], moved_atoms[part], halves)
 
 
-def _groups(rows_of_atom: Tensor) -> Iterator[tuple[int, int]]:
+def _groups(n_rows: list[int]) -> Iterator[tuple[int, int]]:
     """Consecutive atoms (first, last) whose rows fit one block."""
     first, total = 0, 0
-    for atom, rows in enumerate(rows_of_atom.tolist()):
+    for atom, rows in enumerate(n_rows):
         if atom > first and total + rows > _MAX_ROWS:
             yield first, atom - 1
             first, total = atom, 0
         total += rows
-    yield first, len(rows_of_atom) - 1
-
-
-def _products(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) -> Iterator[_Block]:
-    if not len(left):
-        return
-    step = max(1, _MAX_WALKS // len(right))
-    for first in range(0, len(left), step):
-        part = slice(first, first + step)
-        yield _Block(left[part] @ right.T, rows[part], columns)
+    yield first, len(n_rows) - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import ase
@@ -101,22 +102,43 @@ def read_structures(path: str | Path, frames: str = ":") -> list[ase.Atoms]:
         raise InputError(f"{path} is empty; give a file with at least one structure")
     index = _frame_index(frames)
     try:
-        found = ase.io.read(path, index=index)
+        structures, numbers = _read_frames(path, index)
     except IndexError as error:
         raise InputError(f"{path}: frames {frames!r} asks for a frame that the file does not have") from error
-    except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: not a structure file that ASE can read ({reason})") from error
-    structures = found if isinstance(found, list) else [found]
     if not structures:
-        raise InputError(f"{path}: frames {frames!r} selects no structure")
-    for number, atoms in enumerate(_only_atoms(structures, path)):
+        what = "holds no structure" if index == slice(None) else f"frames {frames!r} selects no structure"
+        raise InputError(f"{path}: {what}")
+    for number, atoms in zip(numbers, _only_atoms(structures, path), strict=True):
         try:
             check_atoms(atoms)
         except InputError as error:
-            where = f"{path}, frame {number}" if len(structures) > 1 else str(path)
+            where = str(path) if list(numbers) == [0] else f"{path}, frame {number}"
             raise InputError(f"{where}: {error}") from error
     return structures
+
+
+def _read_frames(path: Path, index: int | slice) -> tuple[list[ase.Atoms], range]:
+    """The chosen frames, and their numbers in the file."""
+    chosen = slice(index, index + 1) if isinstance(index, int) else index
+    if all(bound is None or bound >= 0 for bound in (chosen.start, chosen.stop, chosen.step)):
+        with suppress(InputError):  # formats of one structure have no other frame to ask for: read them whole
+            found, first, step = _read_slice(path, chosen), chosen.start or 0, chosen.step or 1
+            if found or isinstance(index, slice):
+                return found, range(first, first + step * len(found), step)
+    # What counts from the end needs all frames; ASE would take the nearest there is for one that is not there.
+    everything = _read_slice(path, slice(None))
+    picked = range(len(everything))[index]
+    numbers = range(picked, picked + 1) if isinstance(picked, int) else picked
+    return [everything[k] for k in numbers], numbers
+
+
+def _read_slice(path: Path, frames: slice) -> list[ase.Atoms]:
+    try:
+        found = ase.io.read(path, index=frames, do_not_split_by_at_sign=True)
+    except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path}: not a structure file that ASE can read ({reason})") from error
+    return found if isinstance(found, list) else [found]
 
 
 def _only_atoms(structures: list[ase.Atoms], path: Path) -> Iterator[ase.Atoms]:
@@ -132,7 +154,7 @@ def _frame_index(frames: str) -> int | slice:
         numbers = [int(part) if part.strip() else None for part in parts]
         if len(numbers) == 1 and numbers[0] is not None:
             return numbers[0]
-        if len(numbers) in (2, 3):
+        if len(numbers) in (2, 3) and 0 not in numbers[2:]:
             return slice(*numbers)
     except ValueError:
         pass

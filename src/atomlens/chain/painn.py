@@ -100,7 +100,7 @@ class _Mixing:
     """What one mixing did: its context (a, b, e) as an affine map and by value, and the vectors and norms it met."""
 
     context: Affine
-    value: Float[Tensor, "N 3*F"]
+    value: Float[Tensor, "N F3"]
     v: Float[Tensor, "N 3 F"]
     w: Float[Tensor, "N 3 F"]
     norm: Float[Tensor, "N F"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import ase
 import numpy as np
 from jaxtyping import Float, Int
-from rdkit import Chem, RDLogger
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds
 
 # Names of the bond classes, in the order in which tables and pages list them.
@@ -87,8 +87,7 @@ def perceive_bonds(atoms: ase.Atoms, charge: int = 0) -> BondTable:
     mol.AddConformer(conformer, assignId=True)
     mol = mol.GetMol()
     has_orders = len(atoms) <= 200
-    RDLogger.DisableLog("rdApp.*")  # RDKit prints its failed guesses; a failed guess is an answer here
-    try:
+    with rdBase.BlockLogs():  # RDKit prints its failed guesses; a failed guess is an answer here
         rdDetermineBonds.DetermineConnectivity(mol)
         if has_orders:
             ordered = Chem.Mol(mol)
@@ -99,8 +98,6 @@ def perceive_bonds(atoms: ase.Atoms, charge: int = 0) -> BondTable:
                 mol = ordered
             except (ValueError, RuntimeError):
                 has_orders = False
-    finally:
-        RDLogger.EnableLog("rdApp.*")
     bonds = sorted(
         (
             min(b.GetBeginAtomIdx(), b.GetEndAtomIdx()),

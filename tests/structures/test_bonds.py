@@ -1,0 +1,130 @@
+"""Bonds and fragments of molecules whose bonds are known."""
+
+from __future__ import annotations
+
+import ase
+import ase.build
+import numpy as np
+import pytest
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdDistGeom
+
+from atomlens.structures import BondTable, fragments, perceive_bonds
+
+
+def named(table: BondTable) -> dict[tuple[int, int], str]:
+    return {
+        (i, j): table.bond_class(order)
+        for (i, j), order in zip(table.pairs.tolist(), table.orders.tolist(), strict=True)
+    }
+
+
+def from_smiles(smiles: str) -> tuple[ase.Atoms, int, dict[tuple[int, int], float]]:
+    """A molecule in three dimensions, its charge and its bond orders, all from its formula."""
+    mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    assert rdDistGeom.EmbedMolecule(mol, randomSeed=1) == 0
+    atoms = ase.Atoms([a.GetAtomicNum() for a in mol.GetAtoms()], positions=mol.GetConformer().GetPositions())
+    bonds = {tuple(sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx()))): b.GetBondTypeAsDouble() for b in mol.GetBonds()}
+    return atoms, Chem.GetFormalCharge(mol), bonds
+
+
+def test_ethanol_has_eight_single_bonds():
+    atoms = ase.build.molecule("CH3CH2OH")
+    table = perceive_bonds(atoms)
+    assert table.has_orders
+    assert set(named(table).values()) == {"single"}
+    assert table.pairs.tolist() == [[0, 1], [0, 6], [0, 7], [0, 8], [1, 2], [1, 4], [1, 5], [2, 3]]
+    matrix = table.order_matrix()
+    np.testing.assert_array_equal(matrix, matrix.T)
+    np.testing.assert_array_equal(matrix.sum(axis=0), [4, 4, 2, 1, 1, 1, 1, 1, 1])
+
+
+def test_benzene_is_aromatic():
+    bonds = named(perceive_bonds(ase.build.molecule("C6H6")))
+    assert [bonds.get((i, (i + 1) % 6), bonds.get(((i + 1) % 6, i))) for i in range(6)] == ["aromatic"] * 6
+    assert sum(kind == "single" for kind in bonds.values()) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "kind"),
+    [("C2H2", (0, 1), "triple"), ("C2H4", (0, 1), "double"), ("HCN", (0, 1), "triple"), ("CO2", (0, 1), "double")],
+)
+def test_multiple_bonds(name, pair, kind):
+    assert named(perceive_bonds(ase.build.molecule(name)))[pair] == kind
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    ["CC(=O)[O-]", "[NH4+]", "C[N+](C)(C)C", "[NH3+]CC(=O)[O-]", "CC(=O)NC", "c1ccoc1", "C#CC=C", "OC(F)=O"],
+)
+def test_ions_and_zwitterions_with_their_charge(smiles):
+    atoms, charge, expected = from_smiles(smiles)
+    table = perceive_bonds(atoms, charge)
+    assert table.has_orders
+    assert dict(zip(map(tuple, table.pairs.tolist()), table.orders.tolist(), strict=True)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("atoms", [ase.build.molecule("CH3"), ase.build.molecule("NO2"), from_smiles("CC(=O)[O-]")[0]])
+def test_connectivity_stays_where_orders_cannot_be_told(atoms):
+    # Radicals, and an ion that is taken for neutral.
+    table = perceive_bonds(atoms)
+    assert not table.has_orders
+    assert set(table.orders.tolist()) == {1.0}
+    assert len(table.pairs) == len(atoms) - 1
+    assert set(named(table).values()) == {"single"}
+    assert table.bond_class(0) == "none"
+
+
+def test_large_structures_keep_connectivity_alone():
+    water = ase.build.molecule("H2O")
+    many = ase.Atoms()
+    for k in range(70):
+        copy = water.copy()
+        copy.translate([4.0 * k, 0, 0])
+        many += copy
+    table = perceive_bonds(many)
+    assert not table.has_orders
+    assert len(table.pairs) == 140
+    assert fragments(many, table) == [[3 * k, 3 * k + 1, 3 * k + 2] for k in range(70)]
+
+
+def test_atoms_without_bonds():
+    table = perceive_bonds(ase.Atoms("He2", positions=[[0, 0, 0], [0, 0, 9]]))
+    assert table.pairs.shape == (0, 2)
+    assert table.order_matrix().tolist() == [[0, 0], [0, 0]]
+    assert table.topological_distances().tolist() == [[0, 0], [0, 0]]
+
+
+def test_topological_distances_count_bonds():
+    table = perceive_bonds(ase.build.molecule("CH3CH2OH"))
+    distances = table.topological_distances()
+    np.testing.assert_array_equal(distances, distances.T)
+    assert distances[0, [0, 1, 2, 3, 4]].tolist() == [0, 1, 2, 3, 2]
+    assert distances[8, 3] == 4
+    capped = table.topological_distances(max_distance=2)
+    np.testing.assert_array_equal(capped, np.where(distances <= 2, distances, 0))
+
+
+def test_fragments_are_molecules_in_order_of_their_first_atom():
+    water, ethanol = ase.build.molecule("H2O"), ase.build.molecule("CH3CH2OH")
+    ethanol.translate([0, 0, 8.0])
+    both = water + ethanol
+    shuffled = both[np.random.default_rng(3).permutation(len(both))]
+    groups = fragments(shuffled)
+    assert sorted(map(len, groups)) == [3, 9]
+    assert sorted(a for g in groups for a in g) == list(range(12))
+    assert [g[0] for g in groups] == sorted(g[0] for g in groups)
+    assert {shuffled[g].get_chemical_formula() for g in groups} == {"H2O", "C2H6O"}
+
+
+def test_perception_follows_a_permutation_of_the_atoms():
+    atoms = ase.build.molecule("CH3COCl")
+    order = np.random.default_rng(5).permutation(len(atoms))
+    table = perceive_bonds(atoms[order])
+    np.testing.assert_array_equal(table.order_matrix(), perceive_bonds(atoms).order_matrix()[np.ix_(order, order)])
+
+
+def test_rdkit_logs_as_it_did_before():
+    before = rdBase.LogStatus()
+    perceive_bonds(ase.build.molecule("CH3"))
+    assert rdBase.LogStatus() == before

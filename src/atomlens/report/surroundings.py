@@ -51,11 +51,15 @@ class Surroundings:
 
     def vectors(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Float[np.ndarray, "M 3"]:
         """Shortest vectors from atoms i to atoms j in Å, over all periodic images."""
-        difference = self.atoms.positions[j] - self.atoms.positions[i]
-        if len(difference) == 0 or not self.atoms.pbc.any():
-            return difference
+        positions, n = self.atoms.positions, len(self.atoms)
+        if len(i) == 0 or not self.atoms.pbc.any():
+            return positions[j] - positions[i]
+        # Triples and walks name the same pairs over and over; the search through images is done once a pair.
+        pairs, where = np.unique(i.astype(np.int64) * n + j, return_inverse=True)
+        difference = positions[pairs % n] - positions[pairs // n]
         # ASE's annotation says bool; it takes one flag a direction.
-        return find_mic(difference, self.atoms.cell, self.atoms.pbc)[0]  # pyright: ignore[reportArgumentType]
+        nearest = find_mic(difference, self.atoms.cell, self.atoms.pbc)[0]  # pyright: ignore[reportArgumentType]
+        return nearest[where.reshape(-1)]
 
     def distances(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
         """Shortest distances between atoms i and j in Å, over all periodic images."""

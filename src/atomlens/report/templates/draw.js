@@ -69,15 +69,18 @@ function ticks(low, high, count = 5) {
 }
 
 // The molecule in the plane of the page: bonds, atoms, and a function from atom to place.
-function molecule(svg, { width, height, margin = 30, radius = 10 }) {
+// `only` limits it to some atoms.
+function molecule(svg, { width, height, margin = 30, radius = 10, only = null }) {
   const { positions, bonds, symbols } = frame();
+  const drawn = (k) => !only || only.has(k);
   const xs = positions.map((p) => p[0]), ys = positions.map((p) => p[1]);
-  const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const ends = (values) => [Math.min, Math.max].map((pick) => pick(...values.filter((_, k) => drawn(k))));
+  const [[x0, x1], [y0, y1]] = [ends(xs), ends(ys)];
   const scale = Math.min((width - 2 * margin) / Math.max(x1 - x0, 0.5), (height - 2 * margin) / Math.max(y1 - y0, 0.5), 95);
   const at = (k) => [width / 2 + scale * (xs[k] - (x0 + x1) / 2), height / 2 - scale * (ys[k] - (y0 + y1) / 2)];
   const layers = { bonds: shape("g"), terms: shape("g"), atoms: shape("g") };
   svg.append(layers.bonds, layers.terms, layers.atoms);
-  for (const [i, j, order] of bonds) {
+  for (const [i, j, order] of bonds.filter(([i, j]) => drawn(i) && drawn(j))) {
     const [a, b] = [at(i), at(j)];
     const length = Math.hypot(b[0] - a[0], b[1] - a[1]) || 1;
     const [nx, ny] = [-(b[1] - a[1]) / length, (b[0] - a[0]) / length];
@@ -87,10 +90,11 @@ function molecule(svg, { width, height, margin = 30, radius = 10 }) {
   }
   const small = Math.max(4.5, Math.min(radius, 0.36 * scale));
   symbols.forEach((symbol, k) => {
+    if (!drawn(k)) return;
     const [x, y] = at(k);
     layers.atoms.append(shape("circle", { cx: x, cy: y, r: symbol === "H" ? 0.82 * small : small, class: "atom" }),
       text(x, y + 0.36 * small, symbol, { class: "atom-name", "font-size": `${(symbol === "H" ? 0.95 : 1.15) * small}px` }));
-    if (symbols.length <= 60) {
+    if (symbols.length <= 60 || only) {
       layers.atoms.append(text(x + 0.75 * small, y + 1.35 * small, k, { class: "atom-index" }));
     }
   });

@@ -93,7 +93,8 @@ function bars() {
   twoSided(byId("by-order"), orderRows(), "Strength by order");
   if (!frame().pairs) return;
   twoSided(byId("by-relation"), frame().relations, "Strength of pairs by the bonds between them");
-  const rows = frame().ranges.map((row) => ({ ...row, name: `${row.name.replace("-", "\u2013")} \u00c5` }));
+  const first = frame().ranges.findIndex((row) => row.count > 0);
+  const rows = frame().ranges.slice(first).map((row) => ({ ...row, name: `${row.name.replace("-", "\u2013")} \u00c5` }));
   twoSided(byId("by-range"), rows, "Strength of pairs by distance", { rowHeight: rows.length > 14 ? 18 : 22 });
 }
 

@@ -125,6 +125,7 @@ function buildControls() {
     state.threshold = sliderStrength(slider.value / 1000);
     changed("shown");
   });
+  byId("show-labels").checked = frame().symbols.length <= 60;
   byId("show-labels").addEventListener("change", updateViewer);
   const host = byId("relations");
   DATA.vocabulary.relations.forEach((name, k) => {

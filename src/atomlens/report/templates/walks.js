@@ -53,6 +53,13 @@ function drawWalk(layer, at, radius, walk, { kind, width, centre, numbered }) {
   });
 }
 
+// Atoms no further than 4 Å from a walk: in a large structure the rest would bury it.
+function around(walk) {
+  const { positions } = frame();
+  const near = (p) => walk.some((k) => Math.hypot(...p.map((x, axis) => x - positions[k][axis])) < 4);
+  return new Set(positions.map((_, k) => k).filter((k) => near(positions[k])));
+}
+
 function showWalk() {
   const { atoms, r } = frame().walks;
   const [width, height] = [520, 440];
@@ -63,7 +70,8 @@ function showWalk() {
       markerUnits: "userSpaceOnUse", orient: "auto" }, shape("path", { d: "M0 0L8 4L0 8z", class: `head ${kind}` })));
   }
   svg.append(defs);
-  const { at, layers, radius } = molecule(svg, { width, height, margin: 56, radius: 13 });
+  const only = state.walk !== null && frame().symbols.length > 60 ? around(atoms[Math.min(state.walk, atoms.length - 1)]) : null;
+  const { at, layers, radius } = molecule(svg, { width, height, margin: 56, radius: 13, only });
   const centre = [width / 2, height / 2], largest = Math.abs(r[0] ?? 1);
   svg.append(layers.terms); // arrows lie over the atoms
   const list = state.walk === null ? atoms.map((_, k) => k).reverse() : [Math.min(state.walk, atoms.length - 1)];
@@ -84,6 +92,8 @@ function atomShares() {
   const weight = symbols.map((_, k) => Math.max(...kinds.map(([kind]) => Math.abs(values[kind][k]))));
   let atoms = symbols.map((_, k) => k);
   if (atoms.length > 60) atoms = atoms.sort((a, b) => weight[b] - weight[a]).slice(0, 60).sort((a, b) => a - b);
+  byId("atoms-note").textContent = atoms.length < symbols.length
+    ? ` Only the ${atoms.length} atoms with the largest shares of ${symbols.length} are shown.` : "";
   const [width, rowHeight, left, right, top] = [960, atoms.length > 30 ? 15 : 20, 60, 20, 6];
   const bottom = top + rowHeight * atoms.length;
   const svg = canvas(byId("atom-shares"), width, bottom + 40, "Shares of every atom");

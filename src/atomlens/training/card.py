@@ -24,7 +24,7 @@ def make_card(
     }
     return {
         "name": config.name,
-        "data": f"{prepared.dataset.name}: {prepared.dataset.source}",
+        "data": config.data.description or f"{prepared.dataset.name}: {prepared.dataset.source}",
         "data notes": list(prepared.dataset.notes),
         "split": {"train": len(split.train), "validation": len(split.val), "test": len(split.test), "seed": split.seed},
         "seed": config.seed,

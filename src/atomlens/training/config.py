@@ -25,6 +25,8 @@ class DataSettings:
 
     Attributes
     ----------
+    description
+        What the data are, for the card; what the data set says of itself where empty.
     set
         ``file`` (see `atomlens.data.read_dataset`) or ``qm9``.
     path, test_path
@@ -43,6 +45,7 @@ class DataSettings:
         Units of the file where it does not say.
     """
 
+    description: str = ""
     set: Literal["file", "qm9"] = "file"
     path: str = ""
     test_path: str = ""

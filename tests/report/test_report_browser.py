@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
 from PIL import Image
-from report_samples import HOSTILE, ethanol, explanation, frame, info, two_waters
+from report_samples import HOSTILE, cell_of_waters, ethanol, explanation, frame, info, two_waters
 
 from atomlens.report import explained_frame, fragment_groups, page_html
 from atomlens.report.page import Page
@@ -127,10 +127,10 @@ def test_units_and_frames_can_be_chosen(browse):
     assert browser.errors == []
 
 
-def test_lower_orders_and_single_atoms_open_too(browse):
+def test_lower_orders_single_atoms_and_cells_open_too(browse):
     import ase
 
-    for shown in (frame(max_order=1), frame(max_order=2), frame(ase.Atoms("O"))):
+    for shown in (frame(max_order=1), frame(max_order=2), frame(ase.Atoms("O")), frame(cell_of_waters())):
         browser = browse(page_html(shown, info()), settle=0.5)
         assert browser.errors == []
 

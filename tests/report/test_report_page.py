@@ -76,9 +76,10 @@ def test_sources_and_definitions_are_there():
 
 @pytest.mark.parametrize("settings", [{"rule": "gradient"}, {"rule": "gamma"}, {"product_rule": "full"}])
 def test_the_rule_is_named(settings):
-    page = page_html(explained_frame(explanation(**settings)), info())
+    page = page_html(explained_frame(explanation(**settings)), info(options={"gamma": 0.25}))
     for name in settings.values():
         assert name in page
+    assert ("γ = 0.25" in page) == (settings.get("rule") == "gamma")
 
 
 def test_a_property_that_is_no_energy_is_not_called_stabilising():

@@ -113,7 +113,7 @@ class Page:
                 model=model,
                 model_path=self.info.model_path,
                 structures_path=self.info.structures_path,
-                rule_name=rule.name + (f", products: {product.name}" if product else ""),
+                rule_name=rule.name + _strength(first, self.info) + (f", products: {product.name}" if product else ""),
                 rule_text=rule.short,
                 rule_long=rule.long + (f" {product.long}" if product else ""),
                 shown=len(self._records),
@@ -143,6 +143,11 @@ def page_html(frame: ExplainedFrame, info: RunInfo) -> str:
     page = Page(info)
     page.add(frame)
     return page.html()
+
+
+def _strength(frame: ExplainedFrame, info: RunInfo) -> str:
+    gamma = info.options.get("gamma") if frame.rule == "gamma" else None
+    return "" if gamma is None else f" (γ = {gamma:g})"
 
 
 def _is_painn(info: RunInfo) -> bool:

@@ -32,9 +32,10 @@ RULES: dict[str, RuleText] = {
     ),
     "gamma": RuleText(
         "gamma",
-        "LRP-gamma: positive parts of the weights favoured",
-        "Layer-wise relevance propagation with the gamma rule, generalised to signed inputs: in every linear layer the "
-        "weights that push a neuron in the direction of its output count more.",
+        "LRP-γ: contributions of the output's sign count more",
+        "Layer-wise relevance propagation with the gamma rule, generalised to signed inputs: in a layer of weights, "
+        "contributions that have the sign of the output count 1 + γ times, and their sum is scaled back to the output. "
+        "Activations are held as under the gate rule.",
     ),
     "gradient": RuleText(
         "gradient",

@@ -15,7 +15,7 @@ MARK = "summary.json"
 
 
 class RunFolder:
-    """Context manager that fills a hidden neighbour of `out` and renames it to `out` when all went well.
+    """Context manager that fills a neighbour of `out` and renames it to `out` when all went well.
 
     On any exception, Ctrl-C included, the unfinished folder and every parent folder made for it are removed and
     an existing `out` is left as it was.

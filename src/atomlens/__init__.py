@@ -1,14 +1,18 @@
 """atomlens: which atomic interactions has a neural-network potential learned?
 
 >>> import atomlens
->>> sorted(set(atomlens.__all__))[:3]
-['AtomGraph', 'Explanation', 'InputError']
+>>> atomlens.__all__[:3]
+['AtomGraph', 'AtomShares', 'Explanation']
 """
 
-from atomlens.interactions import Explanation, Interactions, Terms, explain
-from atomlens.models import ModelConfig, Potential, Prediction, load_model, save_model
-from atomlens.relevance import AtomShares, Walks
-from atomlens.structures import AtomGraph, InputError, build_graph, read_structures
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from atomlens.interactions import Explanation, Interactions, Terms, explain
+    from atomlens.models import ModelConfig, Potential, Prediction, load_model, save_model
+    from atomlens.relevance import AtomShares, Walks
+    from atomlens.structures import AtomGraph, InputError, build_graph, read_structures
 
 __version__ = "0.1.0"
 
@@ -30,3 +34,24 @@ __all__ = [
     "read_structures",
     "save_model",
 ]
+
+# Names are imported when they are first used: `atomlens --help` need not wait for torch.
+_FOLDERS = {
+    "interactions": ("Explanation", "Interactions", "Terms", "explain"),
+    "models": ("ModelConfig", "Potential", "Prediction", "load_model", "save_model"),
+    "relevance": ("AtomShares", "Walks"),
+    "structures": ("AtomGraph", "InputError", "build_graph", "read_structures"),
+}
+_HOMES = {name: f"atomlens.{folder}" for folder, names in _FOLDERS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,6 +5,7 @@
 ['AtomGraph', 'AtomShares', 'Explanation']
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -55,3 +56,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if "IPython" in sys.modules:  # in a notebook, explanations show themselves
+    import_module("atomlens.report.jupyter").register()

@@ -148,7 +148,7 @@ def groups_table(frame: ExplainedFrame) -> pl.DataFrame:
             pl.DataFrame(
                 {
                     "frame": _constant(frame.index, n_terms),
-                    "order": pl.repeat(order, n_terms, dtype=pl.Int32, eager=True),
+                    "order": _constant(order, n_terms),
                     "group_1": pl.Series(names[terms.atoms[:, 0]].tolist(), dtype=pl.String),
                     "group_2": pl.Series(other, dtype=pl.String),
                     "members": sizes[terms.atoms].sum(axis=1).astype(np.int32),
@@ -179,8 +179,9 @@ def walk_ranges(around: Surroundings, atoms: Int[np.ndarray, "W T"]) -> Float[np
     return result
 
 
-def _constant(value: int, n: int) -> pl.Series:
-    return pl.repeat(value, n, dtype=pl.Int32, eager=True)
+def _constant(value: int | None, n: int, dtype: type[pl.DataType] = pl.Int32) -> pl.Series:
+    # pl.repeat would go through the query engine, which costs milliseconds a column.
+    return pl.Series([value], dtype=dtype).new_from_index(0, n)
 
 
 def _atom_columns(around: Surroundings, atoms: Int[np.ndarray, "M n"]) -> dict[str, pl.Series | np.ndarray]:
@@ -199,7 +200,7 @@ def _elements(around: Surroundings, index: Int[np.ndarray, " M"]) -> pl.Series:
 
 def _group_names(around: Surroundings, index: Int[np.ndarray, " M"]) -> pl.Series:
     if around.groups is None:
-        return pl.repeat(None, len(index), dtype=pl.String, eager=True)
+        return _constant(None, len(index), pl.String)
     group = around.groups.of_atoms(len(around.atoms))[index]
     return pl.Series(list(around.groups.names), dtype=pl.String).gather(group)
 

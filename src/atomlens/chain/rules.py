@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -17,9 +16,6 @@ from torch.nn import functional
 
 from atomlens.chain.operators import AtomOperator, Compose, Diagonal, Shared, SignedLinear
 from atomlens.models.activations import Activation
-
-# Below this, act(y) / y is replaced by its limit act'(0); the error is of the order of y itself.
-_TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -44,13 +40,6 @@ def slope(activation: Activation, y: Tensor) -> Tensor:
         y = y.detach().requires_grad_()
         (derivative,) = torch.autograd.grad(activation(y).sum(), y)
     return derivative
-
-
-@lru_cache
-def _at_zero(activation: Activation) -> tuple[float, float]:
-    """Value and derivative of an activation at zero."""
-    zero = torch.zeros((), dtype=torch.float64)
-    return float(activation(zero)), float(slope(activation, zero))
 
 
 class Rule(ABC):
@@ -92,10 +81,10 @@ class Gate(Rule):
 
     def gain(self, activation: Activation, y: Tensor) -> Tensor:
         """The ratio (act(y) - act(0)) / y."""
-        zero, limit = _at_zero(activation)
-        small = y.abs() < _TINY
-        ratio = (activation(y) - zero) / y.masked_fill(small, 1.0)
-        return ratio.masked_fill(small, limit)
+        # Where the difference cancels, act'(y/2) is the ratio up to terms of y^2: both errors are of one size here.
+        small = y.abs() < torch.finfo(y.dtype).eps ** (1 / 3)
+        ratio = (activation(y) - activation(y.new_zeros(()))) / y.masked_fill(small, 1.0)
+        return ratio.masked_scatter(small, slope(activation, 0.5 * y[small])) if small.any() else ratio
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from atomlens.chain.chain import Chain
 from atomlens.chain.edges import merge_images
 from atomlens.chain.geometry import EdgeBlocks
 from atomlens.chain.painn import painn_layers
-from atomlens.chain.readout import linear_readout, scalar_output
+from atomlens.chain.readout import holds_weights, linear_readout, scalar_output
 from atomlens.chain.rules import Rule
 from atomlens.chain.schnet import schnet_layers
 from atomlens.models import AtomFeatures, EdgeFeatures, PaiNN, Potential, SchNet
 from atomlens.models.features import edge_features
+from atomlens.models.readouts import Atomwise
 from atomlens.structures import AtomGraph
 
 PRODUCT_RULES = ("scalar", "full")
@@ -124,7 +125,14 @@ def make_automatic_chain(model: Potential, graph: AtomGraph, rule: Rule, product
     width = features.scalars.shape[1]
     scale, offset = float(model.scale), float(model.offset(graph)[0])
 
+    weights = None
+    if isinstance(model.readout, Atomwise) and model.readout.attention is not None and holds_weights(rule):
+        with torch.no_grad():
+            weights = model.readout.weights(features, graph)
+
     def readout(state: Tensor) -> Tensor:
+        if isinstance(model.readout, Atomwise) and weights is not None:
+            return scale * (weights * model.readout.network(state[:, :width])[:, 0]).sum()
         vectors = features.vectors
         if product_rule == "full" and vectors is not None:
             vectors = state[:, width:].unflatten(1, (3, -1))

@@ -205,12 +205,12 @@ def _full_layer(
         vector_weight=vector_weight,
         v=mixed.v,
         w=mixed.w,
-        norm=mixed.norm,
+        inverse_norm=torch.where(mixed.norm == 0, 0.0, 1.0 / torch.where(mixed.norm == 0, 1.0, mixed.norm)),
         b=held_b,
         e=held_e,
         share=share,
     )
-    mix_bias = mix.offset(mixed.context.bias)
+    mix_bias = mix.offset(mixed.context.bias, mixed.norm)
 
     operator = VectorWeights(messages.vector_weights)
     gathered = q.new_zeros(len(q), 4 * q.shape[1])

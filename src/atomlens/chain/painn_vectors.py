@@ -55,7 +55,7 @@ class VectorMixing(AtomOperator):
     vector_weight: Float[Tensor, "F2 F"]
     v: Float[Tensor, "N 3 F"]
     w: Float[Tensor, "N 3 F"]
-    norm: Float[Tensor, "N F"]
+    inverse_norm: Float[Tensor, "N F"]
     b: Float[Tensor, "N F"]
     e: Float[Tensor, "N F"]
     share: float
@@ -66,7 +66,7 @@ class VectorMixing(AtomOperator):
         q, mu = state[..., 0, :], state[..., 1:, :]
         held_v, held_w = _held(self.v, atoms, x), _held(self.w, atoms, x)
         v, w = (mu @ self.vector_weight.T).chunk(2, dim=-1)
-        n = (held_v * v).sum(dim=-2) / _held(self.norm, atoms, x)
+        n = (held_v * v).sum(dim=-2) * _held(self.inverse_norm, atoms, x)
         a, b, e = self.context.apply(torch.cat([q, n], dim=-1), atoms).chunk(3, dim=-1)
         dot = self.share * (held_v * w + held_w * v).sum(dim=-2)
         held_dot = (held_v * held_w).sum(dim=-2)
@@ -84,17 +84,17 @@ class VectorMixing(AtomOperator):
         ue = self.share * uq * held_dot
         context = self.context.pull(torch.cat([uq, ub, ue], dim=-1), atoms)
         width = uq.shape[-1]
-        un = context[..., width:] / _held(self.norm, atoms, u)
+        un = context[..., width:] * _held(self.inverse_norm, atoms, u)
         dot = (self.share**2 * uq * _held(self.e, atoms, u))[..., None, :]
         uv = un[..., None, :] * held_v + dot * held_w
         uw = dot * held_v + self.share * umu * _held(self.b, atoms, u)[..., None, :]
         mu = umu + torch.cat([uv, uw], dim=-1) @ self.vector_weight
         return torch.cat([uq + context[..., :width], mu.flatten(-2)], dim=-1)
 
-    def offset(self, context_bias: Float[Tensor, "N F3"]) -> Float[Tensor, "N F4"]:
+    def offset(self, context_bias: Float[Tensor, "N F3"], norm: Float[Tensor, "N F"]) -> Float[Tensor, "N F4"]:
         """What the mixing adds besides the map: biases of the context, remainders of norms and products."""
-        atoms = torch.arange(len(self.norm), device=self.norm.device)
-        rest = self.norm - (self.v * self.v).sum(dim=1) / self.norm
+        atoms = torch.arange(len(norm), device=norm.device)
+        rest = norm - (self.v * self.v).sum(dim=1) * self.inverse_norm
         held = self.context.apply(torch.cat([torch.zeros_like(rest), rest], dim=-1), atoms) + context_bias
         a, b, e = held.chunk(3, dim=-1)
         dot = (self.v * self.w).sum(dim=1)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.chain.automatic import relevance_mode
-from atomlens.chain.rules import Affine, Rule
+from atomlens.chain.rules import Affine, Gradient, Rule
 from atomlens.models import AtomFeatures
 from atomlens.models.readouts import AtomNetwork, Atomwise, Dipole
 from atomlens.structures import AtomGraph
@@ -33,6 +33,11 @@ def scalar_output(y: Tensor) -> Tensor:
     return torch.diagonal(y, dim1=-2, dim2=-1).mean(-1)
 
 
+def holds_weights(rule: Rule) -> bool:
+    """Whether weights that a softmax spreads over the atoms are held, as attention is in arXiv:2202.07304."""
+    return not isinstance(rule, Gradient)
+
+
 def linear_readout(
     readout: nn.Module, features: AtomFeatures, graph: AtomGraph, rule: Rule, product_rule: str
 ) -> LinearReadout:
@@ -40,11 +45,10 @@ def linear_readout(
 
     Networks on scalars (`Atomwise`, `Dipole` without vectors) have a closed form: their hidden biases become ρ,
     the last bias is a constant. Any other readout is differentiated under the rule, and what its biases
-    contribute is part of the constant.
+    contribute is part of the constant. Softmax weights of the atoms are held, but differentiated by `Gradient`.
     """
-    if isinstance(readout, Atomwise) and readout.config.aggregation in ("sum", "avg"):
-        share = 1.0 if readout.config.aggregation == "sum" else 1.0 / len(features.scalars)
-        return _network(readout.network, features, features.scalars.new_full((len(features.scalars),), share), rule)
+    if isinstance(readout, Atomwise) and (readout.attention is None or holds_weights(rule)):
+        return _network(readout.network, features, readout.weights(features, graph), rule)
     if isinstance(readout, Dipole) and isinstance(readout.network, AtomNetwork):
         return _network(readout.network, features, _dipole_weights(readout, readout.network, features, graph), rule)
     return _differentiated(readout, features, graph, rule, product_rule)
@@ -96,7 +100,8 @@ def _differentiated(
             inputs.append(vectors.requires_grad_())
     with torch.enable_grad(), relevance_mode(rule, *inputs):
         y = scalar_output(readout(AtomFeatures(scalars, vectors), graph))
-        gradients = torch.autograd.grad(y.sum(), inputs)
+        # A readout of scalars alone leaves the vectors unused.
+        gradients = torch.autograd.grad(y.sum(), inputs, materialize_grads=True)
     weights = torch.cat([gradients[0], *(g.flatten(1) for g in gradients[1:])], dim=1)
     states = torch.cat([scalars, *(v.flatten(1) for v in inputs[1:])], dim=1).detach()
     return LinearReadout(weights, torch.zeros_like(weights[:, 0]), float(y.detach().sum() - (weights * states).sum()))

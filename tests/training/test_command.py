@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from atomlens.training import train
+
 
 def run(*args: str | Path) -> tuple[int, str, str]:
     # A process of its own: there the annotations of commands are typer's business alone.
@@ -13,11 +15,9 @@ def run(*args: str | Path) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_train_and_resume(make_config: Callable[..., Path], tmp_path: Path) -> None:
+def test_resume(make_config: Callable[..., Path], tmp_path: Path) -> None:
     config, out = make_config(epochs=2), tmp_path / "run"
-    code, said, _ = run("train", config, "--out", out, "--hours", "0")
-    assert code == 0
-    assert "epoch 1/2" in said
+    train(config, out, max_hours=0.0, report=lambda line: None)
     code, said, _ = run("train", config, "--out", out, "--resume")
     assert code == 0
     assert "epoch 2/2" in said

@@ -145,3 +145,9 @@ def test_dtype_changes_real_numbers_alone():
     assert graph.positions.dtype == graph.offsets.dtype == graph.cells.dtype == torch.float32
     assert graph.target.dtype == graph.numbers.dtype == torch.int64
     assert graph.to(dtype=torch.float64).vectors().dtype == torch.float64
+
+
+def test_a_box_of_thousands_of_atoms_at_the_density_of_water_is_not_refused():
+    grid = np.stack(np.meshgrid(*[np.arange(16)] * 3, indexing="ij"), -1).reshape(-1, 3) * 2.15
+    atoms = ase.Atoms("H" * len(grid), positions=grid, cell=[16 * 2.15] * 3, pbc=True)
+    assert build_graph(atoms, 5.0).n_edges == 4096 * 56

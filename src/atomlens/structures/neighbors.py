@@ -66,8 +66,8 @@ def build_graph(atoms: ase.Atoms, cutoff: float, *, dtype: torch.dtype = torch.f
 def _check_memory(atoms: ase.Atoms, cutoff: float) -> None:
     n, images = len(atoms), _images_within(atoms, cutoff)
     neighbours = n * images
-    if not atoms.pbc.all():
-        # Wide molecules and thick slabs: only their middle is within reach, and matter is no denser than diamond.
+    if images == 1.0 or not atoms.pbc.all():
+        # Wide cells, molecules and thick slabs: only a part is within reach, and matter is no denser than diamond.
         neighbours = min(neighbours, max(4.0 / 3.0 * math.pi * cutoff**3 * _DENSEST, images))
     needed = n * neighbours * _BYTES_PER_EDGE
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

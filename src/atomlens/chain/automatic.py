@@ -23,8 +23,7 @@ from atomlens.chain.operators import Dense, Identity
 from atomlens.chain.rules import Gamma, Gradient, Rule
 from atomlens.models.activations import shifted_softplus
 
-# Elementwise functions that are held by their ratio act(y)/y. A square root is one: with products shared evenly,
-# sqrt(v·v) then becomes (v/|v|)·v, the norm with its direction held.
+# Elementwise functions that are held by the gain of the rule.
 _ELEMENTWISE: frozenset[Any] = frozenset(
     {
         shifted_softplus,
@@ -41,15 +40,16 @@ _ELEMENTWISE: frozenset[Any] = frozenset(
         torch.tanh,
         torch.sigmoid,
         torch.relu,
-        torch.sqrt,
         torch.exp,
         torch.Tensor.tanh,
         torch.Tensor.sigmoid,
         torch.Tensor.relu,
-        torch.Tensor.sqrt,
         torch.Tensor.exp,
     }
 )
+# Powers y^p with p > 0 are held as (y^(p-1))_held y. So sqrt(v·v) becomes (v/|v|)·v, the norm with its direction held.
+_ROOTS: frozenset[Any] = frozenset({torch.sqrt, torch.square, torch.Tensor.sqrt, torch.Tensor.square})
+_POWERS: frozenset[Any] = frozenset({torch.pow, torch.Tensor.pow, torch.Tensor.__pow__})
 _PRODUCTS: frozenset[Any] = frozenset(
     {torch.mul, torch.multiply, torch.Tensor.mul, torch.Tensor.multiply, torch.Tensor.__mul__, torch.Tensor.__rmul__}
 )
@@ -76,11 +76,19 @@ class _RuleMode(TorchFunctionMode):
         kwargs = kwargs or {}
         if not _is_signal((args, kwargs)):
             return func(*args, **kwargs)
-        return _mark(self._held(func, args, kwargs))
+        result = _mark(self._held(func, args, kwargs))
+        if func is torch.Tensor.__setitem__:
+            _mark(args[0])
+        return result
 
     def _held(self, func: Any, args: Any, kwargs: Any) -> Any:
         if func in _ELEMENTWISE:
+            kwargs.pop("inplace", None)  # the input is needed as it was
             return self._elementwise(func, *args, **kwargs)
+        if func in _ROOTS or (func in _POWERS and isinstance(args[1], int | float) and args[1] > 0):
+            y = args[0]
+            held = y.detach()
+            return torch.where(held == 0, 0.0, func(held, *args[1:]) / torch.where(held == 0, 1.0, held)) * y
         if func in _PRODUCTS and _is_signal(args[0]) and _is_signal(args[1]):
             a, b = args[:2]
             return 0.5 * (a.detach() * b + a * b.detach())
@@ -95,9 +103,10 @@ class _RuleMode(TorchFunctionMode):
     @staticmethod
     def _norm(func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         (direction,) = _gradient_of(lambda v: func(v, *args, **kwargs), x)
+        value = func(x.detach(), *args, **kwargs)
         dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
-        held = torch.sum(direction * x, dim=dims, keepdim=kwargs.get("keepdim", False))
-        return held + (func(x, *args, **kwargs) - held).detach()
+        held = torch.sum(direction * x, dim=dims).reshape(value.shape)
+        return held + (value - held).detach()
 
     def _elementwise(self, func: Any, y: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         def activation(x: Tensor) -> Tensor:
@@ -121,7 +130,8 @@ class _RuleMode(TorchFunctionMode):
 
 def _mark(value: Any) -> Any:
     if isinstance(value, Tensor):
-        cast(Any, value)._carries_relevance = True
+        if value.requires_grad:  # what was detached is held, and carries nothing
+            cast(Any, value)._carries_relevance = True
     elif isinstance(value, tuple | list):
         for part in value:
             _mark(part)
@@ -195,8 +205,9 @@ def automatic_chain(
     Notes
     -----
     Time and memory grow with (N C)^2: meant for small systems and new architectures; SchNet and PaiNN have closed
-    forms. Recognised are activations, square roots, products, norms, softmax (held fixed) and linear layers of
-    torch; anything else keeps its plain derivative, and what that leaves of the value is bias.
+    forms. Recognised are activations, powers and roots, elementwise products (not in place), norms, softmax (held
+    fixed, as attention is in arXiv:2202.07304) and linear layers of torch; anything else keeps its plain
+    derivative, and what that leaves of the value is bias.
     """
     chain_layers = []
     x = embedding.detach()

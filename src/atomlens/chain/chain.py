@@ -54,7 +54,7 @@ class Chain:
     layers
         The T steps.
     readout
-        r, shape (N, C).
+        r, shape (N, D); D is C unless layers change the width.
     readout_bias
         ρ, shape (N,): what biases inside the readout's network contribute through atom i. It depends on the
         surroundings of the atom, so it counts as relevance that enters at the last layer, not as a constant.
@@ -67,7 +67,7 @@ class Chain:
     pairs: PairIndex
     embedding: Float[Tensor, "N C"]
     layers: tuple[Layer, ...]
-    readout: Float[Tensor, "N C"]
+    readout: Float[Tensor, "N D"]
     readout_bias: Float[Tensor, " N"]
     constant: float
     prediction: float
@@ -90,7 +90,7 @@ class Chain:
         """Indices of all directed pairs, in blocks that bound memory."""
         return torch.arange(self.pairs.n_pairs, device=self.embedding.device).split(_PAIR_BLOCK)
 
-    def step(self, t: int, x: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
+    def step(self, t: int, x: Float[Tensor, "N C"]) -> Float[Tensor, "N D"]:
         """Apply J[t] (all atoms, no bias): stay, plus what neighbours send. Streams over blocks of pairs."""
         layer, atoms = self.layers[t], self.all_atoms()
         sent = layer.source.apply(x, atoms)
@@ -106,7 +106,7 @@ class Chain:
             return layer.stay.apply(x + gathered, atoms)
         return layer.stay.apply(x, atoms) + layer.target.apply(gathered, atoms)
 
-    def step_back(self, t: int, u: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
+    def step_back(self, t: int, u: Float[Tensor, "N D"]) -> Float[Tensor, "N C"]:
         """Apply J[t] transposed (all atoms)."""
         layer, atoms = self.layers[t], self.all_atoms()
         pulled = layer.target.pull(u, atoms)
@@ -119,7 +119,7 @@ class Chain:
             gathered.index_add_(0, self.pairs.source[pairs], carried)
         return stay if gathered is None else stay + layer.source.pull(gathered, atoms)
 
-    def states(self) -> list[Float[Tensor, "N C"]]:
+    def states(self) -> list[Float[Tensor, "N _"]]:
         """States x[0], ..., x[T] of all atoms."""
         states = [self.embedding]
         for t, layer in enumerate(self.layers):

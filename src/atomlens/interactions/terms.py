@@ -105,7 +105,7 @@ def interaction_terms(chain: Chain, max_order: int = 3) -> Interactions:
     return Interactions(terms, chain.prediction - chain.constant)
 
 
-def _by_inclusion_exclusion(chain: Chain, members: list[Int[Tensor, "M n"]]) -> list[Float[Tensor, " M"]]:
+def _by_inclusion_exclusion(chain: Chain, members: list[Int[Tensor, "_ _"]]) -> list[Float[Tensor, " _"]]:
     values = [restricted_sums(chain, AtomSets.uniform(members[0]))]
     if len(members) > 1:
         pairs = members[1]

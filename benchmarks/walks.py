@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 import atomlens
-from atomlens.chain import Gate, make_chain
 from anchor import MaskedWalks
+from atomlens.chain import Gate, make_chain
 from atomlens.models import UnseenElementWarning
 from atomlens.relevance import all_walks
 from systems import MODEL, molecule

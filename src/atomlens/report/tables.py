@@ -179,9 +179,9 @@ def walk_ranges(around: Surroundings, atoms: Int[np.ndarray, "W T"]) -> Float[np
     return result
 
 
-def _constant(value: int | None, n: int, dtype: type[pl.DataType] = pl.Int32) -> pl.Series:
+def _constant(value: int, n: int) -> pl.Series:
     # pl.repeat would go through the query engine, which costs milliseconds a column.
-    return pl.Series([value], dtype=dtype).new_from_index(0, n)
+    return pl.Series([value], dtype=pl.Int32).new_from_index(0, n)
 
 
 def _atom_columns(around: Surroundings, atoms: Int[np.ndarray, "M n"]) -> dict[str, pl.Series | np.ndarray]:
@@ -200,7 +200,7 @@ def _elements(around: Surroundings, index: Int[np.ndarray, " M"]) -> pl.Series:
 
 def _group_names(around: Surroundings, index: Int[np.ndarray, " M"]) -> pl.Series:
     if around.groups is None:
-        return _constant(None, len(index), pl.String)
+        return pl.Series([None], dtype=pl.String).new_from_index(0, len(index))
     group = around.groups.of_atoms(len(around.atoms))[index]
     return pl.Series(list(around.groups.names), dtype=pl.String).gather(group)
 

@@ -25,7 +25,7 @@ class Explanation:
     Attributes
     ----------
     atoms
-        The structure.
+        The structure, a copy of what was handed in.
     chain
         The prediction as a linear chain, in `unit`.
     property, unit
@@ -172,7 +172,7 @@ def explain(
     chain = make_chain(working, working.graph(atoms), held, product_rule)
     factor, unit = to_internal(model.config.output.unit)
     return Explanation(
-        atoms,
+        atoms.copy(),  # a simulation moves its atoms on
         chain.scaled(factor),
         property=model.config.output.property,
         unit=unit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,6 +83,9 @@ def explain(
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
+    any_element: Annotated[
+        bool, typer.Option("--any-element", help="Go on with elements that the model was not trained on.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Split each prediction, exactly, into terms of atoms, pairs, triples and walks."""
@@ -89,7 +93,7 @@ def explain(
     import torch
 
     from atomlens.cli.show import frame_progress, show_result
-    from atomlens.models import load_model
+    from atomlens.models import UnseenElementWarning, load_model
     from atomlens.report.run import write_run
     from atomlens.report.summary import RunInfo
     from atomlens.report.writing import RunFolder
@@ -112,6 +116,11 @@ def explain(
         precision = getattr(torch, dtype.value)
         potential = load_model(model, dtype=precision, energy_unit=energy_unit)
         selected = read_structures(structures, frames)
+        if any_element:
+            warnings.simplefilter("ignore", UnseenElementWarning)
+        else:
+            for atoms in selected:
+                potential.check_elements(atoms)
         info = RunInfo(model, str(structures), potential.config, shlex.join(["atomlens", *sys.argv[1:]]), options)
         settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
         explained = _explained(

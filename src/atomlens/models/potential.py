@@ -128,9 +128,7 @@ class Potential(nn.Module):
         offset = self.offset(graph)
         return self.scale * y + offset.reshape(-1, *[1] * (y.dim() - 1))
 
-    def energy_and_forces(
-        self, graph: AtomGraph, *, create_graph: bool = False
-    ) -> tuple[Tensor, Float[Tensor, "N 3"]]:
+    def energy_and_forces(self, graph: AtomGraph, *, create_graph: bool = False) -> tuple[Tensor, Float[Tensor, "N 3"]]:
         """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å).
 
         With `create_graph` both can be differentiated by the weights, as training on forces does.

@@ -119,8 +119,7 @@ def explain(
         if any_element:
             warnings.simplefilter("ignore", UnseenElementWarning)
         else:
-            for atoms in selected:
-                potential.check_elements(atoms)
+            _check_elements(potential, selected)
         info = RunInfo(model, str(structures), potential.config, shlex.join(["atomlens", *sys.argv[1:]]), options)
         settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
         explained = _explained(
@@ -134,6 +133,19 @@ def explain(
         with frame_progress(len(selected)) as advance:
             result = write_run(folder, map(advance, explained), len(selected), info, started)
     show_result(result, out)
+
+
+def _check_elements(potential: Potential, structures: list[ase.Atoms]) -> None:
+    """Refuse elements that the model was not trained on before any work is done; an error names the frame."""
+    from atomlens.structures import InputError
+
+    for index, atoms in enumerate(structures):
+        try:
+            potential.check_elements(atoms)
+        except InputError as error:
+            if len(structures) == 1:
+                raise
+            raise InputError(f"frame {index}: {error}") from error
 
 
 def _explained(

@@ -100,7 +100,7 @@ def test_any_number_of_layers(architecture, product_rule, rule, n_layers):
         {"epsilon": 1e-4},
     ],
 )
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ["gamma", "gradient"])
 @pytest.mark.parametrize(("architecture", "product_rule"), FORMS)
 def test_options_of_the_architectures(architecture, product_rule, rule, options):
     compare(small_model(architecture, n_layers=2, **options), branched(), rule, product_rule)
@@ -112,7 +112,7 @@ def test_cells_with_several_images(architecture, product_rule, rule):
     compare(small_model(architecture, cutoff=3.1), crowded_cell(), rule, product_rule)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(atoms=crystals())
 def test_any_cell(atoms):
     for architecture, product_rule in FORMS:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import atomlens
 from samples import FORMS, RULES, branched, crowded_cell, crystals, molecules, small_model
@@ -24,26 +25,22 @@ def assert_conserved(ex: atomlens.Explanation, accuracy: float = 1e-10) -> None:
         assert ex.constant + share.sum() == pytest.approx(ex.prediction, abs=10 * accuracy * size)
 
 
-@settings(max_examples=12)
-@given(atoms=molecules())
-def test_random_molecules(atoms):
-    for architecture, product_rule in FORMS:
-        model = small_model(architecture, seed=len(atoms))
-        for rule in RULES:
-            ex = atomlens.explain(model, atoms, rule, product_rule)
-            assert_conserved(ex)
-            assert ex.prediction == pytest.approx(model.predict(atoms).energy, rel=1e-12, abs=1e-12)
+@settings(max_examples=50)
+@given(atoms=molecules(), form=st.sampled_from(FORMS), rule=st.sampled_from(RULES))
+def test_random_molecules(atoms, form, rule):
+    model = small_model(form[0], seed=len(atoms))
+    ex = atomlens.explain(model, atoms, rule, form[1])
+    assert_conserved(ex)
+    assert ex.prediction == pytest.approx(model.predict(atoms).energy, rel=1e-12, abs=1e-12)
 
 
-@settings(max_examples=12)
-@given(atoms=crystals())
-def test_random_cells_periodic_in_some_directions(atoms):
-    for architecture, product_rule in FORMS:
-        model = small_model(architecture, n_features=3, cutoff=2.4)
-        for rule in RULES:
-            ex = atomlens.explain(model, atoms, rule, product_rule)
-            assert_conserved(ex)
-            assert ex.prediction == pytest.approx(model.predict(atoms).energy, rel=1e-12, abs=1e-12)
+@settings(max_examples=50)
+@given(atoms=crystals(), form=st.sampled_from(FORMS), rule=st.sampled_from(RULES))
+def test_random_cells_periodic_in_some_directions(atoms, form, rule):
+    model = small_model(form[0], n_features=3, cutoff=2.4)
+    ex = atomlens.explain(model, atoms, rule, form[1])
+    assert_conserved(ex)
+    assert ex.prediction == pytest.approx(model.predict(atoms).energy, rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("rule", RULES)

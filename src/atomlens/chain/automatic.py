@@ -74,7 +74,7 @@ class _RuleMode(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if not _is_signal((args, kwargs)):
+        if not _is_signal([*args, *kwargs.values()]):
             return func(*args, **kwargs)
         result = _mark(self._held(func, args, kwargs))
         if func is torch.Tensor.__setitem__:
@@ -141,9 +141,12 @@ def _mark(value: Any) -> Any:
 def _is_signal(value: Any) -> bool:
     if isinstance(value, Tensor):
         return hasattr(value, "_carries_relevance")
-    if isinstance(value, dict):
-        return any(_is_signal(part) for part in value.values())
-    return isinstance(value, tuple | list) and any(_is_signal(part) for part in value)
+    # Sequences of tensors (torch.cat) are looked into; this runs at every call of torch, so the rest is not called on.
+    return isinstance(value, tuple | list) and any(
+        hasattr(part, "_carries_relevance") if isinstance(part, Tensor) else _is_signal(part)
+        for part in value
+        if isinstance(part, Tensor | tuple | list)
+    )
 
 
 def _gradient_of(function: StateFunction, x: Tensor) -> tuple[Tensor, ...]:

@@ -1,15 +1,25 @@
+"""The house rules: data flows one way, names are explicit, examples in docstrings run."""
+
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
+import torch
 
 import atomlens
 
-PACKAGE = Path(__file__).parents[1] / "src" / "atomlens"
-# From the ground up: a module imports from its own folder and from those before it.
-FOLDERS = (
+SOURCE = Path(atomlens.__file__).parent
+# A folder imports from itself and from those before it.
+FLOORS = (
     "structures",
     "models",
     "chain",
@@ -23,38 +33,114 @@ FOLDERS = (
     "report",
     "cli",
 )
+FILES = sorted(SOURCE.rglob("*.py"))
+FOLDERS = [name for name in FLOORS if (SOURCE / name).is_dir()]
+MODULES = sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "atomlens."))
+# What only an extra brings (see pyproject): modules that need it are skipped where it is not installed.
+EXTRAS = {"lightning", "tensorboard", "tblite", "dftd4", "torch_sim", "qm9pack", "IPython", "dask"}
 
 
-def imported_folders(path: Path) -> set[str]:
-    names = set()
+def imports(path: Path) -> Iterator[str]:
+    """Full names of the modules of this package that a file imports, inside functions too."""
+    module = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-        elif isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-    return {name.split(".")[1] for name in names if name.startswith("atomlens.")}
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "atomlens")
+        elif isinstance(node, ast.ImportFrom):
+            package = module.removesuffix(".__init__").split(".")
+            base = package[: len(package) - node.level + path.name.endswith("__init__.py")] if node.level else []
+            name = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+            if name == "atomlens":  # from atomlens import report
+                yield from (f"atomlens.{alias.name}" for alias in node.names)
+            elif name.startswith("atomlens."):
+                yield name
 
 
-@pytest.mark.parametrize("folder", [f for f in FOLDERS if (PACKAGE / f).exists()])
-def test_a_folder_imports_only_from_those_before_it(folder):
-    allowed = set(FOLDERS[: FOLDERS.index(folder) + 1])
-    for path in sorted((PACKAGE / folder).rglob("*.py")):
-        assert imported_folders(path) <= allowed, path
+def test_every_folder_has_its_floor():
+    there = {p.name for p in SOURCE.iterdir() if p.is_dir() and (p / "__init__.py").exists()}
+    assert there <= set(FLOORS), "give the new folder its place in FLOORS"
 
 
-def test_every_folder_has_its_place():
-    assert {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()} <= set(FOLDERS)
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_upwards(path):
+    parts = path.relative_to(SOURCE).parts
+    if len(parts) == 1:  # the package itself may name everything
+        return
+    floor = FLOORS.index(parts[0])
+    for name in imports(path):
+        folder = name.split(".")[1]
+        assert folder in FLOORS, f"{path} imports {name}: import from a folder, not from the top of the package"
+        assert FLOORS.index(folder) <= floor, f"{path} imports {name}, which stands below {parts[0]}"
 
 
-def test_no_file_holds_a_second_idea():
-    long = {str(p): n for p in PACKAGE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 400}
-    assert not long
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_files_hold_one_idea(path):
+    assert len(path.read_text().splitlines()) <= 400
 
 
-def test_public_names_are_there():
-    wanted = {"Explanation", "Interactions", "Walks", "explain", "load_model", "read_structures", "save_model"}
-    assert wanted <= set(atomlens.__all__)
-    for name in atomlens.__all__:
-        assert getattr(atomlens, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = atomlens.nothing
+def public_names(path: Path) -> set[str]:
+    """Names that an ``__init__`` imports from its own package or defines, without a leading underscore."""
+    tree = ast.parse(path.read_text())
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("atomlens.")
+        for alias in node.names
+    }
+    names |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return {name for name in names if not name.startswith("_")}
+
+
+def order(name: str) -> tuple[int, str]:
+    """CONSTANTS, then Classes, then functions; by name within."""
+    return (0 if name.isupper() else 1 if name.lstrip("_")[0].isupper() else 2, name)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_folders_list_their_names(folder):
+    module = importlib.import_module(f"atomlens.{folder}")
+    listed = list(module.__all__)
+    assert listed == sorted(listed, key=order)
+    assert len(set(listed)) == len(listed)
+    assert public_names(SOURCE / folder / "__init__.py") <= set(listed), "a public name is not in __all__"
+    for name in listed:
+        assert getattr(module, name) is not None
+
+
+def test_folders_are_named_after_the_theory():
+    found = {p.name for p in SOURCE.rglob("*") if p.is_dir()} | {p.stem for p in FILES}
+    assert not found & {"utils", "util", "core", "tools", "common", "helpers", "misc"}
+
+
+def import_or_skip(name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        if error.name and error.name.split(".")[0] in EXTRAS:
+            pytest.skip(f"needs {error.name}")
+        raise
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name):
+    module = import_or_skip(name)
+    with torch.random.fork_rng(devices=[]):
+        result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    assert result.failed == 0
+
+
+def test_examples_of_the_package_run():
+    assert doctest.testmod(atomlens).attempted > 0
+    assert doctest.testmod(atomlens).failed == 0
+
+
+def test_annotations_are_checked_while_tests_run():
+    """The import hook in conftest came before every module of the package."""
+    graph = atomlens.AtomGraph
+    whole = torch.zeros(2, dtype=torch.int64)
+    wrong = {"numbers": whole, "positions": torch.zeros(3, 3), "cells": torch.zeros(1, 3, 3)}
+    with pytest.raises(jaxtyping.TypeCheckError, match="positions"):
+        graph(**wrong, target=whole, source=whole, offsets=torch.zeros(2, 3), batch=whole, cutoff=5.0)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("atomlens.") and getattr(module, "__spec__", None) is not None:
+            assert "jaxtyping" in type(module.__spec__.loader).__module__, f"{name} was imported before the hook"

@@ -132,6 +132,20 @@ def test_walks_of_all_entries_add_up_to_the_prediction(atoms, n_layers, product_
     assert [w.atoms.shape[1] for w in ex.bias_walks()] == list(range(n_layers, 0, -1))
 
 
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+def test_walks_of_one_entry_are_a_chain_of_their_own(n_layers):
+    chain = chain_of("painn", "full", n_layers=n_layers)
+    entering = [chain.entering_at(t) for t in range(1, n_layers + 1)]
+    everyone = AtomSets.of([list(range(chain.n_atoms))])
+    for part in (chain.without_bias(), *entering):
+        total = float(all_walks(part).relevance.sum())
+        assert part.sum_of_walks() == pytest.approx(total, abs=1e-12)
+        assert restricted_sums(part, everyone).tolist() == pytest.approx([total], abs=1e-12)
+    parts = [chain.without_bias(), *entering]
+    assert sum(p.sum_of_walks() for p in parts) == pytest.approx(chain.sum_of_walks(), abs=1e-12)
+    assert [p.constant for p in entering] == [0.0] * n_layers
+
+
 # Sums over walks inside sets
 
 

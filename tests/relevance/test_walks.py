@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+import ase
 import numpy as np
 import pytest
 import torch
@@ -24,6 +25,7 @@ from atomlens.relevance import (
 )
 from atomlens.relevance import restricted as restricted_module
 from atomlens.relevance import walks as walks_module
+from atomlens.relevance.restricted import inner_pairs
 from samples import FORMS, branched, crowded_cell, molecules, small_model
 
 
@@ -169,6 +171,27 @@ def test_restricted_sums_are_sums_of_walks(monkeypatch, architecture, product_ru
     for batch in (1, 4, 9):
         monkeypatch.setattr(restricted_module, "_BATCH", batch)
         assert restricted_sums(ex.chain, AtomSets.of(sets)).tolist() == pytest.approx(whole, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "sets", [[[3, 0]], [[1, 2], [2, 3], [0, 9]], [list(range(12))], [list(range(11, -1, -1)), [4, 6], [5, 2, 4, 3]]]
+)
+def test_pairs_inside_sets_are_found_from_either_side(sets):
+    # A row with neighbours up to three places away: small sets are searched by members, large ones by neighbours.
+    row = ase.Atoms("H12", positions=[[k, 0.01 * k, 0] for k in range(12)])
+    chain = chain_of(atoms=row)
+    target, source, pair = inner_pairs(chain, AtomSets.of(sets))
+    flat = [(s, a) for s, members in enumerate(sets) for a in members]
+    expected = {
+        (m, n)
+        for (m, (s, a)), (n, (other, b)) in itertools.product(enumerate(flat), repeat=2)
+        if s == other and 0 < abs(a - b) <= 3
+    }
+    assert len(target) == len(expected)
+    assert set(zip(target.tolist(), source.tolist(), strict=True)) == expected
+    atoms = torch.tensor([a for _, a in flat])
+    assert torch.equal(chain.pairs.target[pair], atoms[target])
+    assert torch.equal(chain.pairs.source[pair], atoms[source])
 
 
 def test_restricted_sums_of_no_sets_and_of_the_empty_set():

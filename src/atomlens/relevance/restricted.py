@@ -141,9 +141,18 @@ def inner_pairs(chain: Chain, sets: AtomSets) -> tuple[Tensor, Tensor, Tensor]:
     pair
         Index of the pair in the chain, shape (Q,).
     """
-    sizes = sets.sizes.index_select(0, repeat_index(sets.sizes))
-    first = (sets.sizes.cumsum(0) - sets.sizes).index_select(0, repeat_index(sets.sizes))
-    target = repeat_index(sizes)
-    source = first[target] + ragged_arange(sizes)
-    pair, exists = chain.pairs.find(sets.atoms[target], sets.atoms[source])
+    set_of = repeat_index(sets.sizes)
+    sizes, degrees = sets.sizes.index_select(0, set_of), chain.pairs.degrees.index_select(0, sets.atoms)
+    if int(sizes.sum()) <= int(degrees.sum()):  # small sets: look every two members up
+        first = (sets.sizes.cumsum(0) - sets.sizes).index_select(0, set_of)
+        target = repeat_index(sizes)
+        source = first[target] + ragged_arange(sizes)
+        pair, exists = chain.pairs.find(sets.atoms[target], sets.atoms[source])
+    else:  # large sets: look every neighbour up among the members
+        target = repeat_index(degrees)
+        pair = chain.pairs.starts[sets.atoms[target]] + ragged_arange(degrees)
+        keys, members = (set_of * chain.n_atoms + sets.atoms).sort()
+        wanted = set_of[target] * chain.n_atoms + chain.pairs.source[pair]
+        where = torch.searchsorted(keys, wanted).clamp_(max=len(keys) - 1)
+        source, exists = members[where], keys[where] == wanted
     return target[exists], source[exists], pair[exists]

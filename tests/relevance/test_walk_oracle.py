@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from ase import units
 
 import atomlens
@@ -91,6 +92,22 @@ def test_mean_readout_divides_walks_by_the_number_of_atoms():
     assert ex.constant == pytest.approx(float(model.offset(oracle.graph)[0]) + oracle.constant(), rel=1e-12)
     assert_same(table(ex.walks()), {w: oracle.full_walk(w) for w in all_sequences(oracle.graph, 3)})
     assert_same(table(ex.bias_walks()[1]), {w: oracle.bias_walk(w) for w in all_sequences(oracle.graph, 1)})
+
+
+@pytest.mark.parametrize(("architecture", "product_rule"), [("schnet", "scalar"), ("painn", "full")])
+def test_gradient_is_input_times_the_gradient_of_the_model(architecture, product_rule):
+    """Summed over where walks go, plain autograd of the model's own forward pass; with vectors held it is not."""
+    model, atoms = small_model(architecture), branched()
+    graph = model.graph(atoms)
+    weight = model.representation.embedding.weight.requires_grad_()
+    (gradient,) = torch.autograd.grad(model(graph).sum(), weight)
+    expected = (gradient * weight).sum(dim=1)[graph.numbers].detach().numpy()  # every element occurs once
+    walks = atomlens.explain(model, atoms, "gradient", product_rule).walks()
+    started = np.bincount(walks.atoms[:, 0], weights=walks.relevance)
+    np.testing.assert_allclose(started, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
+    if architecture == "painn":
+        held = atomlens.explain(model, atoms, "gradient", "scalar").walks()
+        assert not np.allclose(np.bincount(held.atoms[:, 0], weights=held.relevance), expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("product_rule", ["scalar", "full"])

@@ -89,7 +89,11 @@ class Gate(Rule):
 
 @dataclass(frozen=True)
 class Gradient(Rule):
-    """Plain Taylor expansion: every layer is replaced by its tangent (no gate, products by the product rule)."""
+    """Plain Taylor expansion: every layer is replaced by its tangent.
+
+    For SchNet, and for PaiNN with the product rule ``full``, walks then add up to input times gradient of the model.
+    With ``scalar`` vectors are held as ever, so it is the gradient of what is left.
+    """
 
     name: str = "gradient"
     product_share: float = 1.0

@@ -136,7 +136,7 @@ def explain(
     Parameters
     ----------
     model
-        From `load_model`. It is not changed.
+        From `load_model`. It is not changed; its weights are referred to, so explain a copy of a model in training.
     atoms
         One structure.
     rule

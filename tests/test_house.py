@@ -25,6 +25,7 @@ FLOORS = (
     "chain",
     "relevance",
     "interactions",
+    "tables",
     "reference",
     "analyses",
     "dynamics",

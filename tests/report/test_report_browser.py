@@ -8,8 +8,9 @@ from browser import CHROMIUM, Browser
 from PIL import Image
 from report_samples import HOSTILE, cell_of_waters, ethanol, explanation, frame, info, two_waters
 
-from atomlens.report import explained_frame, fragment_groups, page_html
+from atomlens.report import page_html
 from atomlens.report.page import Page
+from atomlens.tables import explained_frame, fragment_groups
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 

@@ -8,7 +8,7 @@ import pytest
 from report_samples import ethanol, two_waters
 
 from atomlens import InputError
-from atomlens.report import fragment_groups, named_groups, read_groups, residue_groups
+from atomlens.tables import fragment_groups, named_groups, read_groups, residue_groups
 
 
 def test_fragments_are_named_by_formula():

@@ -6,9 +6,10 @@ import re
 import pytest
 from report_samples import HOSTILE, ethanol, explanation, frame, info, two_waters
 
-from atomlens.report import AtomGroups, explained_frame, fragment_groups, page_html
+from atomlens.report import page_html
 from atomlens.report.assets import json_text, script_text, viewer_script
 from atomlens.report.page import Page, frames_on_page
+from atomlens.tables import AtomGroups, explained_frame, fragment_groups
 
 
 def data_of(page):

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from report_samples import brute_distance, cell_of_waters, ethanol, explanation, frame, two_waters
 
-from atomlens.report import (
+from atomlens.tables import (
     atoms_table,
     fragment_groups,
     frame_tables,
@@ -15,7 +15,7 @@ from atomlens.report import (
     triples_table,
     walks_table,
 )
-from atomlens.report.tables import COLUMNS
+from atomlens.tables.levels import COLUMNS
 
 
 @pytest.mark.parametrize("atoms", [ethanol(), two_waters(), cell_of_waters()], ids=["ethanol", "dimer", "cell"])

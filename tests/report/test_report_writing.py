@@ -9,8 +9,9 @@ import pytest
 from report_samples import ethanol, explanation, frame, info
 
 from atomlens import InputError
-from atomlens.report import RunFolder, explained_frame, write_run
+from atomlens.report import RunFolder, write_run
 from atomlens.report.summary import SCHEMA
+from atomlens.tables import explained_frame
 
 
 def frames(n):

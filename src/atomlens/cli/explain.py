@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import ase
 
     from atomlens.models import Potential
-    from atomlens.report import AtomGroups, ExplainedFrame
+    from atomlens.tables import AtomGroups, ExplainedFrame
 
 EPILOG = """
 [b]Examples[/b]
@@ -159,8 +159,8 @@ def _explained(
 ) -> Iterator[ExplainedFrame]:
     """Explain one structure after the other; an error names the frame it comes from."""
     from atomlens.interactions import explain as explain_structure
-    from atomlens.report.frame import explained_frame
     from atomlens.structures import InputError
+    from atomlens.tables.frame import explained_frame
 
     for index, atoms in enumerate(structures):
         start = time.perf_counter()

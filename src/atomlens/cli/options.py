@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import ase
     import torch
 
-    from atomlens.report import AtomGroups
+    from atomlens.tables import AtomGroups
 
 
 class RuleName(StrEnum):
@@ -112,7 +112,7 @@ def group_maker(kind: str | None) -> Callable[[ase.Atoms], AtomGroups] | None:
     InputError
         If it is a file that cannot be used.
     """
-    from atomlens.report import fragment_groups, named_groups, read_groups, residue_groups
+    from atomlens.tables import fragment_groups, named_groups, read_groups, residue_groups
 
     if kind is None:
         return None

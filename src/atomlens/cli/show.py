@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from atomlens.report.frame import ExplainedFrame
     from atomlens.report.run import RunResult
+    from atomlens.tables.frame import ExplainedFrame
 
 _SHOWN_PAIRS = 10
 _ORDERS = ("single atoms", "pairs", "triples")
@@ -80,7 +80,7 @@ def _columns(table: Table, justify: dict[str, Literal["left", "right"]]) -> None
 
 
 def _sums(frame: ExplainedFrame) -> Table:
-    from atomlens.report.totals import order_totals
+    from atomlens.tables.totals import order_totals
 
     table = Table(box=box.SIMPLE_HEAD, title=f"sums by order, {frame.unit}", title_justify="left")
     _columns(table, {"part": "left", "terms": "right", "net": "right", "absolute": "right"})

@@ -10,49 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from atomlens.report.figures import overview_figure
-    from atomlens.report.frame import ExplainedFrame, explained_frame
-    from atomlens.report.groups import AtomGroups, fragment_groups, named_groups, read_groups, residue_groups
     from atomlens.report.page import Page, page_html
     from atomlens.report.run import RunResult, write_run
     from atomlens.report.summary import RunInfo
-    from atomlens.report.surroundings import Surroundings, survey
-    from atomlens.report.tables import atoms_table, frame_tables, groups_table, pairs_table, triples_table, walks_table
     from atomlens.report.writing import RunFolder
 
 __all__ = [
-    "AtomGroups",
-    "ExplainedFrame",
     "Page",
     "RunFolder",
     "RunInfo",
     "RunResult",
-    "Surroundings",
-    "atoms_table",
-    "explained_frame",
-    "fragment_groups",
-    "frame_tables",
-    "groups_table",
-    "named_groups",
     "overview_figure",
     "page_html",
-    "pairs_table",
-    "read_groups",
-    "residue_groups",
-    "survey",
-    "triples_table",
-    "walks_table",
     "write_run",
 ]
 
 _HOMES = {
     "figures": ("overview_figure",),
-    "frame": ("ExplainedFrame", "explained_frame"),
-    "groups": ("AtomGroups", "fragment_groups", "named_groups", "read_groups", "residue_groups"),
     "page": ("Page", "page_html"),
     "run": ("RunResult", "write_run"),
     "summary": ("RunInfo",),
-    "surroundings": ("Surroundings", "survey"),
-    "tables": ("atoms_table", "frame_tables", "groups_table", "pairs_table", "triples_table", "walks_table"),
     "writing": ("RunFolder",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from atomlens.interactions import Explanation
-from atomlens.report.frame import ExplainedFrame, explained_frame
 from atomlens.report.projection import viewing_rotation
-from atomlens.report.surroundings import RELATIONS
-from atomlens.report.totals import order_totals
+from atomlens.tables.frame import ExplainedFrame, explained_frame
+from atomlens.tables.surroundings import RELATIONS
+from atomlens.tables.totals import order_totals
 
 # Blue lowers, orange raises; told apart with every common colour vision. The others name bonds between atoms.
 DOWN, UP = "#2765b0", "#d9730d"

@@ -11,10 +11,10 @@ import numpy as np
 from markupsafe import Markup
 
 from atomlens.report import assets
-from atomlens.report.frame import ExplainedFrame
 from atomlens.report.records import MAX_PAIRS, Orientation, frame_record, vocabulary
 from atomlens.report.summary import RunInfo, package_version
 from atomlens.report.wording import PRODUCT_RULES, RULES, SIGNS, property_words
+from atomlens.tables.frame import ExplainedFrame
 
 # A page shows at most so many frames and pair terms; the tables hold all of them.
 MAX_FRAMES = 20

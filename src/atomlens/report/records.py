@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from atomlens.report.frame import ExplainedFrame
 from atomlens.report.projection import aligned_rotation, viewing_rotation
-from atomlens.report.surroundings import RELATIONS
-from atomlens.report.totals import order_totals, range_totals, relation_totals
 from atomlens.structures.bonds import BOND_CLASSES
+from atomlens.tables.frame import ExplainedFrame
+from atomlens.tables.surroundings import RELATIONS
+from atomlens.tables.totals import order_totals, range_totals, relation_totals
 
 # The strongest terms that one frame may put on the page; the tables hold all of them.
 MAX_PAIRS = 4000

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atomlens.report.frame import ExplainedFrame
 from atomlens.report.page import Page, frames_on_page
-from atomlens.report.stream import TableStream
 from atomlens.report.summary import RunInfo, frame_summary, run_summary
-from atomlens.report.tables import frame_tables
 from atomlens.report.writing import MARK, RunFolder
+from atomlens.tables.frame import ExplainedFrame
+from atomlens.tables.levels import frame_tables
+from atomlens.tables.stream import TableStream
 
 PAGE = "report.html"
 

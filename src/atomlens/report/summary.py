@@ -10,9 +10,9 @@ from typing import Any
 from ase.data import chemical_symbols
 
 from atomlens.models import ModelConfig
-from atomlens.report.frame import ExplainedFrame
-from atomlens.report.tables import COLUMNS
-from atomlens.report.totals import order_totals, range_totals, relation_totals
+from atomlens.tables.frame import ExplainedFrame
+from atomlens.tables.levels import COLUMNS
+from atomlens.tables.totals import order_totals, range_totals, relation_totals
 
 # Raised whenever a key of summary.json changes its meaning or goes away.
 SCHEMA = 1

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atomlens.report.frame import ExplainedFrame
-from atomlens.report.surroundings import RELATIONS
+from atomlens.tables.frame import ExplainedFrame
+from atomlens.tables.surroundings import RELATIONS
 
 
 @dataclass(frozen=True)

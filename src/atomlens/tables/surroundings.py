@@ -10,8 +10,8 @@ from ase.geometry import find_mic
 from jaxtyping import Float, Int
 from scipy.sparse import csr_matrix
 
-from atomlens.report.groups import AtomGroups
 from atomlens.structures import BondTable, fragments, perceive_bonds
+from atomlens.tables.groups import AtomGroups
 
 # Position of two atoms along the chain of bonds, from nearest to furthest: bonded, one atom between, two between,
 # more than two, no chain of bonds at all.

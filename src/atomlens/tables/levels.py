@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
-from atomlens.report.frame import ExplainedFrame
-from atomlens.report.surroundings import RELATIONS, Surroundings
+from atomlens.tables.frame import ExplainedFrame
+from atomlens.tables.surroundings import RELATIONS, Surroundings
 
 # Meaning of every column; a name that ends in _k stands for one column a atom of the term (atom_1, atom_2, ...).
 COLUMNS: dict[str, str] = {

@@ -10,9 +10,9 @@ import ase
 
 from atomlens.interactions import Explanation, Interactions
 from atomlens.relevance import AtomShares, Walks
-from atomlens.report.groups import AtomGroups
-from atomlens.report.surroundings import Surroundings, survey
 from atomlens.structures import InputError
+from atomlens.tables.groups import AtomGroups
+from atomlens.tables.surroundings import Surroundings, survey
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,36 @@
+"""Explained structures as tidy tables: one row an atom, a pair, a triple, a walk, a term of groups."""
+
+from atomlens.tables.frame import ExplainedFrame, explained_frame
+from atomlens.tables.groups import AtomGroups, fragment_groups, named_groups, read_groups, residue_groups
+from atomlens.tables.levels import (
+    COLUMNS,
+    atoms_table,
+    frame_tables,
+    groups_table,
+    pairs_table,
+    triples_table,
+    walks_table,
+)
+from atomlens.tables.stream import TableStream
+from atomlens.tables.surroundings import RELATIONS, Surroundings, survey
+
+__all__ = [
+    "COLUMNS",
+    "RELATIONS",
+    "AtomGroups",
+    "ExplainedFrame",
+    "Surroundings",
+    "TableStream",
+    "atoms_table",
+    "explained_frame",
+    "fragment_groups",
+    "frame_tables",
+    "groups_table",
+    "named_groups",
+    "pairs_table",
+    "read_groups",
+    "residue_groups",
+    "survey",
+    "triples_table",
+    "walks_table",
+]

@@ -74,7 +74,7 @@ def test_another_trajectory_is_not_mixed_in(tmp_path: Path) -> None:
 
 def test_starting_structures(tmp_path: Path) -> None:
     assert starting_structure("CCO", 1).get_chemical_formula() == "C2H6O"
-    with pytest.raises(InputError, match="neither a file nor a SMILES"):
+    with pytest.raises(InputError, match="no such file, and no SMILES"):
         starting_structure("missing.xyz", 1)
     ase.io.write(tmp_path / "si.extxyz", ase.build.bulk("Si"))
     with pytest.raises(InputError, match="periodic"):

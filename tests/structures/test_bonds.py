@@ -71,7 +71,7 @@ def test_connectivity_stays_where_orders_cannot_be_told(atoms):
     assert not table.has_orders
     assert set(table.orders.tolist()) == {1.0}
     assert len(table.pairs) == len(atoms) - 1
-    assert set(named(table).values()) == {"single"}
+    assert set(named(table).values()) == {"unknown"}
     assert table.bond_class(0) == "none"
 
 

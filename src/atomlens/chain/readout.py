@@ -11,17 +11,18 @@ from torch import Tensor, nn
 from atomlens.chain.automatic import relevance_mode
 from atomlens.chain.rules import Affine, Gradient, Rule
 from atomlens.models import AtomFeatures
+from atomlens.models.features import sum_edges
 from atomlens.models.readouts import AtomNetwork, Atomwise, Dipole
 from atomlens.structures import AtomGraph
 
 
 @dataclass(frozen=True)
 class LinearReadout:
-    """A readout as Σ_i r_i·x_i + Σ_i ρ_i + constant; r (N, C), ρ (N,)."""
+    """A readout as Σ_i r_i·x_i + Σ_i ρ_i + constant, structure by structure; r (N, C), ρ (N,), constants (G,)."""
 
     weights: Float[Tensor, "N C"]
     bias: Float[Tensor, " N"]
-    constant: float
+    constants: Float[Tensor, " G"]
 
 
 def scalar_output(y: Tensor) -> Tensor:
@@ -38,23 +39,49 @@ def holds_weights(rule: Rule) -> bool:
     return not isinstance(rule, Gradient)
 
 
+def _has_closed_form(readout: nn.Module, rule: Rule) -> bool:
+    if isinstance(readout, Atomwise):
+        return readout.attention is None or holds_weights(rule)
+    return isinstance(readout, Dipole) and isinstance(readout.network, AtomNetwork)
+
+
+def constant_meaning(readout: nn.Module, rule: Rule, product_rule: str) -> str:
+    """What the constant part of an explanation holds; for readouts without a closed form it is more than references."""
+    always = "reference values, shift, "
+    if _has_closed_form(readout, rule):
+        return always + "and the last bias of the readout"
+    if isinstance(readout, Atomwise):
+        return always + "and what the tangents of the readout leave over"
+    if product_rule == "full":
+        return always + "and what the biases of the readout add"
+    return (
+        always + "what the biases of the readout add, and all that vector features bring into the readout, which the "
+        "product rule scalar holds fixed (full assigns it to atoms)"
+    )
+
+
 def linear_readout(
     readout: nn.Module, features: AtomFeatures, graph: AtomGraph, rule: Rule, product_rule: str
 ) -> LinearReadout:
     """Linearise a readout under a rule.
 
     Networks on scalars (`Atomwise`, `Dipole` without vectors) have a closed form: their hidden biases become ρ,
-    the last bias is a constant. Any other readout is differentiated under the rule, and what its biases
-    contribute is part of the constant. Softmax weights of the atoms are held, but differentiated by `Gradient`.
+    the last bias is a constant. Any other readout is differentiated under the rule; the constant then holds what
+    `constant_meaning` says. Softmax weights of the atoms are held, but differentiated by `Gradient`.
     """
-    if isinstance(readout, Atomwise) and (readout.attention is None or holds_weights(rule)):
-        return _network(readout.network, features, readout.weights(features, graph), rule)
+    if not _has_closed_form(readout, rule):
+        return _differentiated(readout, features, graph, rule, product_rule)
+    if isinstance(readout, Atomwise):
+        return _network(readout.network, features, graph, readout.weights(features, graph), rule)
     if isinstance(readout, Dipole) and isinstance(readout.network, AtomNetwork):
-        return _network(readout.network, features, _dipole_weights(readout, readout.network, features, graph), rule)
-    return _differentiated(readout, features, graph, rule, product_rule)
+        shares = _dipole_weights(readout, readout.network, features, graph)
+        return _network(readout.network, features, graph, shares, rule)
+    raise TypeError(f"no closed form for {type(readout).__name__}")
 
 
-def _network(network: AtomNetwork, features: AtomFeatures, shares: Float[Tensor, " N"], rule: Rule) -> LinearReadout:
+def _network(
+    network: AtomNetwork, features: AtomFeatures, graph: AtomGraph, shares: Float[Tensor, " N"], rule: Rule
+) -> LinearReadout:
     """Σ_i share_i net(x_i), the shares held fixed."""
     x = features.scalars
     atoms = torch.arange(len(x), device=x.device)
@@ -70,8 +97,7 @@ def _network(network: AtomNetwork, features: AtomFeatures, shares: Float[Tensor,
     weights = whole.operator.pull(shares[:, None], atoms)
     # Under LRP-γ the held offset of the last layer varies with the surroundings; its bias itself does not.
     bias = shares * (whole.bias - last.bias)[:, 0]
-    constant = float((shares * last.bias).sum())
-    return LinearReadout(weights, bias, constant)
+    return LinearReadout(weights, bias, sum_edges(shares * last.bias, graph.batch, graph.n_graphs))
 
 
 def _dipole_weights(
@@ -81,11 +107,17 @@ def _dipole_weights(
     charges = network(features.scalars)
     positions = graph.positions
     if readout.config.correct_charges:
-        charges = charges - charges.mean(dim=0)
-        positions = positions - positions.mean(dim=0)
-    dipole = (charges * positions).sum(dim=0)
-    norm = torch.linalg.vector_norm(dipole)
-    return positions @ (dipole / torch.where(norm == 0, 1.0, norm))
+        charges = charges - _means(charges, graph)
+        positions = positions - _means(positions, graph)
+    dipoles = sum_edges(charges * positions, graph.batch, graph.n_graphs)
+    norms = torch.linalg.vector_norm(dipoles, dim=1, keepdim=True)
+    directions = dipoles / torch.where(norms == 0, 1.0, norms)
+    return (positions * directions[graph.batch]).sum(dim=1)
+
+
+def _means(per_atom: Float[Tensor, "N k"], graph: AtomGraph) -> Float[Tensor, "N k"]:
+    """Mean over each atom's structure."""
+    return (sum_edges(per_atom, graph.batch, graph.n_graphs) / graph.sizes[:, None])[graph.batch]
 
 
 def _differentiated(
@@ -104,4 +136,5 @@ def _differentiated(
         gradients = torch.autograd.grad(y.sum(), inputs, materialize_grads=True)
     weights = torch.cat([gradients[0], *(g.flatten(1) for g in gradients[1:])], dim=1)
     states = torch.cat([scalars, *(v.flatten(1) for v in inputs[1:])], dim=1).detach()
-    return LinearReadout(weights, torch.zeros_like(weights[:, 0]), float(y.detach().sum() - (weights * states).sum()))
+    constants = y.detach() - sum_edges((weights * states).sum(1), graph.batch, graph.n_graphs)
+    return LinearReadout(weights, torch.zeros_like(weights[:, 0]), constants)

@@ -6,9 +6,8 @@ import shlex
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     import ase
 
     from atomlens.models import Potential
-    from atomlens.tables import AtomGroups, ExplainedFrame
 
 EPILOG = """
 [b]Examples[/b]
@@ -36,11 +34,15 @@ A SchNetPack model and one molecule:
 
     atomlens explain best_model ethanol.xyz --out ethanol
 
+A molecule by its SMILES string (the geometry is RDKit's), with a model that comes along:
+
+    atomlens explain zoo:qm9-u0-painn 'CCO' --out ethanol
+
 Every tenth frame of a trajectory, pairs only (faster):
 
     atomlens explain model.safetensors md.xyz --frames ::10 --max-order 2 --out md
 
-Terms between the molecules of a cluster, with a model that comes along:
+Terms between the molecules of a cluster:
 
     atomlens explain zoo:NAME dimer.xyz --groups fragments --out dimer
 
@@ -52,7 +54,9 @@ report.html (open it in a browser), atoms/pairs/triples/walks.parquet (and group
 
 def explain(
     model: Annotated[str, typer.Argument(help="atomlens or SchNetPack model file, or zoo:NAME (see atomlens zoo).")],
-    structures: Annotated[Path, typer.Argument(help="Structures, in any format that ASE reads.")],
+    structures: Annotated[
+        str, typer.Argument(help="Structures, in any format that ASE reads; or a SMILES string, which RDKit embeds.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")],
     rule: Annotated[RuleName, typer.Option(help="How activations are held linear.")] = RuleName.GATE,
     gamma: Annotated[
@@ -94,6 +98,7 @@ def explain(
 
     from atomlens.cli.show import frame_progress, show_result
     from atomlens.models import UnseenElementWarning, load_model
+    from atomlens.report.explaining import explained_frames
     from atomlens.report.run import write_run
     from atomlens.report.summary import RunInfo
     from atomlens.report.writing import RunFolder
@@ -120,15 +125,17 @@ def explain(
             warnings.simplefilter("ignore", UnseenElementWarning)
         else:
             _check_elements(potential, selected)
-        info = RunInfo(model, str(structures), potential.config, shlex.join(["atomlens", *sys.argv[1:]]), options)
+        info = RunInfo(model, structures, potential.config, shlex.join(["atomlens", *sys.argv[1:]]), options)
         settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
-        explained = _explained(
+        explained = explained_frames(
             potential,
             selected,
-            {**settings, "dtype": precision, "device": where},
-            make_groups,
             max_order=max_order,
             top_walks=top_walks,
+            make_groups=make_groups,
+            dtype=precision,
+            device=where,
+            **settings,
         )
         with frame_progress(len(selected)) as advance:
             result = write_run(folder, map(advance, explained), len(selected), info, started)
@@ -142,34 +149,6 @@ def _check_elements(potential: Potential, structures: list[ase.Atoms]) -> None:
     for index, atoms in enumerate(structures):
         try:
             potential.check_elements(atoms)
-        except InputError as error:
-            if len(structures) == 1:
-                raise
-            raise InputError(f"frame {index}: {error}") from error
-
-
-def _explained(
-    potential: Potential,
-    structures: list[ase.Atoms],
-    settings: dict[str, Any],
-    make_groups: Callable[[ase.Atoms], AtomGroups] | None,
-    *,
-    max_order: int,
-    top_walks: int,
-) -> Iterator[ExplainedFrame]:
-    """Explain one structure after the other; an error names the frame it comes from."""
-    from atomlens.interactions import explain as explain_structure
-    from atomlens.structures import InputError
-    from atomlens.tables.frame import explained_frame
-
-    for index, atoms in enumerate(structures):
-        start = time.perf_counter()
-        try:
-            explanation = explain_structure(potential, atoms, **settings)
-            groups = make_groups(atoms) if make_groups is not None else None
-            yield explained_frame(
-                explanation, index=index, max_order=max_order, top_walks=top_walks, groups=groups, started=start
-            )
         except InputError as error:
             if len(structures) == 1:
                 raise

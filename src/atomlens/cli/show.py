@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from atomlens.structures import geometry_note
+
 if TYPE_CHECKING:
     from atomlens.report.run import RunResult
     from atomlens.tables.frame import ExplainedFrame
@@ -50,6 +52,8 @@ def show_result(result: RunResult, out: Path) -> None:
     of_frames = f" (first of {len(frames)} frames)" if len(frames) > 1 else ""
     rule = frame.rule + (f"/{frame.product_rule}" if frame.product_rule else "")
     console.print(f"{frame.name}{of_frames}: {frame.quantity} {frame.prediction:.6f} {frame.unit}, rule {rule}")
+    if (note := geometry_note(frame.atoms)) is not None:
+        console.print(note)
     if frame.interactions.max_order >= 2:
         console.print(_pairs(frame))
     console.print(_sums(frame))
@@ -63,7 +67,11 @@ def _pairs(frame: ExplainedFrame) -> Table:
     terms, around = frame.interactions.order(2), frame.surroundings
     best = np.argsort(-np.abs(terms.relevance), kind="stable")[:_SHOWN_PAIRS]
     (i, j), relevance = terms.atoms[best].T, terms.relevance[best]
-    table = Table(box=box.SIMPLE_HEAD, title=f"strongest of {len(terms.relevance)} pairs", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"strongest of {len(terms.relevance)} pairs, bias walks included",
+        title_justify="left",
+    )
     _columns(table, {"pair": "left", "Å": "right", "bond": "left", f"term, {frame.unit}": "right"})
     for a, b, distance, bond, value in zip(
         i.tolist(), j.tolist(), around.distances(i, j), around.bond_classes(i, j), relevance, strict=True

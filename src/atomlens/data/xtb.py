@@ -14,8 +14,6 @@ import ase.units as u
 import numpy as np
 from ase.md.langevin import Langevin
 from jaxtyping import Float
-from rdkit import Chem, rdBase
-from rdkit.Chem import AllChem
 
 from atomlens.data.dataset import Column, Dataset
 from atomlens.data.storage import atomic_write, load_dataset, save_dataset
@@ -115,28 +113,17 @@ def make_xtb(
 
 
 def starting_structure(source: str, seed: int) -> ase.Atoms:
-    """First structure of a file, or the geometry of a SMILES string by RDKit (ETKDG, then MMFF).
+    """First structure of a file, or the geometry of a SMILES string (`structure_from_smiles`).
 
     Raises
     ------
     InputError
-        If it is neither.
+        If it is neither, or periodic.
     """
-    if Path(source).exists():
-        atoms = read_structures(source, "0")[0]
-        if atoms.pbc.any():
-            raise InputError(f"{source}: periodic structures are not supported here; give a molecule")
-        return ase.Atoms(atoms.numbers, atoms.positions)
-    with rdBase.BlockLogs():  # what RDKit cannot read is told below
-        molecule = Chem.MolFromSmiles(source)
-    if molecule is None:
-        raise InputError(f"{source!r} is neither a file nor a SMILES string")
-    molecule = Chem.AddHs(molecule)
-    if AllChem.EmbedMolecule(molecule, randomSeed=seed) != 0:  # pyright: ignore[reportAttributeAccessIssue]
-        raise InputError(f"RDKit finds no geometry for {source!r}; give a file")
-    AllChem.MMFFOptimizeMolecule(molecule)  # pyright: ignore[reportAttributeAccessIssue]
-    numbers = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
-    return ase.Atoms(numbers, molecule.GetConformer().GetPositions())
+    atoms = read_structures(source, "0", seed=seed)[0]
+    if atoms.pbc.any():
+        raise InputError(f"{source}: periodic structures are not supported here; give a molecule")
+    return ase.Atoms(atoms.numbers, atoms.positions)
 
 
 def _claim(out: Path, source: str, atoms: ase.Atoms, settings: XtbSettings) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 import ase
 import torch
 
-from atomlens.chain import Chain, check_product_rule, make_chain, make_rule
+from atomlens.chain import Chain, check_product_rule, constant_meaning, make_chain, make_rule
 from atomlens.interactions.terms import Interactions, group_terms, interaction_terms
 from atomlens.models import Potential
 from atomlens.models.units import to_internal
@@ -34,10 +34,21 @@ class Explanation:
         Names of the rules by which non-linear parts were held.
     cutoff
         Cutoff radius in Å.
+    constant_meaning
+        What `constant` holds, in words.
     """
 
     def __init__(
-        self, atoms: ase.Atoms, chain: Chain, *, property: str, unit: str, rule: str, product_rule: str, cutoff: float
+        self,
+        atoms: ase.Atoms,
+        chain: Chain,
+        *,
+        property: str,
+        unit: str,
+        rule: str,
+        product_rule: str,
+        cutoff: float,
+        constant_meaning: str = "what no walk carries",
     ) -> None:
         self.atoms = atoms
         self.chain = chain
@@ -46,6 +57,7 @@ class Explanation:
         self.rule = rule
         self.product_rule = product_rule
         self.cutoff = cutoff
+        self.constant_meaning = constant_meaning
 
     @property
     def prediction(self) -> float:
@@ -54,7 +66,12 @@ class Explanation:
 
     @property
     def constant(self) -> float:
-        """c: atom references, mean, and the last bias of the readout."""
+        """c: what no walk carries. `constant_meaning` says what that is for this model.
+
+        For sums and means over atoms: atom references, mean, and the last bias of the readout. Readouts of vectors
+        (dipole moments with atomic dipoles, polarizabilities) add what their biases bring and, under the product rule
+        ``scalar``, all that vector features bring into the readout: that rule holds them fixed, so no walk carries it.
+        """
         return self.chain.constant
 
     @cached_property
@@ -179,4 +196,5 @@ def explain(
         rule=held.name,
         product_rule=product_rule,
         cutoff=model.cutoff,
+        constant_meaning=constant_meaning(model.readout, held, product_rule),
     )

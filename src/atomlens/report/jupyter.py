@@ -74,4 +74,4 @@ def _pair_rows(frame: Any, limit: int = 8) -> str:
         )
     )
     head = f"<tr><th>pair</th><th>Å</th><th>bond</th><th>term, {escape(frame.unit)}</th></tr>"
-    return f"<details><summary>strongest pairs</summary><table>{head}{rows}</table></details>"
+    return f"<details><summary>strongest pairs (bias walks included)</summary><table>{head}{rows}</table></details>"

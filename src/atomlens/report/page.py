@@ -106,6 +106,7 @@ class Page:
                 title=self._records[0]["name"],
                 property=words,
                 unit=first.unit,
+                constant_meaning=first.constant_meaning,
                 sign_text=signs.sentence,
                 lowers=signs.lowers.format(property=words),
                 raises=signs.raises.format(property=words),

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atomlens.report.projection import aligned_rotation, viewing_rotation
+from atomlens.structures import geometry_note
 from atomlens.structures.bonds import BOND_CLASSES
 from atomlens.tables.frame import ExplainedFrame
 from atomlens.tables.surroundings import RELATIONS
@@ -59,6 +60,7 @@ def frame_record(frame: ExplainedFrame, orientation: Orientation, max_pairs: int
         "index": frame.index,
         "name": frame.name,
         "formula": atoms.get_chemical_formula(),
+        "geometry": geometry_note(atoms) or "",
         "symbols": around.symbols,
         "positions": _rounded(turned - middle, 4),
         "bonds": [

@@ -10,6 +10,7 @@ from typing import Any
 from ase.data import chemical_symbols
 
 from atomlens.models import ModelConfig
+from atomlens.structures import geometry_note
 from atomlens.tables.frame import ExplainedFrame
 from atomlens.tables.levels import COLUMNS
 from atomlens.tables.totals import order_totals, range_totals, relation_totals
@@ -51,6 +52,26 @@ def package_version(name: str = "atomlens") -> str:
         return "unknown"
 
 
+def package_versions() -> dict[str, str]:
+    """Versions of this package, of Python, and of all libraries that can change a number."""
+    names = ("atomlens", *_LIBRARIES)
+    return {"python": platform.python_version(), **{name: package_version(name) for name in names}}
+
+
+def model_summary(info: RunInfo) -> dict[str, Any]:
+    """What the model of a run is: path, architecture, elements, card."""
+    representation, elements = info.config.representation, info.config.elements
+    return {
+        "path": info.model_path,
+        "architecture": representation.architecture,
+        "n_features": representation.n_features,
+        "n_layers": representation.n_layers,
+        "cutoff_angstrom": representation.cutoff.cutoff,
+        "elements": None if elements is None else [chemical_symbols[z] for z in elements],
+        "card": info.config.card,
+    }
+
+
 def frame_summary(frame: ExplainedFrame) -> dict[str, Any]:
     """Numbers of one frame: prediction, constant, residual, totals by order, range and relation, seconds."""
     return {
@@ -58,8 +79,10 @@ def frame_summary(frame: ExplainedFrame) -> dict[str, Any]:
         "name": frame.name,
         "n_atoms": len(frame.atoms),
         "formula": frame.atoms.get_chemical_formula(),
+        "geometry": geometry_note(frame.atoms) or "from the file",
         "prediction": frame.prediction,
         "constant": frame.constant,
+        "constant_meaning": frame.constant_meaning,
         "residual": frame.residual,
         "residual_relative": frame.residual / max(1.0, abs(frame.prediction - frame.constant)),
         "orders": [asdict(total) for total in order_totals(frame)],
@@ -85,27 +108,13 @@ def run_summary(info: RunInfo, frames: list[dict[str, Any]], first: ExplainedFra
     seconds
         Time of the whole run.
     """
-    representation = info.config.representation
-    elements = info.config.elements
     return {
         "schema": SCHEMA,
         "what": "exact decomposition of a model's prediction into terms of atom sets; y = constant + sum of all terms",
-        "versions": {
-            "atomlens": package_version(),
-            "python": platform.python_version(),
-            **{name: package_version(name) for name in _LIBRARIES},
-        },
+        "versions": package_versions(),
         "command": info.command,
         "options": info.options,
-        "model": {
-            "path": info.model_path,
-            "architecture": representation.architecture,
-            "n_features": representation.n_features,
-            "n_layers": representation.n_layers,
-            "cutoff_angstrom": representation.cutoff.cutoff,
-            "elements": None if elements is None else [chemical_symbols[z] for z in elements],
-            "card": info.config.card,
-        },
+        "model": model_summary(info),
         "structures": info.structures_path,
         "property": first.quantity,
         "unit": first.unit,

@@ -5,6 +5,7 @@ from atomlens.structures.errors import InputError
 from atomlens.structures.graph import AtomGraph, collate
 from atomlens.structures.neighbors import build_graph
 from atomlens.structures.reading import check_atoms, read_structures
+from atomlens.structures.smiles import geometry_note, structure_from_smiles
 
 __all__ = [
     "AtomGraph",
@@ -14,6 +15,8 @@ __all__ = [
     "check_atoms",
     "collate",
     "fragments",
+    "geometry_note",
     "perceive_bonds",
     "read_structures",
+    "structure_from_smiles",
 ]

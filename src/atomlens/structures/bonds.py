@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds
 
-# Names of the bond classes, in the order in which tables and pages list them.
-BOND_CLASSES = ("single", "aromatic", "double", "triple", "none")
+# Names of the bond classes, in the order in which tables and pages list them; "unknown" is a bond without an order.
+BOND_CLASSES = ("single", "aromatic", "double", "triple", "unknown", "none")
 
 
 @dataclass(frozen=True)
@@ -64,21 +64,23 @@ class BondTable:
         return distances
 
     def bond_class(self, order: float) -> str:
-        """Name of the bond class of a bond order, one of `BOND_CLASSES`."""
+        """Name of the bond class of a bond order, one of `BOND_CLASSES`; "unknown" where orders are not known."""
         if order == 0:
             return "none"
         if not self.has_orders:
-            return "single"
-        return {1.0: "single", 1.5: "aromatic", 2.0: "double", 3.0: "triple"}.get(order, "single")
+            return "unknown"
+        return {1.0: "single", 1.5: "aromatic", 2.0: "double", 3.0: "triple"}.get(order, "unknown")
 
 
-def perceive_bonds(atoms: ase.Atoms, charge: int = 0) -> BondTable:
+def perceive_bonds(atoms: ase.Atoms, charge: int | None = None) -> BondTable:
     """Bonds of a molecule from its geometry (RDKit ``rdDetermineBonds``).
 
-    Connectivity comes from covalent radii, orders from the total `charge`. Where orders cannot be assigned
+    Connectivity comes from covalent radii, orders from the total `charge` in e (where None:
+    ``atoms.info["charge"]`` if it is a whole number, else 0). Where orders cannot be assigned
     (a radical, another charge, metals, more than 200 atoms) connectivity alone is kept and `has_orders` is False.
     Periodic images are not joined.
     """
+    charge = _told_charge(atoms) if charge is None else charge
     mol = Chem.RWMol()
     conformer = Chem.Conformer(len(atoms))
     for k, (number, position) in enumerate(zip(atoms.numbers.tolist(), atoms.positions.tolist(), strict=True)):
@@ -112,6 +114,12 @@ def perceive_bonds(atoms: ase.Atoms, charge: int = 0) -> BondTable:
         has_orders=has_orders,
         n_atoms=len(atoms),
     )
+
+
+def _told_charge(atoms: ase.Atoms) -> int:
+    told = atoms.info.get("charge", 0)
+    # Files may hold anything under that name.
+    return int(told) if isinstance(told, int | float | np.integer | np.floating) and float(told).is_integer() else 0
 
 
 def fragments(atoms: ase.Atoms, bonds: BondTable | None = None) -> list[list[int]]:

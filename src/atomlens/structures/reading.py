@@ -12,6 +12,7 @@ import numpy as np
 
 from atomlens.structures.errors import InputError
 from atomlens.structures.pairs import near_pairs
+from atomlens.structures.smiles import structure_from_smiles
 
 # Closer than this no two nuclei of matter are; nearer pairs are duplicates or a file in the wrong unit.
 MIN_DISTANCE = 0.1
@@ -72,24 +73,28 @@ def _check_overlap(atoms: ase.Atoms) -> None:
     )
 
 
-def read_structures(path: str | Path, frames: str = ":") -> list[ase.Atoms]:
-    """Read one or many structures from any file that ASE knows.
+def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> list[ase.Atoms]:
+    """Read one or many structures from any file that ASE knows, or make one from a SMILES string.
 
     Parameters
     ----------
     path
-        File to read.
+        File to read; where there is no file of that name, a SMILES string, which RDKit embeds
+        (`structure_from_smiles`; `geometry_note` of such a structure says how).
     frames
         Which frames, as a Python index or slice ("0", "-1", ":10", "::5").
+    seed
+        Seed of the embedding of a SMILES string.
 
     Raises
     ------
     InputError
-        If the file is missing, empty, of no known format, or holds a structure that `check_atoms` refuses.
+        If it is neither a file nor a SMILES string, or the file is empty, of no known format, or holds a structure that
+        `check_atoms` refuses.
     """
+    if not _is_there(path):
+        return _embedded(str(path), _frame_index(frames), frames, seed)
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file; give a structure file that ASE reads (xyz, extxyz, cif, pdb, ...)")
     if path.is_dir():
         raise InputError(f"{path} is a folder; give a structure file")
     try:
@@ -115,6 +120,28 @@ def read_structures(path: str | Path, frames: str = ":") -> list[ase.Atoms]:
             where = str(path) if list(numbers) == [0] else f"{path}, frame {number}"
             raise InputError(f"{where}: {error}") from error
     return structures
+
+
+def _is_there(path: str | Path) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _embedded(source: str, index: int | slice, frames: str, seed: int) -> list[ase.Atoms]:
+    atoms = structure_from_smiles(source, seed)
+    if atoms is None:
+        shown = source if len(source) <= 200 else f"{source[:197]}..."
+        raise InputError(
+            f"{shown}: no such file, and no SMILES string either; "
+            "give a structure file that ASE reads (xyz, extxyz, cif, pdb, ...) or a SMILES string like CCO"
+        )
+    check_atoms(atoms)
+    chosen = slice(index, None if index == -1 else index + 1) if isinstance(index, int) else index
+    if not [atoms][chosen]:
+        raise InputError(f"frames {frames!r} selects none: SMILES {source!r} gives one structure")
+    return [atoms]
 
 
 def _read_frames(path: Path, index: int | slice) -> tuple[list[ase.Atoms], range]:

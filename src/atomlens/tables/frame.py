@@ -29,6 +29,8 @@ class ExplainedFrame:
         The predicted property and the unit of all relevances.
     prediction, constant, residual
         Prediction y and its constant part c in `unit`; residual y - c - (all walks) in `unit`.
+    constant_meaning
+        What the constant part holds, in words.
     rule, product_rule
         Rule of the explanation.
     n_layers, cutoff
@@ -54,6 +56,7 @@ class ExplainedFrame:
     prediction: float
     constant: float
     residual: float
+    constant_meaning: str
     rule: str
     product_rule: str | None
     n_layers: int
@@ -130,6 +133,7 @@ def explained_frame(
         prediction=float(explanation.prediction),
         constant=float(explanation.constant),
         residual=float(explanation.residual),
+        constant_meaning=explanation.constant_meaning,
         rule=explanation.rule,
         product_rule=explanation.product_rule,
         n_layers=explanation.n_layers,

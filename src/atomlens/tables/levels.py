@@ -29,7 +29,7 @@ COLUMNS: dict[str, str] = {
     "distance": "distance between the two atoms in Å, nearest image",
     "distance_ij": "distance between the i-th and the j-th atom of the term in Å, nearest image",
     "range": "largest distance between two atoms of the term in Å; 0 for one atom",
-    "bond": "bond class of the pair: single, aromatic, double, triple, none",
+    "bond": "bond class of the pair: single, aromatic, double, triple, unknown (bonded, order not known), none",
     "bonds": "number of covalent bonds between the atoms of the term",
     "relation": "bonds between the two atoms: 1-2, 1-3, 1-4, further, other molecule",
     "span": "relation of the two atoms of the term that are furthest apart in bonds",
@@ -38,7 +38,8 @@ COLUMNS: dict[str, str] = {
     "members": "number of atoms of the group (of the two groups)",
     "order": "number of different atoms (or groups) in the term",
     "rank": "place of the walk by absolute relevance, counted from 1",
-    "relevance_UNIT": "the term: how much it adds to the prediction; all terms and the constant sum to the prediction",
+    "relevance_UNIT": "the term: how much it adds to the prediction, walks that biases start included; all terms and "
+    "the constant sum to the prediction. Of a walk: its own relevance; only walks from the embedding are listed",
     "readout_UNIT": "relevance of all walks that end at the atom (what it reads out)",
     "start_UNIT": "relevance of all walks that start at the atom",
     "passage_UNIT": "relevance of all walks, each divided evenly over its steps, that falls on the atom",

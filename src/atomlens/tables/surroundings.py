@@ -66,7 +66,7 @@ class Surroundings:
         return np.linalg.norm(self.vectors(i, j), axis=1)
 
     def bond_classes(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> list[str]:
-        """Bond class of every pair: single, aromatic, double, triple or none."""
+        """Bond class of every pair: one of `atomlens.structures.bonds.BOND_CLASSES`."""
         orders = _entries(self._bond_matrix(self.bonds.orders), i, j)
         return [self.bonds.bond_class(order) for order in orders.tolist()]
 

@@ -5,7 +5,7 @@ let distanceDots = [];
 function seriesOf() {
   const { pairs, symbols } = frame();
   if (state.colour === "relation") return { names: DATA.vocabulary.relations, of: (k) => pairs.relation[k] };
-  if (state.colour === "bond") return { names: DATA.vocabulary.bonds.map((b) => (b === "none" ? "not bonded" : b)), of: (k) => pairs.bond[k] };
+  if (state.colour === "bond") return { names: DATA.vocabulary.bonds.map((b) => ({ none: "not bonded", unknown: "order unknown" }[b] ?? b)), of: (k) => pairs.bond[k] };
   const kind = (k) => [symbols[pairs.i[k]], symbols[pairs.j[k]]].sort().join("\u2013");
   const strength = new Map();
   pairs.r.forEach((r, k) => strength.set(kind(k), (strength.get(kind(k)) ?? 0) + Math.abs(r)));

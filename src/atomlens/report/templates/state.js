@@ -58,7 +58,7 @@ const pairName = (k) => `${label(frame().pairs.i[k])}\u2013${label(frame().pairs
 const relationName = (k) => DATA.vocabulary.relations[frame().pairs.relation[k]];
 const bondName = (k) => {
   const name = DATA.vocabulary.bonds[frame().pairs.bond[k]];
-  return name === "none" ? "not bonded" : `${name} bond`;
+  return { none: "not bonded", unknown: "bonded, order unknown" }[name] ?? `${name} bond`;
 };
 // The pairs that pass the reader's filters, strongest first.
 function shownPairs() {

@@ -112,8 +112,9 @@ class _RuleMode(TorchFunctionMode):
         def activation(x: Tensor) -> Tensor:
             return func(x, *args, **kwargs)
 
-        gain = self.rule.gain(activation, y.detach())
-        return gain * y + (activation(y.detach()) - gain * y.detach())
+        value = activation(y.detach())
+        gain = self.rule.gain(activation, y.detach(), value)
+        return gain * y + (value - gain * y.detach())
 
     @staticmethod
     def _gamma(gamma: float, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atomlens.chain.operators import AtomOperator, Atoms
+from atomlens.chain.operators import AtomOperator, Atoms, rows_of
 
-Edges = Int[Tensor, " B"]
+Edges = Int[Tensor, " B"] | None  # None: all edges, in order
 
 
 class EdgeOperator(ABC):
@@ -35,8 +35,7 @@ class ChannelWeights(EdgeOperator):
 
     def apply(self, m: Tensor, edges: Edges) -> Tensor:
         """Multiply channel by channel."""
-        w = self.weights.index_select(0, edges)
-        return m * w.reshape(w.shape[0], *[1] * (m.dim() - 2), w.shape[1])
+        return m * rows_of(self.weights, edges, m)
 
     def pull(self, u: Tensor, edges: Edges) -> Tensor:
         """Multiply channel by channel."""
@@ -51,11 +50,11 @@ class EdgeMatrices(EdgeOperator):
 
     def apply(self, m: Tensor, edges: Edges) -> Tensor:
         """Multiply by the edge's matrix."""
-        return torch.einsum("boi,b...i->b...o", self.matrices[edges], m)
+        return torch.einsum("boi,b...i->b...o", self.matrices if edges is None else self.matrices[edges], m)
 
     def pull(self, u: Tensor, edges: Edges) -> Tensor:
         """Multiply by the edge's transposed matrix."""
-        return torch.einsum("boi,b...o->b...i", self.matrices[edges], u)
+        return torch.einsum("boi,b...o->b...i", self.matrices if edges is None else self.matrices[edges], u)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class VectorWeights(EdgeOperator):
 
     def apply(self, m: Tensor, edges: Edges) -> Tensor:
         """Carry scalar and vector messages along the edges."""
-        w = self._weights(m, edges)
+        w = rows_of(self.weights, edges, m)
         m = m.unflatten(-1, (5, -1))
         q = w[..., 0:1, :] * m[..., 0:1, :]
         mu = w[..., 1:4, :] * m[..., 1:2, :] + w[..., 4:5, :] * m[..., 2:5, :]
@@ -77,15 +76,11 @@ class VectorWeights(EdgeOperator):
 
     def pull(self, u: Tensor, edges: Edges) -> Tensor:
         """Carry state derivatives back along the edges."""
-        w = self._weights(u, edges)
+        w = rows_of(self.weights, edges, u)
         u = u.unflatten(-1, (4, -1))
         s = w[..., 0:1, :] * u[..., 0:1, :]
         radial = (w[..., 1:4, :] * u[..., 1:4, :]).sum(dim=-2, keepdim=True)
         return torch.cat([s, radial, w[..., 4:5, :] * u[..., 1:4, :]], dim=-2).flatten(-2)
-
-    def _weights(self, like: Tensor, edges: Edges) -> Tensor:
-        w = self.weights.index_select(0, edges)
-        return w.reshape(w.shape[0], *[1] * (like.dim() - 2), *w.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -188,12 +183,12 @@ def merge_images(target: Int[Tensor, " E"], source: Int[Tensor, " E"], n_atoms: 
     """Find the distinct pairs among the edges of a graph (sorted by target, then source)."""
     keys = target * n_atoms + source
     is_own = target == source
+    if not is_own.any() and (keys[1:] > keys[:-1]).all():  # every edge is a pair, as in any molecule
+        return Images(PairIndex(target, source, n_atoms), None, None)
     distinct, inverse = torch.unique(keys[~is_own], sorted=True, return_inverse=True)
     pairs = PairIndex(distinct // n_atoms, distinct % n_atoms, n_atoms)
     own_edges = is_own.nonzero()[:, 0]
     own = (own_edges, target[own_edges]) if len(own_edges) else None
-    if own is None and len(distinct) == len(keys):
-        return Images(pairs, None, None)
     pair_of_edge = torch.full_like(target, -1)
     pair_of_edge[~is_own] = inverse
     return Images(pairs, pair_of_edge, own)

@@ -1,9 +1,10 @@
-"""Edge features in blocks, so that memory does not grow with the number of edges."""
+"""Edges in blocks: what the layers make of them takes memory for one block, not for all edges."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -15,7 +16,10 @@ from atomlens.structures import AtomGraph
 
 @dataclass(frozen=True)
 class EdgeBlocks:
-    """The edges of a graph, `block` at a time, with the features that a model's layers need."""
+    """The edges of a graph, `block` at a time, with the features that a model's layers need.
+
+    The features (some 200 bytes an edge) are computed once and kept; filters of a layer, ten times as much, are not.
+    """
 
     graph: AtomGraph
     basis: nn.Module
@@ -28,15 +32,19 @@ class EdgeBlocks:
         return self.graph.numbers
 
     def __iter__(self) -> Iterator[EdgeFeatures]:
-        for first in range(0, max(self.graph.n_edges, 1), self.block):
-            part = slice(first, first + self.block)
-            yield edge_features(
-                replace(
-                    self.graph,
-                    target=self.graph.target[part],
-                    source=self.graph.source[part],
-                    offsets=self.graph.offsets[part],
-                ),
-                self.basis,
-                self.cutoff,
-            )
+        return iter(self._features)
+
+    @cached_property
+    def _features(self) -> tuple[EdgeFeatures, ...]:
+        graph, parts = self.graph, [self.graph]
+        if graph.n_edges > self.block:
+            parts = [
+                replace(graph, target=target, source=source, offsets=offsets)
+                for target, source, offsets in zip(
+                    graph.target.split(self.block),
+                    graph.source.split(self.block),
+                    graph.offsets.split(self.block),
+                    strict=True,
+                )
+            ]
+        return tuple(edge_features(part, self.basis, self.cutoff) for part in parts)

@@ -13,11 +13,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Atoms = Int[Tensor, " B"]
+Atoms = Int[Tensor, " B"] | None  # None: all atoms, in order
 
 
 class AtomOperator(ABC):
-    """Per-atom linear map M_i. Vectors come as (B, ..., C) with the atom (B,) that each row belongs to."""
+    """Per-atom linear map M_i. Vectors come as (B, ..., C) with the atom (B,) that each row belongs to.
+
+    Without atoms (None) there is one row for every atom, in order, and no parameter is gathered.
+    """
 
     @abstractmethod
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
@@ -28,10 +31,10 @@ class AtomOperator(ABC):
         """Return u M_i, the transposed map: (B, ..., C_out) to (B, ..., C_in)."""
 
 
-def _rows(values: Float[Tensor, "N C"], atoms: Atoms, like: Tensor) -> Tensor:
-    """Rows of `values` for `atoms`, shaped to multiply `like` (B, ..., C)."""
-    rows = values.index_select(0, atoms)
-    return rows.reshape(rows.shape[0], *[1] * (like.dim() - 2), rows.shape[1])
+def rows_of(values: Float[Tensor, "N ..."], index: Int[Tensor, " B"] | None, like: Tensor) -> Tensor:
+    """Rows of `values` (N, ...) at `index` (all for None), with axes of one where `like` (B, ..., C) has extra ones."""
+    rows = values if index is None else values.index_select(0, index)
+    return rows if like.dim() == 2 else rows.reshape(rows.shape[0], *[1] * (like.dim() - 2), *rows.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,15 @@ class Shared(AtomOperator):
         """Multiply by the transposed weight."""
         return u @ self.weight
 
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs."""
+        return self.weight.shape[1]
+
+    def columns(self, first: int, last: int) -> Shared:
+        """The map restricted to inputs first..last-1."""
+        return Shared(self.weight[:, first:last])
+
 
 @dataclass(frozen=True)
 class Diagonal(AtomOperator):
@@ -70,11 +82,11 @@ class Diagonal(AtomOperator):
 
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
         """Multiply channel by channel."""
-        return x * _rows(self.entries, atoms, x)
+        return x * rows_of(self.entries, atoms, x)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Multiply channel by channel."""
-        return u * _rows(self.entries, atoms, u)
+        return u * rows_of(self.entries, atoms, u)
 
 
 @dataclass(frozen=True)
@@ -85,11 +97,11 @@ class Dense(AtomOperator):
 
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
         """Multiply by the atom's matrix."""
-        return torch.einsum("boi,b...i->b...o", self.matrices[atoms], x)
+        return torch.einsum("boi,b...i->b...o", self.matrices if atoms is None else self.matrices[atoms], x)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Multiply by the atom's transposed matrix."""
-        return torch.einsum("boi,b...o->b...i", self.matrices[atoms], u)
+        return torch.einsum("boi,b...o->b...i", self.matrices if atoms is None else self.matrices[atoms], u)
 
 
 @dataclass(frozen=True)
@@ -101,11 +113,11 @@ class GatedSum(AtomOperator):
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
         """Add the second half, weighted, to the first."""
         a, e = x.chunk(2, dim=-1)
-        return torch.addcmul(a, e, _rows(self.weights, atoms, e))
+        return torch.addcmul(a, e, rows_of(self.weights, atoms, e))
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Spread over both halves."""
-        return torch.cat([u, u * _rows(self.weights, atoms, u)], dim=-1)
+        return torch.cat([u, u * rows_of(self.weights, atoms, u)], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -126,20 +138,25 @@ class SignedLinear(AtomOperator):
 
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
         """Multiply by the atom's signed weights."""
-        up = _rows(self.input_positive, atoms, x)
+        up = rows_of(self.input_positive, atoms, x)
         positive, negative = x * up, x * (1 - up)
-        out = _rows(self.output_positive, atoms, x)
+        out = rows_of(self.output_positive, atoms, x)
         y = out * (positive @ self.plus.T + negative @ self.minus.T)
         y = y + (1 - out) * (positive @ self.minus.T + negative @ self.plus.T)
-        return y * _rows(self.gains, atoms, y)
+        return y * rows_of(self.gains, atoms, y)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Multiply by the atom's transposed signed weights."""
-        u = u * _rows(self.gains, atoms, u)
-        out = _rows(self.output_positive, atoms, u)
+        u = u * rows_of(self.gains, atoms, u)
+        out = rows_of(self.output_positive, atoms, u)
         above, below = u * out, u * (1 - out)
-        up = _rows(self.input_positive, atoms, u)
+        up = rows_of(self.input_positive, atoms, u)
         return up * (above @ self.plus + below @ self.minus) + (1 - up) * (above @ self.minus + below @ self.plus)
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs."""
+        return self.plus.shape[1]
 
     def columns(self, first: int, last: int) -> SignedLinear:
         """The map restricted to inputs first..last-1."""

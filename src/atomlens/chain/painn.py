@@ -11,9 +11,9 @@ from torch import Tensor
 from atomlens.chain.chain import Layer
 from atomlens.chain.edges import ChannelWeights, EdgeOperator, Images, OwnImages, VectorWeights
 from atomlens.chain.geometry import EdgeBlocks
-from atomlens.chain.operators import AtomOperator, Compose, GatedSum, Residual, Shared, SignedLinear, Total
+from atomlens.chain.operators import AtomOperator, Compose, GatedSum, Residual, Total
 from atomlens.chain.painn_vectors import VectorMixing, VectorSource
-from atomlens.chain.rules import Affine, Rule, columns
+from atomlens.chain.rules import Affine, Rule, hold_last
 from atomlens.models import AtomFeatures, PaiNN
 from atomlens.models.features import mix_vectors
 from atomlens.models.painn import PaiNNInteraction, PaiNNMixing
@@ -21,14 +21,18 @@ from atomlens.models.painn import PaiNNInteraction, PaiNNMixing
 
 @dataclass(frozen=True)
 class _Messages:
-    """What one interaction did: the context's affine map (N, F) to (N, 3F), its value, and what was gathered."""
+    """What one interaction did.
+
+    The context's affine map (of its first F outputs where vectors only gate) and value; the weights of the edges,
+    (E, F) or with vectors (E, 5, F); the state after it; what every atom gathered of offsets of scalar messages.
+    """
 
     context: Affine
     value: Float[Tensor, "N F3"]
-    scalar_weights: Float[Tensor, "E F"]
-    vector_weights: Float[Tensor, "E 5 F"] | None
+    weights: Float[Tensor, "E ..."]
     q: Float[Tensor, "N F"]
     mu: Float[Tensor, "N 3 F"]
+    offset: Float[Tensor, "N F"]
 
 
 def painn_layers(
@@ -45,12 +49,12 @@ def painn_layers(
     layers = []
     for t, (interaction, mixing) in enumerate(zip(model.interactions, model.mixings, strict=True)):
         messages = _interact(model, t, interaction, q, mu, edges, rule, full)
-        mixed = _mix(mixing, messages.q, messages.mu, rule, with_norm=full)
+        mixed = _mix(mixing, messages.q, messages.mu, rule, full)
         if full:
             vector_weight = mixing.vector_mix.weight.detach()
             layers.append(_full_layer(messages, mixed, images, rule, mu, edges, vector_weight))
         else:
-            layers.append(_scalar_layer(messages, mixed, images, edges))
+            layers.append(_scalar_layer(messages, mixed, images))
         q, mu = mixed.apply(messages.q, messages.mu)
     return layers, AtomFeatures(q, mu)
 
@@ -63,35 +67,41 @@ def _interact(
     mu: Float[Tensor, "N 3 F"],
     edges: EdgeBlocks,
     rule: Rule,
-    keep_vectors: bool,
+    full: bool,
 ) -> _Messages:
-    first = rule.linear(interaction.context_in.weight, interaction.context_in.bias, q)
+    width, out = q.shape[1], interaction.context_out
     hidden = interaction.context_in(q)
-    gate = rule.activation(interaction.activation, hidden)
     active = interaction.activation(hidden)
-    second = rule.linear(interaction.context_out.weight, interaction.context_out.bias, active)
-    value = interaction.context_out(active)
+    value = out(active)
+    first = rule.linear(interaction.context_in.weight, interaction.context_in.bias, q)
+    gate = rule.activation(interaction.activation, hidden, active)
+    kept = slice(None) if full else slice(width)
+    context = first.then(gate).then(rule.linear(out.weight[kept], out.bias[kept], active))
 
-    new_q, new_mu = q.clone(), mu.clone()
-    scalar, vector = [], []
-    for block in edges:
-        w_s, w_r, w_v = model.filters(t, block).chunk(3, dim=-1)
-        s, r, v = value.index_select(0, block.source).chunk(3, dim=-1)
-        new_q.index_add_(0, block.target, w_s * s)
-        dmu = (w_r * r)[:, None, :] * block.directions[:, :, None]
-        dmu += (w_v * v)[:, None, :] * mu.index_select(0, block.source)
+    new_q, new_mu, offset = q.clone(), mu.clone(), torch.zeros_like(q)
+    weights = q.new_empty(edges.graph.n_edges, 5, width) if full else q.new_empty(edges.graph.n_edges, width)
+    for block, kept_weights in zip(edges, weights.split(edges.block), strict=True):
+        filters = model.filters(t, block)
+        w_s, w_r, w_v = filters.chunk(3, dim=-1)
+        s, r, v = (filters * value.index_select(0, block.source)).chunk(3, dim=-1)
+        new_q.index_add_(0, block.target, s)
+        dmu = r[:, None, :] * block.directions[:, :, None]
+        if t > 0:  # vectors start at zero
+            dmu.addcmul_(v[:, None, :], mu.index_select(0, block.source))
         new_mu.index_add_(0, block.target, dmu)
-        scalar.append(w_s.clone())
-        if keep_vectors:
+        if full:
             directed = w_r[:, None, :] * block.directions[:, :, None]
-            vector.append(torch.cat([w_s[:, None], directed, w_v[:, None]], dim=1))
+            torch.cat([w_s[:, None], directed, w_v[:, None]], dim=1, out=kept_weights)
+        else:
+            kept_weights.copy_(w_s)
+            offset.index_add_(0, block.target, w_s * context.bias.index_select(0, block.source))
     return _Messages(
-        context=first.then(gate).then(second),
+        context=context,
         value=value,
-        scalar_weights=torch.cat(scalar),
-        vector_weights=torch.cat(vector) if keep_vectors else None,
+        weights=weights,
         q=new_q,
         mu=new_mu,
+        offset=offset,
     )
 
 
@@ -112,60 +122,35 @@ class _Mixing:
         return q + a + e * self.dot, mu + b[:, None] * self.w
 
 
-def _mix(mixing: PaiNNMixing, q: Tensor, mu: Tensor, rule: Rule, with_norm: bool) -> _Mixing:
-    """Mix; the context's affine map is of q alone, or of [q, n] where norms carry relevance."""
+def _mix(mixing: PaiNNMixing, q: Tensor, mu: Tensor, rule: Rule, full: bool) -> _Mixing:
+    """Mix; the context's affine map is of [q, n] to (a, b, e), or of q to (a, e) where vectors only gate."""
     v, w = mix_vectors(mixing.vector_mix, mu).chunk(2, dim=-1)
     norm = torch.sqrt((v * v).sum(dim=1) + mixing.epsilon)
     both = torch.cat([q, norm], dim=-1)
-    first = rule.linear(mixing.context_in.weight, mixing.context_in.bias, both)
-    if not with_norm:
-        held = torch.cat([torch.zeros_like(q), norm], dim=-1)
-        first = columns(first, 0, q.shape[1], held)
     hidden = mixing.context_in(both)
-    gate = rule.activation(mixing.activation, hidden)
     active = mixing.activation(hidden)
-    second = rule.linear(mixing.context_out.weight, mixing.context_out.bias, active)
-    context = first.then(gate).then(second)
-    return _Mixing(context, mixing.context_out(active), v, w, norm, dot=(v * w).sum(dim=1))
+    value = mixing.context_out(active)
+    first = rule.linear(mixing.context_in.weight, mixing.context_in.bias, both)
+    weight, bias = mixing.context_out.weight, mixing.context_out.bias
+    if not full:
+        first, width = hold_last(first, norm), q.shape[1]
+        weight, bias = (torch.cat([x[:width], x[2 * width :]]) for x in (weight, bias))
+    gate = rule.activation(mixing.activation, hidden, active)
+    context = first.then(gate).then(rule.linear(weight, bias, active))
+    return _Mixing(context, value, v, w, norm, dot=(v * w).sum(dim=1))
 
 
-def _scalar_layer(messages: _Messages, mixed: _Mixing, images: Images, edges: EdgeBlocks) -> Layer:
-    q, gate, context = messages.q, mixed.dot, mixed.context
-    width = q.shape[1]
-    a, _, e = context.bias.chunk(3, dim=-1)
-    kept = torch.cat([torch.arange(width), torch.arange(2 * width, 3 * width)]).to(q.device)
-    branch = Compose((*_rows(context.operator, kept), GatedSum(gate)))
-    mix = Residual(branch)
-    mix_bias = a + e * gate
-
-    atoms = torch.arange(len(q), device=q.device)
-    source = Compose(_rows(messages.context.operator, torch.arange(width, device=q.device)))
-    sent_bias = messages.context.bias[:, :width]
-    gathered = torch.zeros_like(q)
-    for block, part in zip(edges, messages.scalar_weights.split(edges.block), strict=True):
-        gathered.index_add_(0, block.target, part * sent_bias.index_select(0, block.source))
+def _scalar_layer(messages: _Messages, mixed: _Mixing, images: Images) -> Layer:
+    gated = GatedSum(mixed.dot)
+    mix = Residual(Compose((mixed.context.operator, gated)))
+    source = messages.context.operator
     return Layer(
-        stay=_with_own_images(mix, source, images.to_own(messages.scalar_weights), ChannelWeights),
+        stay=_with_own_images(mix, source, images.to_own(messages.weights), ChannelWeights),
         source=source,
-        edges=ChannelWeights(images.to_pairs(messages.scalar_weights)),
+        edges=ChannelWeights(images.to_pairs(messages.weights)),
         target=mix,
-        bias=mix.apply(gathered, atoms) + mix_bias,
+        bias=mix.apply(messages.offset, None) + gated.apply(mixed.context.bias, None),
     )
-
-
-def _rows(operator: AtomOperator, rows: Tensor) -> tuple[AtomOperator, ...]:
-    """Factors of a network's map, its last layer restricted to some outputs."""
-    if not isinstance(operator, Compose):
-        raise TypeError(f"expected the map of a network, received {type(operator).__name__}")
-    *first, last = operator.factors
-    if isinstance(last, Shared):
-        return (*first, Shared(last.weight[rows].contiguous()))
-    if isinstance(last, SignedLinear):
-        part = SignedLinear(
-            last.plus[rows], last.minus[rows], last.gains[:, rows], last.output_positive[:, rows], last.input_positive
-        )
-        return (*first, part)
-    raise TypeError(f"expected a layer of weights at the end, received {type(last).__name__}")
 
 
 def _with_own_images(
@@ -186,10 +171,7 @@ def _full_layer(
     edges: EdgeBlocks,
     vector_weight: Tensor,
 ) -> Layer:
-    if messages.vector_weights is None:
-        raise TypeError("the full product rule needs the weights of vector messages")
     q = messages.q
-    atoms = torch.arange(len(q), device=q.device)
     share = rule.product_share
 
     *_, held_v = messages.value.chunk(3, dim=-1)
@@ -212,14 +194,14 @@ def _full_layer(
     )
     mix_bias = mix.offset(mixed.context.bias, mixed.norm)
 
-    operator = VectorWeights(messages.vector_weights)
+    operator = VectorWeights(messages.weights)
     gathered = q.new_zeros(len(q), 4 * q.shape[1])
-    for block, index in zip(edges, torch.arange(len(messages.vector_weights)).split(edges.block), strict=True):
+    for block, index in zip(edges, torch.arange(len(messages.weights)).split(edges.block), strict=True):
         gathered.index_add_(0, block.target, operator.apply(sent_bias.index_select(0, block.source), index))
     return Layer(
-        stay=_with_own_images(mix, source, images.to_own(messages.vector_weights), VectorWeights),
+        stay=_with_own_images(mix, source, images.to_own(messages.weights), VectorWeights),
         source=source,
-        edges=VectorWeights(images.to_pairs(messages.vector_weights)),
+        edges=VectorWeights(images.to_pairs(messages.weights)),
         target=mix,
-        bias=mix.apply(gathered, atoms) + mix_bias,
+        bias=mix.apply(gathered, None) + mix_bias,
     )

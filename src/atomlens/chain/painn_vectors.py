@@ -11,13 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atomlens.chain.operators import AtomOperator, Atoms
-
-
-def _held(values: Tensor, atoms: Atoms, like: Tensor) -> Tensor:
-    """Rows of `values` (N, ...) for `atoms`, with axes of one where `like` (B, ..., C) has extra ones."""
-    rows = values.index_select(0, atoms)
-    return rows.reshape(rows.shape[0], *[1] * (like.dim() - 2), *rows.shape[1:])
+from atomlens.chain.operators import AtomOperator, Atoms, rows_of
 
 
 @dataclass(frozen=True)
@@ -33,17 +27,17 @@ class VectorSource(AtomOperator):
         """Messages that an atom sends."""
         state = x.unflatten(-1, (4, -1))
         s, r, v = self.context.apply(state[..., 0, :].contiguous(), atoms).chunk(3, dim=-1)
-        c_v = _held(self.c_v, atoms, x)[..., None, :]
-        p = self.share * (c_v * state[..., 1:, :] + v[..., None, :] * _held(self.mu, atoms, x))
+        c_v = rows_of(self.c_v, atoms, x)[..., None, :]
+        p = self.share * (c_v * state[..., 1:, :] + v[..., None, :] * rows_of(self.mu, atoms, x))
         return torch.cat([s, r, p.flatten(-2)], dim=-1)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Return the transposed map."""
         message = u.unflatten(-1, (5, -1))
         p = self.share * message[..., 2:, :]
-        v = (p * _held(self.mu, atoms, u)).sum(dim=-2)
+        v = (p * rows_of(self.mu, atoms, u)).sum(dim=-2)
         q = self.context.pull(torch.cat([message[..., 0, :], message[..., 1, :], v], dim=-1), atoms)
-        mu = p * _held(self.c_v, atoms, u)[..., None, :]
+        mu = p * rows_of(self.c_v, atoms, u)[..., None, :]
         return torch.cat([q, mu.flatten(-2)], dim=-1)
 
 
@@ -64,38 +58,37 @@ class VectorMixing(AtomOperator):
         """Mix scalars and vectors."""
         state = x.unflatten(-1, (4, -1))
         q, mu = state[..., 0, :], state[..., 1:, :]
-        held_v, held_w = _held(self.v, atoms, x), _held(self.w, atoms, x)
+        held_v, held_w = rows_of(self.v, atoms, x), rows_of(self.w, atoms, x)
         v, w = (mu @ self.vector_weight.T).chunk(2, dim=-1)
-        n = (held_v * v).sum(dim=-2) * _held(self.inverse_norm, atoms, x)
+        n = (held_v * v).sum(dim=-2) * rows_of(self.inverse_norm, atoms, x)
         a, b, e = self.context.apply(torch.cat([q, n], dim=-1), atoms).chunk(3, dim=-1)
         dot = self.share * (held_v * w + held_w * v).sum(dim=-2)
         held_dot = (held_v * held_w).sum(dim=-2)
-        q = q + a + self.share * (_held(self.e, atoms, x) * dot + e * held_dot)
-        mu = mu + self.share * (b[..., None, :] * held_w + _held(self.b, atoms, x)[..., None, :] * w)
+        q = q + a + self.share * (rows_of(self.e, atoms, x) * dot + e * held_dot)
+        mu = mu + self.share * (b[..., None, :] * held_w + rows_of(self.b, atoms, x)[..., None, :] * w)
         return torch.cat([q, mu.flatten(-2)], dim=-1)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Return the transposed map."""
         state = u.unflatten(-1, (4, -1))
         uq, umu = state[..., 0, :], state[..., 1:, :]
-        held_v, held_w = _held(self.v, atoms, u), _held(self.w, atoms, u)
+        held_v, held_w = rows_of(self.v, atoms, u), rows_of(self.w, atoms, u)
         held_dot = (held_v * held_w).sum(dim=-2)
         ub = self.share * (umu * held_w).sum(dim=-2)
         ue = self.share * uq * held_dot
         context = self.context.pull(torch.cat([uq, ub, ue], dim=-1), atoms)
         width = uq.shape[-1]
-        un = context[..., width:] * _held(self.inverse_norm, atoms, u)
-        dot = (self.share**2 * uq * _held(self.e, atoms, u))[..., None, :]
+        un = context[..., width:] * rows_of(self.inverse_norm, atoms, u)
+        dot = (self.share**2 * uq * rows_of(self.e, atoms, u))[..., None, :]
         uv = un[..., None, :] * held_v + dot * held_w
-        uw = dot * held_v + self.share * umu * _held(self.b, atoms, u)[..., None, :]
+        uw = dot * held_v + self.share * umu * rows_of(self.b, atoms, u)[..., None, :]
         mu = umu + torch.cat([uv, uw], dim=-1) @ self.vector_weight
         return torch.cat([uq + context[..., :width], mu.flatten(-2)], dim=-1)
 
     def offset(self, context_bias: Float[Tensor, "N F3"], norm: Float[Tensor, "N F"]) -> Float[Tensor, "N F4"]:
         """What the mixing adds besides the map: biases of the context, remainders of norms and products."""
-        atoms = torch.arange(len(norm), device=norm.device)
         rest = norm - (self.v * self.v).sum(dim=1) * self.inverse_norm
-        held = self.context.apply(torch.cat([torch.zeros_like(rest), rest], dim=-1), atoms) + context_bias
+        held = self.context.apply(torch.cat([torch.zeros_like(rest), rest], dim=-1), None) + context_bias
         a, b, e = held.chunk(3, dim=-1)
         dot = (self.v * self.w).sum(dim=1)
         share, left = self.share, 1 - 2 * self.share

@@ -27,11 +27,10 @@ class Affine:
 
     def then(self, other: Affine) -> Affine:
         """Apply the other map after this one."""
-        atoms = torch.arange(self.bias.shape[0], device=self.bias.device)
         factors: list[AtomOperator] = []
         for operator in (self.operator, other.operator):
             factors += operator.factors if isinstance(operator, Compose) else [operator]
-        return Affine(Compose(tuple(factors)), other.operator.apply(self.bias, atoms) + other.bias)
+        return Affine(Compose(tuple(factors)), other.operator.apply(self.bias, None) + other.bias)
 
 
 def slope(activation: Activation, y: Tensor) -> Tensor:
@@ -53,13 +52,16 @@ class Rule(ABC):
     product_share: float
 
     @abstractmethod
-    def gain(self, activation: Activation, y: Tensor) -> Tensor:
-        """Factor g with act(y) = g y + offset, held fixed; same shape as `y`."""
+    def gain(self, activation: Activation, y: Tensor, value: Tensor | None = None) -> Tensor:
+        """Factor g with act(y) = g y + offset, held fixed; same shape as `y`. `value` is act(y), where known."""
 
-    def activation(self, activation: Activation, y: Float[Tensor, "N C"]) -> Affine:
-        """The activation at pre-activations `y` as an affine map."""
-        gain = self.gain(activation, y)
-        return Affine(Diagonal(gain), activation(y) - gain * y)
+    def activation(
+        self, activation: Activation, y: Float[Tensor, "N C"], value: Float[Tensor, "N C"] | None = None
+    ) -> Affine:
+        """The activation at pre-activations `y` as an affine map; `value` is act(y), where known."""
+        value = activation(y) if value is None else value
+        gain = self.gain(activation, y, value)
+        return Affine(Diagonal(gain), torch.addcmul(value, gain, y, value=-1))
 
     def linear(self, weight: Float[Tensor, "O I"], bias: Float[Tensor, " O"] | None, x: Float[Tensor, "N I"]) -> Affine:
         """The layer W x + b at input `x` as an affine map."""
@@ -79,12 +81,14 @@ class Gate(Rule):
     name: str = "gate"
     product_share: float = 0.5
 
-    def gain(self, activation: Activation, y: Tensor) -> Tensor:
+    def gain(self, activation: Activation, y: Tensor, value: Tensor | None = None) -> Tensor:
         """The ratio (act(y) - act(0)) / y."""
+        rise = (activation(y) if value is None else value) - activation(y.new_zeros(()))
         # Where the difference cancels, act'(y/2) is the ratio up to terms of y^2: both errors are of one size here.
         small = y.abs() < torch.finfo(y.dtype).eps ** (1 / 3)
-        ratio = (activation(y) - activation(y.new_zeros(()))) / y.masked_fill(small, 1.0)
-        return ratio.masked_scatter(small, slope(activation, 0.5 * y[small])) if small.any() else ratio
+        if not small.any():
+            return rise / y
+        return (rise / y.masked_fill(small, 1.0)).masked_scatter(small, slope(activation, 0.5 * y[small]))
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class Gradient(Rule):
     name: str = "gradient"
     product_share: float = 1.0
 
-    def gain(self, activation: Activation, y: Tensor) -> Tensor:
+    def gain(self, activation: Activation, y: Tensor, value: Tensor | None = None) -> Tensor:
         """The derivative act'(y)."""
         return slope(activation, y)
 
@@ -133,7 +137,6 @@ class Gamma(Gate):
     def linear(self, weight: Float[Tensor, "O I"], bias: Float[Tensor, " O"] | None, x: Float[Tensor, "N I"]) -> Affine:
         """The layer with strengthened weights, scaled back to its true output."""
         weight = weight.detach()
-        atoms = torch.arange(len(x), device=x.device)
         z = functional.linear(x, weight, bias)
         positive = (z > 0).to(x.dtype)
         ones = torch.ones_like(z)
@@ -147,25 +150,19 @@ class Gamma(Gate):
         offset = torch.zeros_like(z)
         if bias is not None:
             offset = bias + self.gamma * (positive * bias.clamp(min=0) + (1 - positive) * bias.clamp(max=0))
-        p = signed.apply(x, atoms) + offset
+        p = signed.apply(x, None) + offset
         gains = torch.where(p == 0, 0.0, z / torch.where(p == 0, 1.0, p))
         return Affine(replace(signed, gains=gains), gains * offset)
 
 
-def columns(affine: Affine, first: int, last: int, rest: Float[Tensor, "N I"]) -> Affine:
-    """Restrict a layer's map to inputs first..last-1; what the other inputs `rest` send becomes offset.
-
-    `rest` is the whole input with zeros in the kept columns.
-    """
-    atoms = torch.arange(len(rest), device=rest.device)
+def hold_last(affine: Affine, held: Float[Tensor, "N I"]) -> Affine:
+    """Restrict a layer's map to its first inputs; what the last ones, held at `held`, send becomes offset."""
     operator = affine.operator
-    if isinstance(operator, Shared):
-        kept: AtomOperator = Shared(operator.weight[:, first:last])
-    elif isinstance(operator, SignedLinear):
-        kept = operator.columns(first, last)
-    else:
-        raise TypeError(f"columns needs the map of one layer of weights, received {type(operator).__name__}")
-    return Affine(kept, operator.apply(rest, atoms) + affine.bias)
+    if not isinstance(operator, Shared | SignedLinear):
+        raise TypeError(f"hold_last needs the map of one layer of weights, received {type(operator).__name__}")
+    width = operator.n_inputs
+    kept, rest = operator.columns(0, width - held.shape[1]), operator.columns(width - held.shape[1], width)
+    return Affine(kept, rest.apply(held, None) + affine.bias)
 
 
 def make_rule(name: str, gamma: float = 0.25) -> Rule:

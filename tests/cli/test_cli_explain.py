@@ -92,14 +92,6 @@ def test_help_teaches(capsys):
         assert said in done.out
 
 
-def test_the_zoo_is_listed_one_name_a_line(capsys):
-    from atomlens.models import zoo_names
-
-    done = run(capsys, "zoo")
-    assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines() == zoo_names()
-
-
 def test_the_parser_loads_no_heavy_library():
     # The package's own __init__ is left out: what the command's modules import is looked at, and nothing else.
     folder = Path(atomlens.__file__).parent

@@ -17,7 +17,7 @@ from atomlens.cli.data import data_app
 from atomlens.cli.explain import EPILOG, explain
 from atomlens.cli.train import EPILOG as TRAIN_EPILOG
 from atomlens.cli.train import train
-from atomlens.cli.zoo import zoo
+from atomlens.cli.zoo import zoo_app
 
 DEBUG = "--debug"
 
@@ -54,7 +54,7 @@ def atomlens(
 app.command(epilog=EPILOG, no_args_is_help=True)(explain)
 app.command(epilog=TRAIN_EPILOG, no_args_is_help=True)(train)
 app.add_typer(data_app, name="data")
-app.command()(zoo)
+app.add_typer(zoo_app, name="zoo")
 
 
 def main(args: list[str] | None = None) -> None:

@@ -10,13 +10,15 @@ from atomlens.models.config import (
     RepresentationConfig,
 )
 from atomlens.models.features import AtomFeatures, EdgeFeatures
-from atomlens.models.loading import load_model, zoo_names
+from atomlens.models.loading import load_model
 from atomlens.models.painn import PaiNN
 from atomlens.models.potential import Potential, Prediction, UnseenElementWarning
 from atomlens.models.schnet import SchNet
 from atomlens.models.schnetpack import save_schnetpack_state_dict
+from atomlens.models.shipped import CARD_KEYS, zoo_config, zoo_names, zoo_path
 
 __all__ = [
+    "CARD_KEYS",
     "AtomFeatures",
     "CutoffConfig",
     "EdgeFeatures",
@@ -33,5 +35,7 @@ __all__ = [
     "load_model",
     "save_model",
     "save_schnetpack_state_dict",
+    "zoo_config",
     "zoo_names",
+    "zoo_path",
 ]

@@ -81,6 +81,21 @@ def read_model(path: str | Path) -> Potential:
     return build_potential(config, tensors)
 
 
+def read_config(path: str | Path) -> ModelConfig:
+    """Only the configuration and data card of a file that `save_model` wrote, without its tensors.
+
+    Raises
+    ------
+    InputError
+        As `read_model`.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return _config_of(file.metadata() or {})
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path}: damaged safetensors file ({error}); fetch or write it again") from error
+
+
 def write_atomically(path: str | Path, data: bytes) -> None:
     """Write `data` to `path` so that nobody ever sees a part of it.
 

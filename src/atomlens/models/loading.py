@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -11,11 +10,11 @@ from atomlens.models.checkpoint import read_model
 from atomlens.models.potential import Potential
 from atomlens.models.schnetpack import LEGACY_START, convert, open_legacy, open_zip, read_pickle
 from atomlens.models.schnetpack.provenance import check_energy_unit
+from atomlens.models.shipped import ZOO, zoo_path
 from atomlens.models.units import ENERGY_UNITS
 from atomlens.models.weights import with_card
 from atomlens.structures import InputError
 
-_ZOO = "zoo:"
 _KINDS = "give an atomlens model, a SchNetPack whole-model file (best_model), or zoo:NAME"
 
 
@@ -53,8 +52,8 @@ def load_model(
     InputError
         If there is no such file, or no model that can be read in it.
     """
-    from_zoo = isinstance(path, str) and path.startswith(_ZOO)
-    file = _zoo_file(str(path).removeprefix(_ZOO)) if from_zoo else Path(path)
+    from_zoo = isinstance(path, str) and path.startswith(ZOO)
+    file = zoo_path(str(path)) if from_zoo else Path(path)
     try:
         check_energy_unit(energy_unit)
         model = _read(file, energy_unit, output)
@@ -62,23 +61,6 @@ def load_model(
         raise InputError(f"{path}: {error}") from error
     model.eval().requires_grad_(False)
     return model if dtype is None else model.cast(dtype)
-
-
-def zoo_names() -> list[str]:
-    """Names of the models that come with atomlens, as ``zoo:NAME`` takes them."""
-    return sorted(file.stem for file in _zoo_folder().glob("[!.]*.safetensors"))
-
-
-def _zoo_folder() -> Path:
-    return Path(str(resources.files("atomlens.models"))) / "zoo"
-
-
-def _zoo_file(name: str) -> Path:
-    names = zoo_names()
-    if name not in names:
-        have = f"it has {', '.join(names)}" if names else "it is empty in this installation"
-        raise InputError(f"{_ZOO}{name}: no model of that name in the zoo; {have}")
-    return _zoo_folder() / f"{name}.safetensors"
 
 
 def _read(file: Path, energy_unit: str | None, output: str | None) -> Potential:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from atomlens.chain.automatic import StateFunction, automatic_chain
@@ -27,7 +30,32 @@ def check_product_rule(product_rule: str) -> None:
         raise ValueError(f"product rule {product_rule!r} is not known; choose {' or '.join(PRODUCT_RULES)}")
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class ChainBatch:
+    r"""Chains of several structures side by side: the chain of :math:`\sum_g y_g`, and what belongs to which y_g.
+
+    No pair joins two structures, so every walk, and every part of the sum but the constant, has one owner.
+
+    Attributes
+    ----------
+    chain
+        Its constant and prediction are the sums of those below.
+    batch
+        The structure g that each atom belongs to, shape (N,), in increasing order.
+    constants, predictions
+        c_g and y_g in the unit of the chain, float64, shape (G,).
+    """
+
+    chain: Chain
+    batch: Int[Tensor, " N"]
+    constants: Float[Tensor, " G"]
+    predictions: Float[Tensor, " G"]
+
+    def scaled(self, factor: float) -> ChainBatch:
+        """The same chains in another unit."""
+        return ChainBatch(self.chain.scaled(factor), self.batch, self.constants * factor, self.predictions * factor)
+
+
 def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = "scalar") -> Chain:
     """Closed form of a model's chain on one structure, in the model's own unit.
 
@@ -36,7 +64,7 @@ def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
     model
         SchNet or PaiNN with any readout.
     graph
-        One structure (not a batch), in the model's dtype.
+        One structure (several: `make_chain_batch`), in the model's dtype.
     rule, product_rule
         How non-linear parts are held; SchNet has no products of signals, so both product rules agree there.
 
@@ -45,9 +73,21 @@ def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
     ValueError
         If the graph holds several structures, or the product rule is unknown.
     """
-    check_product_rule(product_rule)
     if graph.n_graphs != 1:
-        raise ValueError(f"a chain describes one structure; the graph holds {graph.n_graphs}")
+        raise ValueError(f"a chain describes one structure; the graph holds {graph.n_graphs}, see make_chain_batch")
+    return make_chain_batch(model, graph, rule, product_rule).chain
+
+
+@torch.no_grad()
+def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = "scalar") -> ChainBatch:
+    """Closed forms of a model's chains on the structures of a graph (`atomlens.structures.collate`), as `make_chain`.
+
+    Raises
+    ------
+    ValueError
+        If the product rule is unknown.
+    """
+    check_product_rule(product_rule)
     representation = model.representation
     images = merge_images(graph.target, graph.source, graph.n_atoms)
     edges = EdgeBlocks(graph, representation.basis, representation.cutoff)
@@ -63,17 +103,19 @@ def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
     weights = linear.weights
     if weights.shape[1] != embedding.shape[1]:  # the readout takes no vectors
         weights = torch.nn.functional.pad(weights, (0, embedding.shape[1] - weights.shape[1]))
-    scale, offset = float(model.scale), float(model.offset(graph)[0])
-    output = float(scalar_output(model.readout(features, graph))[0])
-    return Chain(
+    scale, offsets = float(model.scale), model.offset(graph).double()
+    constants = scale * linear.constants.double() + offsets
+    predictions = scale * scalar_output(model.readout(features, graph)).double() + offsets
+    chain = Chain(
         pairs=images.pairs,
         embedding=embedding,
         layers=tuple(layers),
         readout=scale * weights,
         readout_bias=scale * linear.bias,
-        constant=scale * linear.constant + offset,
-        prediction=scale * output + offset,
+        constant=float(constants.sum()),
+        prediction=float(predictions.sum()),
     )
+    return ChainBatch(chain, graph.batch, constants, predictions)
 
 
 def layer_functions(model: Potential, graph: AtomGraph, product_rule: str) -> tuple[list[StateFunction], Tensor]:

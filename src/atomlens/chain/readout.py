@@ -111,7 +111,10 @@ def _dipole_weights(
         positions = positions - _means(positions, graph)
     dipoles = sum_edges(charges * positions, graph.batch, graph.n_graphs)
     norms = torch.linalg.vector_norm(dipoles, dim=1, keepdim=True)
-    directions = dipoles / torch.where(norms == 0, 1.0, norms)
+    # Where charges cancel by symmetry, what is left is rounding and has no direction.
+    largest = sum_edges((charges * positions).abs(), graph.batch, graph.n_graphs).amax(1, keepdim=True)
+    nothing = norms <= 16 * torch.finfo(norms.dtype).eps * largest
+    directions = torch.where(nothing, 0.0, dipoles / torch.where(norms == 0, 1.0, norms))
     return (positions * directions[graph.batch]).sum(dim=1)
 
 

@@ -29,10 +29,11 @@ class AtomShares(NamedTuple):
 
 
 def atom_shares(chain: Chain) -> AtomShares:
-    r"""Shares of every atom, by one forward and one backward pass an entry layer.
+    r"""Shares of every atom, by one backward and two forward passes.
 
     ``readout`` is r_i·x[T]_i + ρ_i, ``start`` is Σ_t u[t]_i·b[t]_i with u[t] the derivative of the prediction by the
-    state, and ``passage`` is the mean over the steps of u[t]_i·x[t]_i for the walks of each entry layer.
+    state, and ``passage`` is Σ_t u[t]_i·z[t]_i: walks that enter at layer t have T - t + 1 steps to divide by, so z is
+    the chain's state with x[0] / (T + 1) for its embedding and b[t-1] / (T - t + 1) for its biases.
     """
     derivatives = [chain.readout]
     for t in reversed(range(chain.n_layers)):
@@ -40,14 +41,11 @@ def atom_shares(chain: Chain) -> AtomShares:
     derivatives.reverse()
 
     readout = (chain.readout * chain.states()[-1]).sum(1) + chain.readout_bias
-    start = chain.readout_bias.clone()
-    passage = chain.readout_bias.clone()
-    for entry in range(chain.n_layers + 1):
-        entering = chain.embedding if entry == 0 else chain.layers[entry - 1].bias
-        start += (derivatives[entry] * entering).sum(1)
-        x, steps = entering, chain.n_layers - entry + 1
-        for t in range(entry, chain.n_layers + 1):
-            passage += (derivatives[t] * x).sum(1) / steps
-            if t < chain.n_layers:
-                x = chain.step(t, x)
+    start = chain.readout_bias + (derivatives[0] * chain.embedding).sum(1)
+    divided = chain.embedding / (chain.n_layers + 1)
+    passage = chain.readout_bias + (derivatives[0] * divided).sum(1)
+    for t, layer in enumerate(chain.layers):
+        start += (derivatives[t + 1] * layer.bias).sum(1)
+        divided = chain.step(t, divided) + layer.bias / (chain.n_layers - t)
+        passage += (derivatives[t + 1] * divided).sum(1)
     return AtomShares(readout.cpu().numpy(), start.cpu().numpy(), passage.cpu().numpy())

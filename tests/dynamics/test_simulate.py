@@ -1,0 +1,179 @@
+"""Simulations: conservation, equipartition, breaks, and going on after a kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase
+import ase.build
+import numpy as np
+import pytest
+import torch
+
+from atomlens import InputError, ModelConfig, Potential, load_model
+
+pytest.importorskip("torch_sim", exc_type=ImportError)
+from atomlens.dynamics.observables import energy_drift
+from atomlens.dynamics.options import MDOptions
+from atomlens.dynamics.simulate import Simulation, simulate
+from atomlens.dynamics.stability import Break
+
+ETHANOL = ase.build.molecule("CH3CH2OH")
+SHORT = MDOptions(n_replicas=3, n_steps=60, interval=2, temperature=300.0, seed=4, frames_after_break=5)
+
+
+@pytest.fixture(scope="module")
+def model() -> Potential:
+    return load_model("zoo:rmd17-ethanol-painn").converted(torch.float64)
+
+
+def wild() -> Potential:
+    """An untrained model of large scale: every replica comes apart."""
+    torch.manual_seed(0)
+    model = Potential(ModelConfig())
+    with torch.no_grad():
+        model.scale.fill_(50.0)
+    return model.converted(torch.float64)
+
+
+def test_energy_is_conserved_and_the_error_is_second_order(model: Potential, tmp_path: Path) -> None:
+    spread = []
+    for step in (0.25, 0.5):
+        options = MDOptions("nve", 300.0, step, int(30 / step), 2, int(2 / step), seed=1)
+        run = simulate(model, ETHANOL, tmp_path / str(step), options)
+        total = run.observables["potential_eV"] + run.observables["kinetic_eV"]
+        mine = run.observables["replica"] == 0
+        spread.append(np.ptp(total.filter(mine).to_numpy()))
+        assert all(fate.kind is None for fate in run.fates)
+    assert spread[1] < 0.02
+    assert 2.5 < spread[1] / spread[0] < 6.0  # 4 for velocity Verlet
+
+
+def test_nve_hardly_drifts(model: Potential, tmp_path: Path) -> None:
+    run = simulate(model, ETHANOL, tmp_path, MDOptions("nve", 200.0, 0.25, 120, 1, 4, seed=1))
+    total = (run.observables["potential_eV"] + run.observables["kinetic_eV"]).to_numpy()
+    assert abs(energy_drift(run.observables["time_ps"].to_numpy(), total, 9)) < 30.0
+
+
+def test_velocities_start_from_the_temperature(model: Potential, tmp_path: Path) -> None:
+    run = simulate(model, ETHANOL, tmp_path, MDOptions(n_replicas=200, n_steps=1, interval=1, temperature=400.0))
+    first = run.observables.filter(run.observables["time_ps"] == 0)["temperature_K"].to_numpy()
+    # The centre of mass rests; 200 replicas of 24 degrees of freedom leave 2 % of scatter.
+    assert first.mean() == pytest.approx(400 * 8 / 9, rel=0.08)
+    assert len(np.unique(first)) == 200
+
+
+def test_strong_friction_reaches_the_temperature(model: Potential, tmp_path: Path) -> None:
+    options = MDOptions(n_replicas=16, n_steps=100, interval=5, temperature=300.0, friction=400.0, seed=2)
+    run = simulate(model, ETHANOL, tmp_path, options)
+    late = run.observables.filter(run.observables["time_ps"] > 0.02)["temperature_K"].to_numpy()
+    assert late.mean() == pytest.approx(300, rel=0.1)
+
+
+def test_nose_hoover_moves_one_replica(model: Potential, tmp_path: Path) -> None:
+    run = simulate(model, ETHANOL, tmp_path, MDOptions("nose-hoover", 300.0, 0.5, 20, 1, 2))
+    times, frames = run.frames(0)
+    assert times.tolist() == pytest.approx([0.001 * k for k in range(11)])
+    assert np.abs(frames[-1] - frames[0]).max() > 0.01
+
+
+def same(one: Simulation, other: Simulation) -> None:
+    assert one.observables.equals(other.observables)
+    assert one.fates == other.fates
+    for replica in range(3):
+        for a, b in zip(one.frames(replica), other.frames(replica), strict=True):
+            assert np.array_equal(a, b)
+
+
+class Killed(Exception):
+    """Stands for a kill between two frames."""
+
+
+@pytest.mark.parametrize("at", [1, 7, 16, 29])
+def test_a_killed_run_goes_on_bit_for_bit(
+    model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr("atomlens.dynamics.simulate.FRAMES_PER_PART", 5)
+    whole = simulate(model, ETHANOL, tmp_path / "whole", SHORT)
+
+    def stop(frame: int, *_: object) -> None:
+        if frame == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        simulate(model, ETHANOL, tmp_path / "killed", SHORT, report=stop)
+    torch.manual_seed(99)
+    same(simulate(model, ETHANOL, tmp_path / "killed", SHORT), whole)
+
+
+def test_a_part_without_checkpoint_is_made_again(
+    model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atomlens.dynamics.simulate.FRAMES_PER_PART", 5)
+    whole = simulate(model, ETHANOL, tmp_path / "whole", SHORT)
+    save, saves = torch.save, []
+
+    def fail_once(value: object, path: Path) -> None:
+        saves.append(path)
+        if len(saves) == 3:
+            raise Killed
+        save(value, path)
+
+    monkeypatch.setattr(torch, "save", fail_once)
+    with pytest.raises(Killed):
+        simulate(model, ETHANOL, tmp_path / "killed", SHORT)
+    same(simulate(model, ETHANOL, tmp_path / "killed", SHORT), whole)
+
+
+def test_broken_replicas_are_told_and_dropped(tmp_path: Path) -> None:
+    options = MDOptions(n_replicas=3, n_steps=4000, interval=5, temperature=2000.0, frames_after_break=3)
+    run = simulate(wild(), ETHANOL, tmp_path, options)
+    assert all(fate.kind is not None for fate in run.fates)
+    for fate in run.fates:
+        mine = run.observables.filter(run.observables["replica"] == fate.replica)
+        sound = mine.filter(mine["sound"])["time_ps"]
+        assert sound.max() < fate.time
+        assert mine["time_ps"].max() == pytest.approx(fate.time + 3 * 0.0025) or fate.kind is Break.EXPLOSION
+    assert run.observables["time_ps"].max() < 4000 * 0.5e-3  # stopped when the last one had broken
+
+
+def test_a_replica_does_not_feel_the_others(model: Potential, tmp_path: Path) -> None:
+    options = MDOptions("nve", 300.0, 0.5, 20, 3, 5, seed=4)
+    three = simulate(model, ETHANOL, tmp_path / "3", options)
+    _, frames = three.frames(0)
+    moved = ETHANOL.copy()
+    velocities = np.load(tmp_path / "3" / "frames-00000.npz")["velocities"][0]
+    from ase import units
+    from ase.md.verlet import VelocityVerlet
+
+    from atomlens.dynamics import AtomlensCalculator
+
+    moved.calc = AtomlensCalculator(model)
+    moved.set_velocities(velocities / units.fs)
+    VelocityVerlet(moved, 0.5 * units.fs).run(20)
+    np.testing.assert_allclose(moved.positions, frames[-1], atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "says"),
+    [
+        (ase.Atoms("CC", positions=[[0, 0, 0], [0, 0, 0.01]]), "lie within"),
+        (ase.build.molecule("SiH4"), "Si"),
+    ],
+)
+def test_unusable_structures_are_told(model: Potential, tmp_path: Path, atoms: ase.Atoms, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        simulate(model, atoms, tmp_path / "out", SHORT)
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_of_another_simulation_is_refused(model: Potential, tmp_path: Path) -> None:
+    simulate(model, ETHANOL, tmp_path, SHORT)
+    with pytest.raises(InputError, match="another model, structure or settings"):
+        simulate(wild(), ETHANOL, tmp_path, SHORT)
+
+
+def test_model_without_energy_is_refused(tmp_path: Path) -> None:
+    config = ModelConfig.from_dict({"output": {"property": "HOMO", "unit": "eV", "extensive": False}})
+    with pytest.raises(InputError, match="no energy"):
+        simulate(Potential(config), ETHANOL, tmp_path, SHORT)

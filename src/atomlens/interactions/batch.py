@@ -1,4 +1,4 @@
-"""`explain_batch`: many structures explained side by side, at the cost of few large operations instead of many small."""
+"""`explain_batch`: many structures side by side, in few large operations instead of many small ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class BatchExplanation:
         y_g - c_g - (all walks): rounding, shape (G,).
     remainders
         What all orders that are not listed add up to, shape (G,).
-    property, unit
+    quantity, unit
         What the model predicts.
     """
 
@@ -52,7 +52,7 @@ class BatchExplanation:
     constants: Float[np.ndarray, " G"]
     residuals: Float[np.ndarray, " G"]
     remainders: Float[np.ndarray, " G"]
-    property: str
+    quantity: str
     unit: str
 
     def __len__(self) -> int:
@@ -165,7 +165,7 @@ def _explained(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
         constants=constants,
         residuals=predictions - constants - np.bincount(owner, shares.readout, minlength=n),
         remainders=predictions - constants - of_terms,
-        property=model.config.output.property,
+        quantity=model.config.output.property,
         unit=unit,
     )
 
@@ -188,6 +188,6 @@ def _joined(parts: list[BatchExplanation]) -> BatchExplanation:
         constants=np.concatenate([part.constants for part in parts]),
         residuals=np.concatenate([part.residuals for part in parts]),
         remainders=np.concatenate([part.remainders for part in parts]),
-        property=parts[0].property,
+        quantity=parts[0].quantity,
         unit=parts[0].unit,
     )

@@ -23,6 +23,7 @@ from atomlens.relevance import (
     strongest_walks,
     walk_blocks,
 )
+from atomlens.relevance import join as join_module
 from atomlens.relevance import restricted as restricted_module
 from atomlens.relevance import walks as walks_module
 from atomlens.relevance.restricted import inner_pairs
@@ -81,8 +82,8 @@ def test_small_blocks_give_the_same_walks(monkeypatch, product_rule, n_layers, l
     if n_layers == 0:
         chain = replace(chain, layers=())
     whole = sorted_table(*all_walks(chain))
-    for name, value in zip(("_MAX_HALF", "_MAX_ROWS", "_MAX_WALKS"), limits, strict=True):
-        monkeypatch.setattr(walks_module, name, value)
+    for name, value in zip(("MAX_HALF", "MAX_ROWS", "MAX_WALKS"), limits, strict=True):
+        monkeypatch.setattr(join_module, name, value)
     blocks = list(walk_blocks(chain))
     in_blocks = sorted_table(np.concatenate([b.atoms for b in blocks]), np.concatenate([b.relevance for b in blocks]))
     for atoms_, relevance in (sorted_table(*all_walks(chain)), in_blocks):
@@ -98,8 +99,8 @@ def test_the_strongest_walks_are_the_first_of_all_sorted(monkeypatch, limits, k)
     chain = chain_of("painn", "full")
     walks = all_walks(chain)
     if limits:
-        for name, value in zip(("_MAX_HALF", "_MAX_ROWS", "_MAX_WALKS"), limits, strict=True):
-            monkeypatch.setattr(walks_module, name, value)
+        for name, value in zip(("MAX_HALF", "MAX_ROWS", "MAX_WALKS"), limits, strict=True):
+            monkeypatch.setattr(join_module, name, value)
     top = strongest_walks(chain, k)
     assert top.atoms.dtype == np.int32
     assert top.atoms.shape == (min(k, len(walks.relevance)), 4)

@@ -26,6 +26,10 @@ class EdgeOperator(ABC):
     def pull(self, u: Tensor, edges: Edges) -> Tensor:
         """Return the transposed map: (B, ..., M_out) to (B, ..., M_in)."""
 
+    @abstractmethod
+    def norms(self) -> Float[Tensor, " E"]:
+        """Bound of the factor by which every edge lengthens a vector, either way."""
+
 
 @dataclass(frozen=True)
 class ChannelWeights(EdgeOperator):
@@ -41,6 +45,10 @@ class ChannelWeights(EdgeOperator):
         """Multiply channel by channel."""
         return self.apply(u, edges)
 
+    def norms(self) -> Float[Tensor, " E"]:
+        """Largest weight."""
+        return self.weights.abs().amax(dim=1)
+
 
 @dataclass(frozen=True)
 class EdgeMatrices(EdgeOperator):
@@ -55,6 +63,10 @@ class EdgeMatrices(EdgeOperator):
     def pull(self, u: Tensor, edges: Edges) -> Tensor:
         """Multiply by the edge's transposed matrix."""
         return torch.einsum("boi,b...o->b...i", self.matrices if edges is None else self.matrices[edges], u)
+
+    def norms(self) -> Float[Tensor, " E"]:
+        """Frobenius norm, which bounds the spectral norm."""
+        return torch.linalg.matrix_norm(self.matrices)
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,11 @@ class VectorWeights(EdgeOperator):
         s = w[..., 0:1, :] * u[..., 0:1, :]
         radial = (w[..., 1:4, :] * u[..., 1:4, :]).sum(dim=-2, keepdim=True)
         return torch.cat([s, radial, w[..., 4:5, :] * u[..., 1:4, :]], dim=-2).flatten(-2)
+
+    def norms(self) -> Float[Tensor, " E"]:
+        """Largest spectral norm of a channel: that of w_s alone, or of (R, P) to w_R r̂ R + w_v P."""
+        w = self.weights.square()
+        return torch.maximum(w[:, 0], w[:, 1:].sum(dim=1)).amax(dim=1).sqrt()
 
 
 @dataclass(frozen=True)

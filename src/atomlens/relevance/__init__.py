@@ -2,7 +2,8 @@
 
 from atomlens.relevance.restricted import AtomSets, restricted_sums
 from atomlens.relevance.shares import AtomShares, atom_shares
-from atomlens.relevance.walks import Walks, all_walks, count_walks, strongest_walks, walk_blocks
+from atomlens.relevance.strongest import strongest_walks
+from atomlens.relevance.walks import Walks, all_walks, count_walks, walk_blocks
 
 __all__ = [
     "AtomSets",

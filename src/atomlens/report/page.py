@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
@@ -15,6 +16,9 @@ from atomlens.report.records import MAX_PAIRS, Orientation, frame_record, vocabu
 from atomlens.report.summary import RunInfo, package_version
 from atomlens.report.wording import PRODUCT_RULES, RULES, SIGNS, property_words
 from atomlens.tables.frame import ExplainedFrame
+
+if TYPE_CHECKING:
+    from atomlens.report.chapters import Chapter
 
 # A page shows at most so many frames and pair terms; the tables hold all of them.
 MAX_FRAMES = 20
@@ -70,13 +74,24 @@ class Page:
         limit = max(200, min(MAX_PAIRS, _MAX_PAIRS_IN_ALL // shown))
         self._records.append(frame_record(frame, self._orientation, limit))
 
-    def html(self, tables: list[str] | None = None) -> str:
+    def html(
+        self,
+        tables: list[str] | None = None,
+        *,
+        chapters: Sequence[Chapter] = (),
+        n_structures: int = 0,
+        headline: str = "",
+    ) -> str:
         """The page as text.
 
         Parameters
         ----------
         tables
             Names of the tables that lie beside the page.
+        chapters, n_structures
+            Answered questions, shown before the structures, and how many structures they rest on.
+        headline
+            Heading of a page of questions; of one structure if empty.
 
         Raises
         ------
@@ -123,6 +138,9 @@ class Page:
                 command=self.info.command,
                 card=[(str(key), str(value)) for key, value in config.card.items()],
                 tables=tables or [],
+                chapters=chapters,
+                n_structures=n_structures,
+                headline=headline,
                 style=Markup(assets.template_text("style.css")),
                 data=assets.json_text(data),
                 viewer=assets.viewer_script(),

@@ -1,0 +1,85 @@
+"""The questions by name, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, get_type_hints
+
+from atomlens.analyses.material import Material, Progress, no_progress
+from atomlens.analyses.verdict import Verdict
+from atomlens.structures import InputError
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question: where it is answered, and what it asks.
+
+    Attributes
+    ----------
+    slug
+        Its name on the command line and on disk.
+    module
+        Name of its module here and of its chapter in `atomlens.report.chapters`.
+    asks
+        The question in one sentence.
+    """
+
+    slug: str
+    module: str
+    asks: str
+
+    @property
+    def title(self) -> str:
+        """Heading of its chapter."""
+        return self._home.TITLE
+
+    def compute(self, material: Material, progress: Progress = no_progress) -> Any:
+        """The expensive part: a typed result, to be stored by `save_result`."""
+        return self._home.compute(material, progress=progress)
+
+    def judge(self, result: Any) -> Verdict:
+        """The cheap part: what a result says."""
+        return self._home.judge(result)
+
+    @property
+    def result_type(self) -> type:
+        """Class of the results."""
+        return get_type_hints(self._home.judge)["result"]
+
+    @property
+    def _home(self) -> Any:
+        return import_module(f"atomlens.analyses.{self.module}")
+
+
+QUESTIONS = (
+    Question("species", "species", "Are pair terms as strong as chemistry says of their elements and bonds?"),
+    Question("extensivity", "extensivity", "Does an extensive property add over molecules, and an intensive one not?"),
+    Question("decay", "decay", "Do interactions fall with distance as physics says?"),
+    Question("many-body", "many_body", "How much is carried by pairs, triples and more, and does it match removal?"),
+    Question("faithfulness", "faithfulness", "Do the terms foretell what the model does when a message is cut?"),
+)
+
+
+def chosen_questions(names: str) -> tuple[Question, ...]:
+    """Questions named in a comma-separated list, in their own order; ``all`` for every one.
+
+    Raises
+    ------
+    InputError
+        If a name is not known.
+
+    Examples
+    --------
+    >>> [question.slug for question in chosen_questions("decay,species")]
+    ['species', 'decay']
+    """
+    wanted = {name.strip() for name in names.split(",") if name.strip()}
+    known = [question.slug for question in QUESTIONS]
+    if not wanted:
+        raise InputError(f"no question is named; give all, or some of {', '.join(known)}")
+    if wanted == {"all"}:
+        return QUESTIONS
+    for name in sorted(wanted - set(known)):
+        raise InputError(f"question {name!r} is not known; give all, or some of {', '.join(known)}")
+    return tuple(question for question in QUESTIONS if question.slug in wanted)

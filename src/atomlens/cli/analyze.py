@@ -1,0 +1,99 @@
+"""``atomlens analyze``: from a model and structures to verdicts."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atomlens.cli.options import ProductRuleName, RuleName, whole_number
+
+EPILOG = """
+[b]Examples[/b]
+
+All five questions, for a shipped model and 200 molecules of QM9 (needs the extra qm9):
+
+    atomlens analyze zoo:qm9-u0-painn qm9:200 --out u0
+
+Two questions only, for your own model and trajectory:
+
+    atomlens analyze model.safetensors md.xyz --frames ::50 --questions species,decay --out mine
+
+A large set on both cores; after a kill, the same command goes on:
+
+    atomlens analyze zoo:qm9-u0-painn qm9:20000 --questions species --workers 2 --out large
+
+[b]Written to --out[/b]
+
+report.html (a chapter a question), summary.json (verdicts, effects, intervals), tables/*.parquet (frames, atoms,
+pairs, triples), questions/*/ (results of each question).
+"""
+
+
+def analyze(
+    model: Annotated[str, typer.Argument(help="atomlens or SchNetPack model file, or zoo:NAME (see atomlens zoo).")],
+    structures: Annotated[
+        str, typer.Argument(help="A file in any format that ASE reads, SMILES, or qm9:COUNT (drawn from QM9).")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it goes on.")],
+    questions: Annotated[
+        str, typer.Option(help="all, or some of species, extensivity, decay, many-body, faithfulness.")
+    ] = "all",
+    rule: Annotated[RuleName, typer.Option(help="How activations are held linear.")] = RuleName.GATE,
+    product_rule: Annotated[
+        ProductRuleName, typer.Option(help="PaiNN: do vectors only gate (scalar) or carry relevance (full)?")
+    ] = ProductRuleName.SCALAR,
+    max_order: Annotated[
+        int, typer.Option(parser=whole_number(2, 3), metavar="2|3", help="Largest order of the terms in the tables.")
+    ] = 3,
+    frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
+    seed: Annotated[
+        int, typer.Option(parser=whole_number(0, 2**31 - 1), metavar="NUMBER", help="Of controls and intervals.")
+    ] = 0,
+    workers: Annotated[
+        int, typer.Option(parser=whole_number(1, 1024), metavar="COUNT", help="Worker processes on this machine.")
+    ] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+) -> None:
+    """Hold what a model has learned against known chemistry: five questions, each with numbers and a verdict."""
+    import torch
+
+    from atomlens.analyses.questions import chosen_questions
+    from atomlens.cli.options import checked_unit
+    from atomlens.cli.sources import structure_source
+    from atomlens.cli.verdicts import show_verdicts, step_progress
+    from atomlens.models import load_model
+    from atomlens.report.analysis import AnalysisOptions, run_analysis
+
+    chosen = chosen_questions(questions)
+    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
+    source = structure_source(structures, frames, seed)
+    options = AnalysisOptions(chosen, rule.value, product_rule.value, max_order, seed)
+    try:
+        with step_progress() as progress:
+            run = run_analysis(
+                potential,
+                model,
+                source,
+                f"{structures} {frames}" if frames != ":" else structures,
+                out,
+                options,
+                n_workers=workers,
+                scheduler=scheduler,
+                progress=progress,
+                command=shlex.join(["atomlens", *sys.argv[1:]]),
+                overwrite=overwrite,
+            )
+    except KeyboardInterrupt:
+        print(f"atomlens: interrupted; the same command goes on where it stopped ({out})", file=sys.stderr)
+        sys.exit(130)
+    show_verdicts(run)

@@ -1,0 +1,132 @@
+"""``atomlens md``: from a model and a structure to how long it lasts in molecular dynamics."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atomlens.cli.options import Precision, whole_number
+
+if TYPE_CHECKING:
+    from atomlens.dynamics.simulate import Report
+
+EPILOG = """
+[b]Examples[/b]
+
+Sixteen replicas of ethanol for 10 ps at 500 K:
+
+    atomlens md zoo:rmd17-ethanol-painn ethanol.xyz --out md
+
+Energy conservation, and distances against a reference trajectory:
+
+    atomlens md model.safetensors ethanol.xyz --ensemble nve --temperature 300 --reference dft.xyz --out nve
+
+After a kill, or Ctrl-C, the same command goes on; nothing is lost.
+
+[b]Written to --out[/b]
+
+report.html (survival, what gave way, the frames before), summary.json, failure.parquet, and trajectory/ with
+observables.parquet and frames-*.npz (positions and velocities of all replicas, readable while it runs).
+"""
+
+
+def md(
+    model: Annotated[str, typer.Argument(help="atomlens or SchNetPack model file, or zoo:NAME (see atomlens zoo).")],
+    structure: Annotated[str, typer.Argument(help="Where replicas start: a file that ASE reads, or SMILES.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it goes on.")],
+    ensemble: Annotated[str, typer.Option(help="langevin, nve, or nose-hoover (one replica).")] = "langevin",
+    temperature: Annotated[float, typer.Option(help="In K.")] = 500.0,
+    timestep: Annotated[float, typer.Option(help="In fs.")] = 0.5,
+    time: Annotated[float, typer.Option(help="Simulated time in ps.")] = 10.0,
+    replicas: Annotated[
+        int, typer.Option(parser=whole_number(1, 100_000), metavar="COUNT", help="Copies with velocities of their own.")
+    ] = 16,
+    interval: Annotated[
+        int, typer.Option(parser=whole_number(1, 1_000_000), metavar="STEPS", help="Steps between recorded frames.")
+    ] = 20,
+    friction: Annotated[float, typer.Option(help="Of Langevin dynamics, 1/ps.")] = 10.0,
+    seed: Annotated[
+        int, typer.Option(parser=whole_number(0, 2**31 - 1), metavar="NUMBER", help="Of velocities and noise.")
+    ] = 0,
+    reference: Annotated[
+        Path | None, typer.Option(help="Reference trajectory of the same molecule: bond lengths, distances.")
+    ] = None,
+    frame: Annotated[str, typer.Option(help="Which frame of STRUCTURE to start from, counted from 0.")] = "0",
+    dtype: Annotated[Precision, typer.Option(help="Precision of the simulation.")] = Precision.SINGLE,
+    unit: Annotated[
+        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+) -> None:
+    """Simulate replicas, tell when and how each breaks, and explain what gave way."""
+    import torch
+
+    from atomlens.cli.options import checked_unit
+    from atomlens.models import load_model
+    from atomlens.structures import InputError, read_structures
+
+    try:
+        from atomlens.dynamics.options import MDOptions
+        from atomlens.report.md import run_md
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed; install atomlens with the extra md") from error
+
+    if not 0 < time < 1e6:
+        raise InputError(f"--time {time:g} ps: give a time above 0")
+    options = MDOptions(
+        ensemble=ensemble,
+        temperature=temperature,
+        timestep=timestep,
+        n_steps=max(1, round(1000 * time / timestep)) if timestep > 0 else 1,
+        n_replicas=replicas,
+        interval=interval,
+        friction=friction,
+        seed=seed,
+    )
+    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
+    atoms = read_structures(structure, frame)[0]
+    trajectory = None if reference is None else read_structures(reference)
+    try:
+        with _simulation_progress() as report:
+            run = run_md(
+                potential,
+                model,
+                atoms,
+                structure,
+                out,
+                options,
+                dtype=getattr(torch, dtype.value),
+                reference=trajectory,
+                report=report,
+                command=shlex.join(["atomlens", *sys.argv[1:]]),
+                overwrite=overwrite,
+            )
+    except KeyboardInterrupt:
+        print(f"atomlens: interrupted; the same command goes on where it stopped ({out})", file=sys.stderr)
+        sys.exit(130)
+    for finding in run.verdict.findings:
+        typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
+    typer.echo(f"report: {run.folder / 'report.html'}")
+
+
+@contextmanager
+def _simulation_progress() -> Iterator[Report]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("simulating", total=None)
+
+        def report(frame: int, total: int, running: int, ns_per_day: float) -> None:
+            told = f"{running} replicas running, {ns_per_day:.2g} ns/day"
+            bars.update(task, completed=frame, total=total, description=told)
+
+        yield report

@@ -1,0 +1,53 @@
+"""What the terminal shows of an analysis: progress step by step, and a table of verdicts at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from atomlens.analyses import Progress as Tell
+    from atomlens.report.analysis import AnalysisRun
+
+_STYLES = {"agrees": "green", "deviates": "dark_orange", "cannot tell": "dim"}
+
+
+@contextmanager
+def step_progress() -> Iterator[Tell]:
+    """A bar on stderr for each step of a long run; silent where stderr is no terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        steps: dict[str, int] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in steps:
+                for earlier in steps.values():
+                    bars.update(bars.task_ids[earlier], visible=False)
+                steps[what] = len(steps)
+                bars.add_task(what, total=total)
+            bars.update(bars.task_ids[steps[what]], completed=done, total=total)
+
+        yield tell
+
+
+def show_verdicts(run: AnalysisRun) -> None:
+    """Print every finding with its score, and where everything is."""
+    console = Console(markup=False, highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, title=f"{run.n_structures} structures", title_justify="left")
+    for name in ("question", "verdict", "in one sentence"):
+        table.add_column(Text(name), overflow="fold")
+    for verdict in run.verdicts:
+        style = _STYLES[verdict.outcome.value]
+        table.add_row(verdict.question, Text(verdict.outcome.value, style=style), Text(verdict.sentence))
+    console.print(table)
+    if run.n_skipped:
+        console.print(f"{run.n_skipped} structures could not be explained: see tables/skipped.parquet")
+    console.print(f"report: {run.folder / 'report.html'}", soft_wrap=True)

@@ -1,0 +1,128 @@
+"""What a simulation says of a model: does it stay whole, does it keep its energy, are its distances right?"""
+
+from __future__ import annotations
+
+import math
+
+import ase
+import numpy as np
+
+from atomlens.analyses import Effect, Finding, Verdict, conclude, decide, molecule_effect
+from atomlens.analyses.statistics import MIN_MOLECULES
+from atomlens.dynamics.observables import distance_distribution, distribution_error, energy_drift
+from atomlens.dynamics.options import MDOptions
+from atomlens.dynamics.simulate import Simulation
+from atomlens.dynamics.survival import Survival, kaplan_meier
+
+# Limits of our own choice; no universal ones exist. Sixteen replicas of which none breaks reach the first.
+ALIVE = 0.8
+DRIFT = 1.0  # meV/atom/ps
+MISPLACED = 0.1  # integrated difference of h(r)
+
+
+def survival(simulation: Simulation) -> Survival:
+    """Survival curve of the replicas."""
+    times = np.array([fate.time for fate in simulation.fates])
+    return kaplan_meier(times, np.array([fate.kind is not None for fate in simulation.fates]))
+
+
+def judge_stability(
+    simulation: Simulation, options: MDOptions, n_atoms: int, reference: list[ase.Atoms] | None = None
+) -> Verdict:
+    """Findings of a simulation.
+
+    Parameters
+    ----------
+    simulation, options
+        What was simulated, and how.
+    n_atoms
+        Number of atoms.
+    reference
+        Reference trajectory whose distances must be met, if there is one.
+    """
+    findings = [_survival_finding(simulation)]
+    if options.ensemble == "nve":
+        findings.append(_drift_finding(simulation, options, n_atoms))
+    if reference:
+        findings.append(_distance_finding(simulation, reference))
+    return conclude("stability", tuple(findings), findings[0].sentence)
+
+
+def _survival_finding(simulation: Simulation) -> Finding:
+    curve = survival(simulation)
+    effect = Effect(
+        "share of sound replicas at the end (Kaplan-Meier)",
+        float(curve.alive[-1]),
+        float(curve.low[-1]),
+        float(curve.high[-1]),
+        curve.n_replicas,
+    )
+    kinds = [fate.kind.value for fate in simulation.fates if fate.kind is not None]
+    told = ", ".join(f"{kinds.count(kind)} by {kind}" for kind in sorted(set(kinds)))
+    sentence = f"{curve.n_broken} of {curve.n_replicas} replicas broke" + (f" ({told})" if told else "")
+    if math.isfinite(curve.median_time):
+        sentence += f", half of them within {curve.median_time:.3g} ps."
+    else:
+        sentence += f" in {max(fate.time for fate in simulation.fates):.3g} ps."
+    return Finding(
+        f"At least {ALIVE:.0%} of the replicas stay whole.",
+        decide(effect, ALIVE),
+        sentence,
+        effect,
+        ALIVE,
+        reference="criteria: arXiv:2210.07237 (bonds), mlipaudit (explosion, hydrogen loss); limit: our choice",
+    )
+
+
+def _drift_finding(simulation: Simulation, options: MDOptions, n_atoms: int) -> Finding:
+    drifts = []
+    for fate in simulation.fates:
+        table = simulation.observables
+        mine = table.filter((table["replica"] == fate.replica) & table["sound"])
+        total = (mine["potential_eV"] + mine["kinetic_eV"]).to_numpy()
+        drifts.append(abs(energy_drift(mine["time_ps"].to_numpy(), total, n_atoms)))
+    found = np.array([drift for drift in drifts if math.isfinite(drift)])
+    name = "mean absolute drift of the total energy"
+    effect = molecule_effect(name, lambda drawn: float(found[drawn].mean()), len(found), unit="meV/atom/ps")
+    return Finding(
+        f"The total energy drifts by less than {DRIFT:g} meV/atom/ps.",
+        decide(effect, DRIFT, above=False),
+        f"It drifts by {effect} at {options.timestep:g} fs.",
+        effect,
+        DRIFT,
+        reference="limit: our choice, for this time step",
+    )
+
+
+def _distance_finding(simulation: Simulation, reference: list[ase.Atoms]) -> Finding:
+    expected = distance_distribution(np.stack([frame.positions for frame in reference]))
+    half = len(reference) // 2
+    own = (
+        distribution_error(
+            *(distance_distribution(np.stack([f.positions for f in part])) for part in _halves(reference))
+        )
+        if half
+        else math.nan
+    )
+    errors = []
+    for fate in simulation.fates:
+        times, positions = simulation.frames(fate.replica)
+        sound = positions[times < fate.time] if fate.kind is not None else positions
+        if len(sound):
+            errors.append(distribution_error(distance_distribution(sound), expected))
+    found = np.array(errors)
+    effect = molecule_effect("integrated difference of h(r)", lambda drawn: float(found[drawn].mean()), len(found))
+    few = "" if len(found) >= MIN_MOLECULES else f" Fewer than {MIN_MOLECULES} replicas give no interval."
+    return Finding(
+        f"Distances are distributed as in the reference: less than {MISPLACED:.0%} are misplaced.",
+        decide(effect, MISPLACED, above=False),
+        f"h(r) differs by {effect}; the two halves of the reference differ by {own:.3g}.{few}",
+        effect,
+        MISPLACED,
+        reference="h(r): arXiv:2210.07237; limit: our choice",
+    )
+
+
+def _halves(frames: list[ase.Atoms]) -> tuple[list[ase.Atoms], list[ase.Atoms]]:
+    half = len(frames) // 2
+    return frames[:half], frames[half:]

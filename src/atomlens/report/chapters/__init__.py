@@ -1,0 +1,55 @@
+"""A chapter of the page for each question: ``figure(result)`` and ``HOW``, how the numbers are computed."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib import rc_context
+
+from atomlens.analyses import Verdict
+from atomlens.analyses.questions import Question
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What the page shows of one question.
+
+    Attributes
+    ----------
+    slug, title, asks
+        Name, heading and the question itself.
+    verdict
+        The answer.
+    picture
+        The figure as an SVG data address.
+    how
+        How it is computed, as HTML of our own.
+    """
+
+    slug: str
+    title: str
+    asks: str
+    verdict: Verdict
+    picture: str
+    how: Markup
+
+
+def make_chapter(question: Question, result: Any, verdict: Verdict) -> Chapter:
+    """Draw a result and put its chapter together."""
+    home = import_module(f"{__name__}.{question.module}")
+    return Chapter(
+        question.slug, question.title, question.asks, verdict, svg_address(home.figure(result)), Markup(home.HOW)
+    )
+
+
+def svg_address(figure: Any) -> str:
+    """A matplotlib figure as ``data:image/svg+xml`` address; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with rc_context({"svg.hashsalt": "atomlens"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

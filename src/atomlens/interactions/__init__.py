@@ -1,6 +1,6 @@
 """Terms of order n, groups, and the explanation that holds them."""
 
-from atomlens.interactions.batch import BatchExplanation, explain_batch
+from atomlens.interactions.batch import BatchExplanation, explain_batch, explain_graphs
 from atomlens.interactions.explanation import Explanation, explain
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms
 
@@ -11,6 +11,7 @@ __all__ = [
     "Terms",
     "explain",
     "explain_batch",
+    "explain_graphs",
     "group_terms",
     "interaction_terms",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ase
@@ -127,15 +127,28 @@ def explain_batch(
     """
     if not structures:
         raise ValueError("explain_batch received no structure; give at least one")
-    check_order(max_order)
-    held = make_rule(rule, gamma)
     working = model.converted(dtype, device)
     graphs = (working.graph(atoms) for atoms in structures)
+    return explain_graphs(working, graphs, rule, product_rule, max_order=max_order, gamma=gamma)
+
+
+def explain_graphs(
+    working: Potential,
+    graphs: Iterable[AtomGraph],
+    rule: str = "gate",
+    product_rule: str = "scalar",
+    *,
+    max_order: int = 2,
+    gamma: float = 0.25,
+) -> BatchExplanation:
+    """`explain_batch` of graphs that the model has made already (`Potential.graph`), at least one."""
+    check_order(max_order)
+    held = make_rule(rule, gamma)
     parts = [_explained(working, part, held, product_rule, max_order) for part in _in_parts(graphs)]
     return _joined(parts)
 
 
-def _in_parts(graphs: Iterator[AtomGraph]) -> Iterator[AtomGraph]:
+def _in_parts(graphs: Iterable[AtomGraph]) -> Iterator[AtomGraph]:
     part: list[AtomGraph] = []
     edges = 0
     for graph in graphs:

@@ -1,5 +1,6 @@
 """Explained structures as tidy tables: one row an atom, a pair, a triple, a walk, a term of groups."""
 
+from atomlens.tables.batch import BatchRows, batch_rows, batch_tables, batch_walks
 from atomlens.tables.frame import ExplainedFrame, explained_frame
 from atomlens.tables.groups import AtomGroups, fragment_groups, named_groups, read_groups, residue_groups
 from atomlens.tables.levels import (
@@ -18,10 +19,14 @@ __all__ = [
     "COLUMNS",
     "RELATIONS",
     "AtomGroups",
+    "BatchRows",
     "ExplainedFrame",
     "Surroundings",
     "TableStream",
     "atoms_table",
+    "batch_rows",
+    "batch_tables",
+    "batch_walks",
     "explained_frame",
     "fragment_groups",
     "frame_tables",

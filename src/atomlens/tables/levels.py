@@ -6,18 +6,27 @@ Atoms are counted from 0. Distances are in Å, to the nearest periodic image. ``
 
 from __future__ import annotations
 
-from itertools import combinations
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
 from atomlens.tables.frame import ExplainedFrame
-from atomlens.tables.surroundings import RELATIONS, Surroundings
+from atomlens.tables.rows import atom_rows, constant, no_group, pair_rows, triple_rows, walk_rows
+from atomlens.tables.surroundings import Surroundings
 
 # Meaning of every column; a name that ends in _k stands for one column a atom of the term (atom_1, atom_2, ...).
 COLUMNS: dict[str, str] = {
-    "frame": "number of the structure among the explained ones, counted from 0",
+    "frame": "number of the structure among those asked for, counted from 0",
+    "name": "what the file calls the structure, else its formula",
+    "n_atoms": "number of atoms",
+    "formula": "chemical formula, in Hill order",
+    "prediction_UNIT": "what the model predicts",
+    "constant_UNIT": "part of the prediction that no walk carries",
+    "residual_UNIT": "prediction - constant - everything that walks carry: rounding",
+    "remainder_UNIT": "what all terms of higher orders than those listed add up to",
+    "reason": "why the structure could not be explained",
     "atom": "atom index, counted from 0",
     "atom_k": "index of the k-th atom of the term; of a walk, of the atom it is at after step k",
     "element": "chemical symbol",
@@ -46,86 +55,73 @@ COLUMNS: dict[str, str] = {
 }
 
 
+@dataclass(frozen=True)
+class FrameRows:
+    """The atoms of one frame."""
+
+    index: int
+    around: Surroundings
+
+    @property
+    def symbols(self) -> list[str]:
+        """Chemical symbol of every atom."""
+        return self.around.symbols
+
+    @property
+    def positions(self) -> Float[np.ndarray, "N 3"]:
+        """Positions in Å."""
+        return self.around.atoms.positions
+
+    def frame(self, atoms: Int[np.ndarray, " M"]) -> pl.Series:
+        """The frame's number."""
+        return constant(self.index, len(atoms))
+
+    def number(self, atoms: Int[np.ndarray, " M"]) -> Int[np.ndarray, " M"]:
+        """The index itself."""
+        return atoms
+
+    def group(self, atoms: Int[np.ndarray, " M"]) -> pl.Series:
+        """Name of the group of each atom, null without groups."""
+        if self.around.groups is None:
+            return no_group(len(atoms))
+        group = self.around.groups.of_atoms(len(self.around.atoms))[atoms]
+        return pl.Series(list(self.around.groups.names), dtype=pl.String).gather(group)
+
+    def distances(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
+        """Shortest distances in Å."""
+        return self.around.distances(i, j)
+
+    def bond_classes(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> pl.Series:
+        """Bond class of each pair."""
+        return pl.Series(self.around.bond_classes(i, j), dtype=pl.String)
+
+    def relations(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Int[np.ndarray, " M"]:
+        """Index into `RELATIONS` of each pair."""
+        return self.around.relations(i, j)
+
+
 def atoms_table(frame: ExplainedFrame) -> pl.DataFrame:
     """One row an atom: element, position, its one-body term, and its three shares of the prediction."""
-    n = len(frame.atoms)
-    one_body = np.zeros(n)
-    singles = frame.interactions.order(1)
-    one_body[singles.atoms[:, 0]] = singles.relevance
-    x, y, z = frame.atoms.positions.T
-    index = np.arange(n)
-    return pl.DataFrame(
-        {
-            "frame": _constant(frame.index, n),
-            "atom": index.astype(np.int32),
-            "element": _elements(frame.surroundings, index),
-            "x": x,
-            "y": y,
-            "z": z,
-            "group": _group_names(frame.surroundings, index),
-            f"relevance_{frame.unit}": one_body,
-            f"readout_{frame.unit}": frame.shares.readout,
-            f"start_{frame.unit}": frame.shares.start,
-            f"passage_{frame.unit}": frame.shares.passage,
-        }
-    )
+    return atom_rows(_rows(frame), frame.interactions.order(1), frame.shares, frame.unit)
 
 
 def pairs_table(frame: ExplainedFrame) -> pl.DataFrame:
     """One row a pair term."""
-    terms = frame.interactions.order(2)
-    around = frame.surroundings
-    i, j = terms.atoms.T
-    distance = around.distances(i, j)
-    return pl.DataFrame(
-        {
-            "frame": _constant(frame.index, len(i)),
-            **_atom_columns(around, terms.atoms),
-            "distance": distance,
-            "range": distance,
-            "bond": pl.Series(around.bond_classes(i, j), dtype=pl.String),
-            "relation": _relation_names(around.relations(i, j)),
-            f"relevance_{frame.unit}": terms.relevance,
-        }
-    )
+    return pair_rows(_rows(frame), frame.interactions.order(2), frame.unit)
 
 
 def triples_table(frame: ExplainedFrame) -> pl.DataFrame:
     """One row a triple term."""
-    terms = frame.interactions.order(3)
-    around = frame.surroundings
-    sides = list(combinations(range(3), 2))
-    distances = {(a, b): around.distances(terms.atoms[:, a], terms.atoms[:, b]) for a, b in sides}
-    relations = np.stack([around.relations(terms.atoms[:, a], terms.atoms[:, b]) for a, b in sides])
-    return pl.DataFrame(
-        {
-            "frame": _constant(frame.index, len(terms.relevance)),
-            **_atom_columns(around, terms.atoms),
-            **{f"distance_{a + 1}{b + 1}": distances[a, b] for a, b in sides},
-            "range": np.max(list(distances.values()), axis=0),
-            "bonds": (relations == 0).sum(axis=0).astype(np.int32),
-            "span": _relation_names(relations.max(axis=0)),
-            f"relevance_{frame.unit}": terms.relevance,
-        }
-    )
+    return triple_rows(_rows(frame), frame.interactions.order(3), frame.unit)
 
 
 def walks_table(frame: ExplainedFrame) -> pl.DataFrame:
     """One row a walk, strongest first; ``atom_0`` is where it starts (embedding), the last one where it is read out."""
-    atoms, relevance = frame.walks.atoms, frame.walks.relevance
-    n_walks, n_steps = atoms.shape
-    symbols = np.array(frame.surroundings.symbols, dtype=object)
-    return pl.DataFrame(
-        {
-            "frame": _constant(frame.index, n_walks),
-            "rank": np.arange(1, n_walks + 1, dtype=np.int32),
-            **{f"atom_{step}": atoms[:, step].astype(np.int32) for step in range(n_steps)},
-            "elements": pl.Series(["-".join(walk) for walk in symbols[atoms]], dtype=pl.String),
-            "order": np.array([len(set(walk)) for walk in atoms.tolist()], dtype=np.int32),
-            "range": walk_ranges(frame.surroundings, atoms),
-            f"relevance_{frame.unit}": relevance,
-        }
-    )
+    return walk_rows(_rows(frame), frame.walks, frame.unit)
+
+
+def _rows(frame: ExplainedFrame) -> FrameRows:
+    return FrameRows(frame.index, frame.surroundings)
 
 
 def groups_table(frame: ExplainedFrame) -> pl.DataFrame:
@@ -148,8 +144,8 @@ def groups_table(frame: ExplainedFrame) -> pl.DataFrame:
         parts.append(
             pl.DataFrame(
                 {
-                    "frame": _constant(frame.index, n_terms),
-                    "order": _constant(order, n_terms),
+                    "frame": constant(frame.index, n_terms),
+                    "order": constant(order, n_terms),
                     "group_1": pl.Series(names[terms.atoms[:, 0]].tolist(), dtype=pl.String),
                     "group_2": pl.Series(other, dtype=pl.String),
                     "members": sizes[terms.atoms].sum(axis=1).astype(np.int32),
@@ -170,41 +166,3 @@ def frame_tables(frame: ExplainedFrame) -> dict[str, pl.DataFrame]:
     if frame.groups is not None:
         tables["groups"] = groups_table(frame)
     return tables
-
-
-def walk_ranges(around: Surroundings, atoms: Int[np.ndarray, "W T"]) -> Float[np.ndarray, " W"]:
-    """Largest distance in Å between two atoms of every walk."""
-    result = np.zeros(len(atoms))
-    for a, b in combinations(range(atoms.shape[1]), 2):
-        result = np.maximum(result, around.distances(atoms[:, a], atoms[:, b]))
-    return result
-
-
-def _constant(value: int, n: int) -> pl.Series:
-    # pl.repeat would go through the query engine, which costs milliseconds a column.
-    return pl.Series([value], dtype=pl.Int32).new_from_index(0, n)
-
-
-def _atom_columns(around: Surroundings, atoms: Int[np.ndarray, "M n"]) -> dict[str, pl.Series | np.ndarray]:
-    columns = atoms.T
-    numbered = list(enumerate(columns, start=1))
-    return {
-        **{f"atom_{k}": index.astype(np.int32) for k, index in numbered},
-        **{f"element_{k}": _elements(around, index) for k, index in numbered},
-        **{f"group_{k}": _group_names(around, index) for k, index in numbered},
-    }
-
-
-def _elements(around: Surroundings, index: Int[np.ndarray, " M"]) -> pl.Series:
-    return pl.Series(around.symbols, dtype=pl.String).gather(index)
-
-
-def _group_names(around: Surroundings, index: Int[np.ndarray, " M"]) -> pl.Series:
-    if around.groups is None:
-        return pl.Series([None], dtype=pl.String).new_from_index(0, len(index))
-    group = around.groups.of_atoms(len(around.atoms))[index]
-    return pl.Series(list(around.groups.names), dtype=pl.String).gather(group)
-
-
-def _relation_names(relation: Int[np.ndarray, " M"]) -> pl.Series:
-    return pl.Series(list(RELATIONS), dtype=pl.String).gather(relation)

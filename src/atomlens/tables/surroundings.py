@@ -51,15 +51,7 @@ class Surroundings:
 
     def vectors(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Float[np.ndarray, "M 3"]:
         """Shortest vectors from atoms i to atoms j in Å, over all periodic images."""
-        positions, n = self.atoms.positions, len(self.atoms)
-        if len(i) == 0 or not self.atoms.pbc.any():
-            return positions[j] - positions[i]
-        # Triples and walks name the same pairs over and over; the search through images is done once a pair.
-        pairs, where = np.unique(i.astype(np.int64) * n + j, return_inverse=True)
-        difference = positions[pairs % n] - positions[pairs // n]
-        # ASE's annotation says bool; it takes one flag a direction.
-        nearest = find_mic(difference, self.atoms.cell, self.atoms.pbc)[0]  # pyright: ignore[reportArgumentType]
-        return nearest[where.reshape(-1)]
+        return nearest_vectors(self.atoms, i, j)
 
     def distances(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
         """Shortest distances between atoms i and j in Å, over all periodic images."""
@@ -67,22 +59,12 @@ class Surroundings:
 
     def bond_classes(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> list[str]:
         """Bond class of every pair: one of `atomlens.structures.bonds.BOND_CLASSES`."""
-        orders = _entries(self._bond_matrix(self.bonds.orders), i, j)
+        orders = bond_orders(self.bonds.pairs, self.bonds.orders, len(self.atoms), i, j)
         return [self.bonds.bond_class(order) for order in orders.tolist()]
 
     def relations(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Int[np.ndarray, " M"]:
         """Index into `RELATIONS` of every pair."""
-        one = self._bond_matrix(np.ones(len(self.bonds.pairs)))
-        two = one @ one
-        relation = np.where(self.molecule[i] == self.molecule[j], 3, 4)
-        for number, matrix in ((2, two @ one), (1, two), (0, one)):
-            relation[_entries(matrix, i, j) > 0] = number
-        return relation
-
-    def _bond_matrix(self, values: Float[np.ndarray, " B"]) -> csr_matrix:
-        n, (a, b) = len(self.atoms), self.bonds.pairs.T
-        entries = np.concatenate([values, values])
-        return csr_matrix((entries, (np.concatenate([a, b]), np.concatenate([b, a]))), shape=(n, n))
+        return bond_relations(self.bonds.pairs, self.molecule, i, j)
 
 
 def survey(atoms: ase.Atoms, groups: AtomGroups | None = None, bonds: BondTable | None = None) -> Surroundings:
@@ -92,6 +74,51 @@ def survey(atoms: ase.Atoms, groups: AtomGroups | None = None, bonds: BondTable 
     for number, members in enumerate(fragments(atoms, bonds)):
         molecule[members] = number
     return Surroundings(atoms, bonds, molecule, groups)
+
+
+def nearest_vectors(atoms: ase.Atoms, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Float[np.ndarray, "M 3"]:
+    """Shortest vectors from atoms i to atoms j of a structure in Å, over all periodic images."""
+    positions, n = atoms.positions, len(atoms)
+    if len(i) == 0 or not atoms.pbc.any():
+        return positions[j] - positions[i]
+    # Triples and walks name the same pairs over and over; the search through images is done once a pair.
+    pairs, where = np.unique(i.astype(np.int64) * n + j, return_inverse=True)
+    difference = positions[pairs % n] - positions[pairs // n]
+    # ASE's annotation says bool; it takes one flag a direction.
+    nearest = find_mic(difference, atoms.cell, atoms.pbc)[0]  # pyright: ignore[reportArgumentType]
+    return nearest[where.reshape(-1)]
+
+
+def bond_orders(
+    pairs: Int[np.ndarray, "B 2"],
+    orders: Float[np.ndarray, " B"],
+    n_atoms: int,
+    i: Int[np.ndarray, " M"],
+    j: Int[np.ndarray, " M"],
+) -> Float[np.ndarray, " M"]:
+    """Bond order between atoms i and j, 0 where there is no bond."""
+    return _entries(_bond_matrix(pairs, orders, n_atoms), i, j)
+
+
+def bond_relations(
+    pairs: Int[np.ndarray, "B 2"],
+    molecule: Int[np.ndarray, " N"],
+    i: Int[np.ndarray, " M"],
+    j: Int[np.ndarray, " M"],
+) -> Int[np.ndarray, " M"]:
+    """Index into `RELATIONS` of atoms i and j, from the bonded pairs and the covalent fragment of every atom."""
+    one = _bond_matrix(pairs, np.ones(len(pairs)), len(molecule))
+    two = one @ one
+    relation = np.where(molecule[i] == molecule[j], 3, 4)
+    for number, matrix in ((2, two @ one), (1, two), (0, one)):
+        relation[_entries(matrix, i, j) > 0] = number
+    return relation
+
+
+def _bond_matrix(pairs: Int[np.ndarray, "B 2"], values: Float[np.ndarray, " B"], n_atoms: int) -> csr_matrix:
+    a, b = pairs.T
+    ends = (np.concatenate([a, b]), np.concatenate([b, a]))
+    return csr_matrix((np.concatenate([values, values]), ends), shape=(n_atoms, n_atoms))
 
 
 def _entries(matrix: csr_matrix, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> np.ndarray:

@@ -15,6 +15,8 @@ import typer
 
 from atomlens.cli.data import data_app
 from atomlens.cli.explain import EPILOG, explain
+from atomlens.cli.response import EPILOG as RESPONSE_EPILOG
+from atomlens.cli.response import response
 from atomlens.cli.train import EPILOG as TRAIN_EPILOG
 from atomlens.cli.train import train
 from atomlens.cli.zoo import zoo_app
@@ -52,6 +54,7 @@ def atomlens(
 
 
 app.command(epilog=EPILOG, no_args_is_help=True)(explain)
+app.command(epilog=RESPONSE_EPILOG, no_args_is_help=True)(response)
 app.command(epilog=TRAIN_EPILOG, no_args_is_help=True)(train)
 app.add_typer(data_app, name="data")
 app.add_typer(zoo_app, name="zoo")

@@ -64,6 +64,17 @@ def non_negative(text: str | float) -> float:
     return number
 
 
+def positive(text: str | float) -> float:
+    """Parser of finite numbers above 0 that tells what it received."""
+    try:
+        number = non_negative(text)
+    except typer.BadParameter:
+        number = 0.0
+    if number == 0.0:
+        raise typer.BadParameter(f"{text!r} is not a number above 0")
+    return number
+
+
 def checked_device(name: str | None) -> torch.device | None:
     """The device of that name.
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import ase
 import ase.units as u
@@ -17,6 +15,7 @@ from jaxtyping import Float
 
 from atomlens.data.dataset import Column, Dataset
 from atomlens.data.storage import atomic_write, load_dataset, save_dataset
+from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.structures import InputError, read_structures
 
 _BLOCK = 50  # frames that a kill may cost
@@ -95,19 +94,21 @@ def make_xtb(
     Raises
     ------
     InputError
-        If the molecule cannot be made, tblite is not installed, or `out` holds another trajectory.
+        If the molecule cannot be made, GFN2-xTB is not defined for it (`ReferenceUnavailable`: tblite not installed, an
+        element above radon, an odd number of electrons), or `out` holds another trajectory.
     TrajectoryError
         If the electronic structure does not converge, or the molecule flies apart.
     """
     out, settings = Path(out), settings or XtbSettings()
     atoms = starting_structure(str(source), settings.seed)
+    if not (out / "dataset").exists():
+        Gfn2Calculator(settings.charge).check(atoms)
     _claim(out, str(source), atoms, settings)
     if (out / "dataset").exists():
         return load_dataset(out / "dataset")
-    with _one_thread():
-        first, rng = _start(out, atoms, settings)
-        for number in range(first, -(-settings.frames // _BLOCK)):
-            _make_block(out, atoms, settings, number, rng, progress)
+    first, rng = _start(out, atoms, settings)
+    for number in range(first, -(-settings.frames // _BLOCK)):
+        _make_block(out, atoms, settings, number, rng, progress)
     save_dataset(_collect(out, atoms, str(source), settings), out / "dataset")
     return load_dataset(out / "dataset")
 
@@ -168,8 +169,8 @@ def _make_block(
     progress: Callable[[int, int], None],
 ) -> None:
     wanted = min(_BLOCK, settings.frames - number * _BLOCK)
-    # A calculator of its own for each block: tblite starts from its last density, which a resumed run has not.
-    atoms.calc = _calculator(settings)
+    # A calculator of its own for each block: it starts from its last density, which a resumed run has not.
+    atoms.calc = Gfn2Calculator(settings.charge)
     dynamics = Langevin(
         atoms,
         settings.timestep * u.fs,
@@ -191,29 +192,11 @@ def _make_block(
     atomic_write(_block_path(out, number), lambda part: _save(part, block))
 
 
-def _one_thread() -> AbstractContextManager[object]:
-    try:
-        # Threads can be limited once its library is loaded.
-        import tblite.interface  # noqa: F401
-        from threadpoolctl import threadpool_limits
-    except ModuleNotFoundError as error:
-        raise InputError("GFN2-xTB comes with the package tblite; run: pip install 'atomlens[xtb]'") from error
-    # 22 atoms on a busy machine: 7 ms with one thread, 200 ms with two that wait for each other.
-    return threadpool_limits(1)
-
-
-def _calculator(settings: XtbSettings) -> Any:
-    from tblite.ase import TBLite
-
-    return TBLite(method="GFN2-xTB", charge=settings.charge, verbosity=0)
-
-
 def _run(dynamics: Langevin, atoms: ase.Atoms, steps: int, settings: XtbSettings, frame: int) -> None:
     try:
         dynamics.run(steps)
-    except Exception as error:  # tblite and ASE tell a failed calculation by exceptions of several kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise TrajectoryError(f"GFN2-xTB failed before frame {frame} ({reason}); lower the time step") from error
+    except ReferenceUnavailable as error:
+        raise TrajectoryError(f"before frame {frame}: {error.reason}; lower the time step") from error
     if not atoms.get_temperature() < _HOTTEST * settings.temperature:
         raise TrajectoryError(
             f"the molecule is at {atoms.get_temperature():.0f} K before frame {frame}, wanted "
@@ -229,7 +212,7 @@ def _frame(atoms: ase.Atoms) -> dict[str, np.ndarray]:
         "energy": np.array(results["energy"]),
         "forces": np.array(results["forces"]),
         "charges": np.array(results["charges"]),
-        "bond_orders": np.array(results["bond-orders"]).reshape(len(atoms), len(atoms), -1).sum(-1),
+        "bond_orders": results["bond_orders"],
         "temperature": np.array(atoms.get_temperature()),
     }
 

@@ -1,0 +1,140 @@
+"""What may stand for CALCULATOR on the command line: a model, GFN2-xTB, or any ASE calculator by import path."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atomlens.structures import InputError
+
+if TYPE_CHECKING:
+    import ase
+
+    from atomlens.reference import Response
+
+GFN2 = "gfn2"
+_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_STEP = 0.01
+
+# From a structure and a function that is told rows done and rows in all.
+Responder = Callable[["ase.Atoms", Callable[[int, int], None]], "Response"]
+
+
+def responder(name: str, kwargs: str | None, step: float | None) -> tuple[str, Responder]:
+    """What computes response couplings, and a word on how.
+
+    Raises
+    ------
+    InputError
+        If `name` is nothing that has forces, or options do not go with it.
+    """
+    given = _arguments(kwargs)
+    if name == GFN2:
+        return _gfn2(given, step)
+    if not Path(name).exists() and not name.startswith("zoo:") and _IMPORT_PATH.fullmatch(name):
+        return _ase(name, given, step)
+    for option, value in (("--kwargs", kwargs), ("--step", step)):
+        if value is not None:
+            raise InputError(f"{option} does not go with a model, which is differentiated exactly")
+    return _model(name)
+
+
+def _arguments(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise InputError(f"--kwargs {text!r} is no JSON ({error}); write for example '{{\"charge\": 1}}'") from error
+    if not isinstance(found, dict):
+        raise InputError(f"--kwargs {text!r} is no JSON object; write for example '{{\"charge\": 1}}'")
+    return found
+
+
+def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
+    from atomlens.reference import gfn2_response
+
+    if step is not None:
+        raise InputError("--step does not go with gfn2, whose step is 0.005 bohr")
+    wrong = [
+        f"{key}={value!r}" for key, value in given.items() if key not in ("charge", "uhf") or type(value) is not int
+    ]
+    if wrong:
+        raise InputError(f"--kwargs: gfn2 takes whole numbers charge and uhf, got {', '.join(wrong)}")
+    how = "GFN2-xTB, central differences of forces, step 0.005 bohr"
+    return how, lambda atoms, progress: gfn2_response(atoms, **given, progress=progress)
+
+
+def _model(name: str) -> tuple[str, Responder]:
+    from atomlens.models import load_model
+    from atomlens.reference import model_response
+
+    if not Path(name).exists() and not name.startswith("zoo:"):
+        raise InputError(f"{name}: no such file; give a model file, zoo:NAME, gfn2, or package.module:Class")
+    model = load_model(name)
+
+    def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
+        model.check_elements(atoms)
+        return model_response(model, atoms)
+
+    return "automatic differentiation", respond
+
+
+def _ase(name: str, given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
+    from ase.calculators.calculator import PropertyNotImplementedError
+
+    from atomlens.reference import ReferenceUnavailable, forces_response
+
+    calculator = _made(name, given)
+    h = _STEP if step is None else step
+
+    def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
+        work = atoms.copy()
+        work.calc = calculator
+
+        def forces(positions: Any) -> Any:
+            work.positions = positions
+            try:
+                return work.get_forces()
+            except PropertyNotImplementedError as error:
+                raise InputError(f"{name} has no forces; response couplings are differences of forces") from error
+            except Exception as error:  # someone else's code may raise anything
+                raise ReferenceUnavailable(f"{name} failed ({_told(error)})") from error
+
+        return forces_response(forces, atoms.positions, h, progress=progress)
+
+    return f"central differences of forces, step {h:g} Å", respond
+
+
+def _made(name: str, given: dict[str, Any]) -> Any:
+    """The calculator that an import path names: a class or function that is called, or an object that is there."""
+    module, _, attribute = name.partition(":")
+    if "" not in sys.path:  # the console script does not look into the current folder; `python -m` does
+        sys.path.insert(0, "")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{name}: cannot be imported ({error}); install it, or run where it lies") from error
+    except AttributeError as error:
+        raise InputError(f"{name}: {module} has no {attribute}") from error
+    except Exception as error:
+        raise InputError(f"{name}: importing {module} failed ({_told(error)})") from error
+    if callable(found):
+        try:
+            found = found(**given)
+        except Exception as error:
+            raise InputError(f"{name}({json.dumps(given)}) failed ({_told(error)}); see --kwargs") from error
+    elif given:
+        raise InputError(f"--kwargs: {name} is an object that is there already, and takes no arguments")
+    if not callable(getattr(found, "get_property", None)):
+        raise InputError(f"{name} gives a {type(found).__name__}, which is no ASE calculator")
+    if "forces" not in getattr(found, "implemented_properties", ("forces",)):
+        raise InputError(f"{name} has no forces; response couplings are differences of forces")
+    return found
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

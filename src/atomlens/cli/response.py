@@ -1,0 +1,123 @@
+"""``atomlens response``: response couplings of any calculator."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atomlens.cli.options import positive
+
+if TYPE_CHECKING:
+    import ase
+
+    from atomlens.cli.calculators import Responder
+    from atomlens.report.couplings import CouplingFrame
+
+EPILOG = """
+[b]Examples[/b]
+
+A shipped model, and GFN2-xTB on the same molecule (needs the extra xtb):
+
+    atomlens response zoo:qm9-u0-painn ethanol.xyz --out painn
+    atomlens response gfn2 ethanol.xyz --out xtb
+
+Any ASE calculator by import path, with arguments:
+
+    atomlens response ase.calculators.lj:LennardJones argon.xyz --kwargs '{"epsilon": 0.0104}' --out lj
+
+[b]Import paths run code[/b]
+
+package.module:NAME is imported, from the current folder too, and called if it is a class or a function. Name only what
+you trust; model files, in contrast, are never executed.
+
+[b]Written to --out[/b]
+
+couplings.parquet (a row a pair), couplings.png (coupling against distance), summary.json (diagnostics).
+"""
+
+
+def response(
+    calculator: Annotated[
+        str,
+        typer.Argument(help="Model file, zoo:NAME, gfn2, or import path package.module:NAME (runs the code it names)."),
+    ],
+    structures: Annotated[str, typer.Argument(help="Structures, in any format that ASE reads.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")],
+    kwargs: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="Arguments of an import path, or charge and uhf of gfn2, as a JSON object."),
+    ] = None,
+    step: Annotated[
+        float | None,
+        typer.Option(parser=positive, metavar="NUMBER", help="Displacement in Å, for import paths. \\[default: 0.01]"),
+    ] = None,
+    frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+) -> None:
+    """How strongly the force on one atom answers to another: norms of 3x3 Hessian blocks against distance."""
+    from atomlens.cli.calculators import responder
+    from atomlens.report.couplings import PICTURE, CouplingSource, computed, write_couplings
+    from atomlens.report.writing import RunFolder
+    from atomlens.structures import read_structures
+
+    with RunFolder(out, overwrite) as folder:
+        how, respond = responder(calculator, kwargs, step)
+        selected = read_structures(structures, frames)
+        options = {"kwargs": kwargs, "step": step, "frames": frames}
+        command = shlex.join(["atomlens", *sys.argv[1:]])
+        source = CouplingSource(calculator, structures, how, command, options)
+        with _progress(len(selected)) as advance:
+            summary = write_couplings(folder, computed(_responses(selected, respond, advance)), source)
+    done = [frame for frame in summary["frames"] if "unavailable" not in frame]
+    typer.echo(f"{calculator}: {how}; {len(done)} of {len(selected)} structures")
+    for frame in summary["frames"]:
+        if "unavailable" in frame:
+            typer.echo(f"frame {frame['frame']}: cannot tell ({frame['unavailable']})")
+    largest = {key: max(frame[key] for frame in done) for key in ("largest", "asymmetry", "sum_rule")}
+    typer.echo(
+        f"largest coupling {largest['largest']:.3g} eV/Å²; asymmetry up to {largest['asymmetry']:.1e}, "
+        f"sum rule up to {largest['sum_rule']:.1e} eV/Å² (both 0 for exact derivatives)"
+    )
+    typer.echo(f"picture: {out / PICTURE}")
+
+
+def _responses(
+    structures: list[ase.Atoms], respond: Responder, advance: Callable[[int, int, int], None]
+) -> Iterator[CouplingFrame]:
+    from atomlens.reference import ReferenceUnavailable
+    from atomlens.report.couplings import CouplingFrame
+    from atomlens.structures import InputError
+
+    for index, atoms in enumerate(structures):
+        started = time.perf_counter()
+        found, reason = None, ""
+        try:
+            found = respond(atoms, lambda done, total, index=index: advance(index, done, total))
+        except ReferenceUnavailable as error:  # the others may do better
+            reason = error.reason
+        except InputError as error:
+            if len(structures) == 1:
+                raise
+            raise InputError(f"frame {index}: {error}") from error
+        advance(index, 1, 1)
+        yield CouplingFrame(index, atoms, found, reason, time.perf_counter() - started)
+
+
+@contextmanager
+def _progress(n_frames: int) -> Iterator[Callable[[int, int, int], None]]:
+    """Progress bar on stderr over structures, moved by every row of a Hessian; silent where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("responses"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("responses", total=n_frames)
+        yield lambda index, done, total: bar.update(task, completed=index + done / total)

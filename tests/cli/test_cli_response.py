@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+
+import ase.build
+import ase.io
+import polars as pl
+import pytest
+from ase.calculators.calculator import Calculator
+from ase.calculators.lj import LennardJones
+from cli_samples import left_over, run, write_inputs
+
+
+class NoForces(Calculator):
+    implemented_properties = ["energy"]  # noqa: RUF012
+
+
+class NoLicence:
+    def __init__(self) -> None:
+        raise RuntimeError("no licence")
+
+
+class OnlyEthanol(LennardJones):
+    def calculate(self, atoms=None, *args, **kwargs):
+        if len(atoms) != 9:
+            raise RuntimeError("wrong molecule")
+        super().calculate(atoms, *args, **kwargs)
+
+
+NUMBER = 3
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    write_inputs(tmp_path)
+    ase.io.write(tmp_path / "two.xyz", [ase.build.molecule("CH3CH2OH"), ase.build.molecule("H2O")])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_model(capsys, folder):
+    outcome = run(capsys, "response", "model.safetensors", "ethanol.xyz", "--out", "run")
+    assert outcome.code == 0, outcome.err
+    table = pl.read_parquet("run/couplings.parquet")
+    assert table.columns[:6] == ["frame", "i", "j", "element_i", "element_j", "distance"]
+    assert len(table) == 36
+    assert set(table["bond"]) == {"single", "none"}
+    assert (table["coupling"] > 0).any()
+    summary = json.loads((folder / "run" / "summary.json").read_text())
+    assert summary["frames"][0]["asymmetry"] < 1e-12 * summary["frames"][0]["largest"]
+    assert summary["how"] == "automatic differentiation"
+    assert set(summary["columns"]) == set(table.columns)
+    assert (folder / "run" / "couplings.png").stat().st_size > 10_000
+    assert "holds an earlier run" in run(capsys, "response", "model.safetensors", "ethanol.xyz", "--out", "run").err
+    again = run(capsys, "response", "model.safetensors", "ethanol.xyz", "--out", "run", "--overwrite")
+    assert again.code == 0
+
+
+def test_gfn2(capsys, folder):
+    pytest.importorskip("tblite", reason="needs the extra xtb")
+    outcome = run(capsys, "response", "gfn2", "two.xyz", "--out", "run", "--frames", "1")
+    assert outcome.code == 0, outcome.err
+    table = pl.read_parquet("run/couplings.parquet")
+    assert table.filter(pl.col("element_i") == "O")["coupling"].min() > 20  # O-H bonds, eV/Å^2
+    # One electron too many or too few.
+    outcome = run(capsys, "response", "gfn2", "two.xyz", "--kwargs", '{"charge": 1}', "--out", "run2")
+    assert outcome.code == 2
+    assert "electrons do not go with 0 unpaired" in outcome.err
+    assert left_over(folder) == ["run"]
+
+
+def test_a_calculator_by_import_path(capsys, folder):
+    outcome = run(
+        capsys, "response", "ase.calculators.lj:LennardJones", "ethanol.xyz", "--kwargs", '{"rc": 9}', "--out", "run"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "step 0.01 Å" in outcome.out
+
+
+def test_one_structure_that_fails_leaves_the_others(capsys, folder):
+    outcome = run(capsys, "response", "test_cli_response:OnlyEthanol", "two.xyz", "--out", "run")
+    assert outcome.code == 0, outcome.err
+    assert "1 of 2 structures" in outcome.out
+    assert "frame 1: cannot tell" in outcome.out
+    summary = json.loads((folder / "run" / "summary.json").read_text())
+    assert "wrong molecule" in summary["frames"][1]["unavailable"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["test_cli_response:NoForces"], "has no forces"),
+        (["test_cli_response:NoLicence"], "no licence"),
+        (["test_cli_response:NUMBER"], "gives a int, which is no ASE calculator"),
+        (["test_cli_response:nothing"], "has no nothing"),
+        (["no_such_module.x:Y"], "cannot be imported"),
+        (["zoo:nope"], "no model of that name"),
+        (["nofile"], "package.module:Class"),
+        (["test_cli_response:NoForces", "--kwargs", "{"], "is no JSON"),
+        (["test_cli_response:NoForces", "--kwargs", "[1]"], "is no JSON object"),
+        (["ase.calculators.lj:LennardJones", "--step", "-1"], "not a number above 0"),
+        (["model.safetensors", "--step", "0.1"], "does not go with a model"),
+        (["model.safetensors", "--kwargs", "{}"], "does not go with a model"),
+        (["gfn2", "--step", "0.1"], "--step does not go with gfn2"),
+        (["gfn2", "--kwargs", '{"z": 1}'], "gfn2 takes whole numbers"),
+    ],
+)
+def test_bad_input(capsys, folder, arguments, words):
+    outcome = run(capsys, "response", arguments[0], "ethanol.xyz", "--out", "run", *arguments[1:])
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert left_over(folder) == []
+
+
+def test_help_says_that_import_paths_run_code(capsys, folder):
+    assert "run code" in run(capsys, "response", "--help").out

@@ -13,7 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
+from atomlens.cli.compare import EPILOG as COMPARE_EPILOG
+from atomlens.cli.compare import compare
 from atomlens.cli.data import data_app
+from atomlens.cli.demo import demo
 from atomlens.cli.explain import EPILOG, explain
 from atomlens.cli.response import EPILOG as RESPONSE_EPILOG
 from atomlens.cli.response import response
@@ -30,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with: atomlens explain MODEL STRUCTURES --out run",
+    epilog="Start with: atomlens demo; then: atomlens explain MODEL STRUCTURES --out run",
 )
 
 
@@ -53,7 +56,9 @@ def atomlens(
     """Show which atomic interactions a neural-network potential has learned."""
 
 
+app.command()(demo)
 app.command(epilog=EPILOG, no_args_is_help=True)(explain)
+app.command(epilog=COMPARE_EPILOG, no_args_is_help=True)(compare)
 app.command(epilog=RESPONSE_EPILOG, no_args_is_help=True)(response)
 app.command(epilog=TRAIN_EPILOG, no_args_is_help=True)(train)
 app.add_typer(data_app, name="data")

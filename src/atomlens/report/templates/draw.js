@@ -69,9 +69,9 @@ function ticks(low, high, count = 5) {
 }
 
 // The molecule in the plane of the page: bonds, atoms, and a function from atom to place.
-// `only` limits it to some atoms.
-function molecule(svg, { width, height, margin = 30, radius = 10, only = null }) {
-  const { positions, bonds, symbols } = frame();
+// `only` limits it to some atoms, `of` names another frame than the chosen one.
+function molecule(svg, { width, height, margin = 30, radius = 10, only = null, of = frame() }) {
+  const { positions, bonds, symbols } = of;
   const drawn = (k) => !only || only.has(k);
   const xs = positions.map((p) => p[0]), ys = positions.map((p) => p[1]);
   const ends = (values) => [Math.min, Math.max].map((pick) => pick(...values.filter((_, k) => drawn(k))));
@@ -98,5 +98,5 @@ function molecule(svg, { width, height, margin = 30, radius = 10, only = null })
       layers.atoms.append(text(x + 0.75 * small, y + 1.35 * small, k, { class: "atom-index" }));
     }
   });
-  return { at, layers, radius: small };
+  return { at, layers, radius: small, scale };
 }

@@ -1,0 +1,84 @@
+"""``atomlens compare``: runs of several models on the same structures, side by side."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from atomlens.report.comparison import Comparison
+
+EPILOG = """
+[b]Example[/b]
+
+    atomlens explain zoo:qm9-u0-painn 'CCO' --out painn
+    atomlens explain zoo:qm9-u0-schnet 'CCO' --out schnet
+    atomlens compare painn schnet --out both
+
+[b]Written to --out[/b]
+
+report.html, tables of all runs with a column for the model, summary.json.
+"""
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders that atomlens explain wrote, of the same structures.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+) -> None:
+    """Put explanations of the same structures by several models side by side: one page, one set of tables."""
+    from atomlens.report.compare_run import write_comparison
+    from atomlens.report.comparison import compare_runs
+    from atomlens.report.run import PAGE
+    from atomlens.report.writing import RunFolder
+
+    with RunFolder(out, overwrite) as folder:
+        comparison = compare_runs(runs)
+        write_comparison(folder.path, comparison, command=shlex.join(["atomlens", *sys.argv[1:]]))
+    show_comparison(comparison)
+    typer.echo(f"report: {out / PAGE}")
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print predictions and agreement of every structure, and strengths by kind of pair."""
+    import polars as pl
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from atomlens.report.comparison import correlation, kind_strengths
+
+    console, names, unit = (
+        Console(markup=False, highlight=False),
+        [run.name for run in comparison.runs],
+        comparison.unit,
+    )
+    table = Table(box=box.SIMPLE_HEAD, title=f"predictions, {unit}; r: correlation of pair terms", title_justify="left")
+    table.add_column("structure")
+    for name in names:
+        table.add_column(Text(name), justify="right")
+    for name in names[1:]:
+        table.add_column(Text("r" if len(names) == 2 else f"r {name}"), justify="right")
+    entries = comparison.runs[0].summary["frames"]
+    for number, entry in enumerate(entries[:20]):
+        terms = comparison.terms(comparison.pairs.filter(pl.col("frame") == entry["frame"]))
+        found = [correlation(terms[:, 0], terms[:, k]) for k in range(1, len(names))]
+        values = [f"{run.summary['frames'][number]['prediction']:.3f}" for run in comparison.runs]
+        table.add_row(Text(entry["name"]), *values, *("-" if r is None else f"{r:.3f}" for r in found))
+    console.print(table)
+    if len(entries) > 20:
+        console.print(f"and {len(entries) - 20} more structures in summary.json")
+    kinds = Table(box=box.SIMPLE_HEAD, title=f"mean strength by kind of pair, {unit}, bias walks included")
+    kinds.title_justify = "left"
+    kinds.add_column("kind")
+    kinds.add_column("pairs", justify="right")
+    for name in names:
+        kinds.add_column(Text(name), justify="right")
+    for row in kind_strengths(comparison):
+        kinds.add_row(row["kind"], str(row["count"]), *(f"{value:.4f}" for value in row["strength"]))
+    console.print(kinds)

@@ -1,0 +1,36 @@
+"""``atomlens demo``: shipped models on shipped molecules, side by side."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")] = Path(
+        "atomlens-demo"
+    ),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+) -> None:
+    """Explain a few molecules with two shipped models, side by side; offline, in less than a minute."""
+    started = time.perf_counter()
+    from atomlens.cli.compare import show_comparison
+    from atomlens.cli.show import frame_progress
+    from atomlens.report.demonstration import MAIN_MODELS, MOLECULES, demo_steps, write_demo
+    from atomlens.report.run import PAGE
+    from atomlens.report.writing import RunFolder
+
+    with RunFolder(out, overwrite) as folder, frame_progress(demo_steps()) as advance:
+        done = write_demo(folder, command=shlex.join(["atomlens", *sys.argv[1:]]), advance=advance)
+    show_comparison(done.main)
+    typer.echo(f"done in {time.perf_counter() - started:.1f} s")
+    typer.echo(f"report: {out / PAGE}")
+    typer.echo("\nOpen it in a browser. Then try:")
+    typer.echo(f"  atomlens explain zoo:{MAIN_MODELS[-1]} 'c1ccccc1O' --out phenol    a molecule by its SMILES string")
+    typer.echo(f"  atomlens explain best_model {out / MOLECULES} --out mine    your own model, on these molecules")
+    typer.echo("  atomlens zoo list    the models that come along")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from explained import tables_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atomlens.analyses.shares import molecule_strengths, participation_ratios, range_shares
-from explained import tables_of
 from samples import branched, small_model
 
 

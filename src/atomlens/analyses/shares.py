@@ -57,7 +57,7 @@ def range_shares(tables: dict[str, pl.DataFrame], unit: str) -> pl.DataFrame:
                     "low": RANGE_EDGES[:-1],
                     "high": RANGE_EDGES[1:],
                     "terms": np.bincount(place, minlength=n),
-                    "strength": np.bincount(place, weights=value, minlength=n),
+                    "strength": np.bincount(place, weights=value, minlength=n).astype(float),
                 }
             )
         )

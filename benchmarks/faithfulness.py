@@ -1,0 +1,121 @@
+"""Fit models to potentials with known terms, and hold learned terms against them.
+
+Usage: python benchmarks/faithfulness.py --out runs/known [--only NAME ...]
+
+Makes data, models and scores of every known potential and both architectures; what is there already is kept, so a run
+that was stopped goes on. In the end writes src/atomlens/analyses/known_terms.json (unless --only was given)
+and prints the tables of docs/faithfulness.md. Needs the package shapiq. About 20 minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import shapiq
+import torch
+
+from atomlens import load_model
+from atomlens.analyses.known_terms import known_scores
+from atomlens.analyses.storage import to_plain
+from atomlens.data import save_dataset
+from atomlens.data.known import make_known
+from atomlens.reference.known import known_names, known_potential
+from atomlens.training import train
+
+ROOT = Path(__file__).resolve().parents[1]
+STORED = ROOT / "src" / "atomlens" / "analyses" / "known_terms.json"
+ARCHITECTURES = ("schnet", "painn")
+N_STRUCTURES = 1_700  # 1,500 to learn from, 100 to validate, 100 to test
+
+
+def shapley_interactions(values: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Shapley interaction index of order two over atoms (Grabisch and Roubens 1999), from all subsets."""
+    n = len(values).bit_length() - 1
+    bits = 1 << np.arange(n)
+    found = shapiq.ExactComputer(lambda sets: values[sets.astype(np.int64) @ bits], n_players=n)("SII", order=2)
+    return np.array([float(found[tuple(sorted(p))]) for p in pairs.tolist()])
+
+
+def rows_of(name: str, architecture: str, out: Path) -> list[dict[str, Any]]:
+    """Data, model and scores of one potential and architecture, each made only where it is missing."""
+    folder = out / name
+    scores = folder / f"{architecture}.json"
+    if scores.exists():
+        return json.loads(scores.read_text())
+    if not (folder / "dataset").exists():
+        save_dataset(make_known(name, N_STRUCTURES, seed=1), folder / "dataset")
+    config = shutil.copy(ROOT / "configs" / f"known-{architecture}.toml", folder)
+    if not (folder / architecture / "model.safetensors").exists():
+        train(config, folder / architecture, resume=True)
+    card = json.loads((folder / architecture / "card.json").read_text())
+    forces = np.load(folder / "dataset" / "column1.npy")
+    about = {
+        "potential": name,
+        "architecture": architecture,
+        **errors_of(card),
+        "force_rms_meV_per_A": float(1e3 * np.sqrt((forces**2).mean())),
+    }
+    model = load_model(folder / architecture / "model.safetensors")
+    table = known_scores(model, known_potential(name), of_subsets={"Shapley interactions": shapley_interactions})
+    rows = [about | row for row in table.to_dicts()]
+    scores.write_text(json.dumps(to_plain(rows)))
+    return json.loads(scores.read_text())
+
+
+def errors_of(card: dict[str, Any]) -> dict[str, float]:
+    """Errors on the test set from a model's card."""
+    test = card["errors"]["test"]
+    read = lambda key: float(test[key].split()[0])  # noqa: E731
+    return {"energy_mae_meV": read("energy MAE"), "force_mae_meV_per_A": read("forces MAE")}
+
+
+def stored_text(rows: list[dict[str, Any]]) -> str:
+    """The stored table, one row a line, five digits."""
+    lines = [{k: float(f"{v:.5g}") if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    listed = ",\n".join(json.dumps(line) for line in lines)
+    return '{"command": "python benchmarks/faithfulness.py --out runs/known", "rows": [\n' + listed + "\n]}\n"
+
+
+def show(table: pl.DataFrame) -> None:
+    """Tables of docs/faithfulness.md."""
+    for order in (2, 3):
+        part = table.filter((pl.col("order") == order) & pl.col("correlation").is_not_null())
+        for architecture in ARCHITECTURES:
+            mine = part.filter(pl.col("architecture") == architecture)
+            names = mine["potential"].unique(maintain_order=True).to_list()
+            print(f"\norder {order}, {architecture}: correlation [interval] / centred / slope\n")
+            print("| method | " + " | ".join(names) + " |\n|---|" + "---|" * len(names))
+            for method in mine["method"].unique(maintain_order=True):
+                cells = []
+                for name in names:
+                    row = mine.filter((pl.col("potential") == name) & (pl.col("method") == method)).to_dicts()[0]
+                    interval = f"[{row['correlation_low']:.3f}, {row['correlation_high']:.3f}]"
+                    cells.append(f"{row['correlation']:.3f} {interval} / {row['centred']:.3f} / {row['slope']:.2f}")
+                print(f"| {method} | " + " | ".join(cells) + " |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", default=None, help="potentials; without it all, and the table is stored")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = [
+        row
+        for name in arguments.only or known_names()
+        for architecture in ARCHITECTURES
+        for row in rows_of(name, architecture, arguments.out)
+    ]
+    if arguments.only is None:
+        STORED.write_text(stored_text(rows))
+    show(pl.DataFrame(rows, infer_schema_length=None))
+
+
+if __name__ == "__main__":
+    main()

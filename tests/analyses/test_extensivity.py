@@ -242,7 +242,8 @@ def test_run_on_a_homo_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     verdict = judge(result)
     assert len(verdict.findings) == 7
     save_result(result, tmp_path / "x")
-    assert judge(load_result(ExtensivityResult, tmp_path / "x")) == verdict
+    # Compared as text: where a control has no score, NaN is not NaN.
+    assert str(judge(load_result(ExtensivityResult, tmp_path / "x"))) == str(verdict)
 
 
 def test_weights_of_a_softmax_are_a_partition_of_one() -> None:

@@ -12,6 +12,8 @@ from atomlens.tables.levels import (
     triples_table,
     walks_table,
 )
+from atomlens.tables.shards import SurveyResult, survey_structures
+from atomlens.tables.sources import StructureSource, XyzFrames
 from atomlens.tables.stream import TableStream
 from atomlens.tables.surroundings import RELATIONS, Surroundings, survey
 
@@ -21,8 +23,11 @@ __all__ = [
     "AtomGroups",
     "BatchRows",
     "ExplainedFrame",
+    "StructureSource",
     "Surroundings",
+    "SurveyResult",
     "TableStream",
+    "XyzFrames",
     "atoms_table",
     "batch_rows",
     "batch_tables",
@@ -36,6 +41,7 @@ __all__ = [
     "read_groups",
     "residue_groups",
     "survey",
+    "survey_structures",
     "triples_table",
     "walks_table",
 ]

@@ -1,13 +1,19 @@
-"""Tables of many frames, written to Parquet one frame at a time."""
+"""Tables of many frames in Parquet files, of which only a part is ever in memory."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
+
+# Rows of a table that are joined at once, and the length of its row groups.
+_ROWS = 200_000
 
 
 class TableStream:
@@ -53,3 +59,44 @@ class TableStream:
                 failure = problem
         if failure is not None and error is None:
             raise failure
+
+
+def write_table(table: pl.DataFrame, path: Path) -> Path:
+    """Write one table to one Parquet file."""
+    pq.write_table(table.to_arrow(compat_level=pl.CompatLevel.oldest()), path, compression="zstd")
+    return path
+
+
+def merge_tables(parts: Iterable[Path], target: Path) -> int:
+    """Join Parquet files of one table, in order, to one; it appears when it is complete. Return its number of rows.
+
+    Only `_ROWS` rows are in memory.
+    """
+    part = target.with_name(f".{target.name}.part")
+    writer: pq.ParquetWriter | None = None
+    waiting: list[pa.Table] = []
+    total = 0
+    try:
+        for path in parts:
+            waiting.append(pq.read_table(path))
+            if writer is None:
+                writer = pq.ParquetWriter(part, waiting[0].schema, compression="zstd")
+            if sum(rows.num_rows for rows in waiting) >= _ROWS:
+                total += _write(writer, waiting)
+        if writer is None:
+            raise ValueError(f"{target}: no part to join")
+        total += _write(writer, waiting)
+    finally:
+        if writer is not None:
+            writer.close()
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
+    return total
+
+
+def _write(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> int:
+    rows = pa.concat_tables(waiting)
+    waiting.clear()
+    writer.write_table(rows, row_group_size=_ROWS)
+    return rows.num_rows

@@ -1,0 +1,235 @@
+"""A run of `analyze`: tables of all structures, the chosen questions, one page; it goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ase
+import polars as pl
+
+from atomlens.analyses import (
+    Material,
+    Progress,
+    Settings,
+    Verdict,
+    load_result,
+    no_progress,
+    save_result,
+    untrained_model,
+)
+from atomlens.analyses.questions import QUESTIONS, Question
+from atomlens.analyses.storage import to_plain
+from atomlens.interactions import explain
+from atomlens.models import Potential
+from atomlens.models.units import to_internal
+from atomlens.report.chapters import Chapter, make_chapter
+from atomlens.report.page import Page, frames_on_page
+from atomlens.report.resuming import open_run, write_text
+from atomlens.report.run import PAGE
+from atomlens.report.summary import RunInfo, model_summary, package_versions
+from atomlens.report.wording import property_words
+from atomlens.report.writing import MARK
+from atomlens.structures import InputError
+from atomlens.tables import explained_frame
+from atomlens.tables.shards import survey_structures
+
+# Raised whenever a key of an analysis's summary.json changes its meaning or goes away.
+SCHEMA = 1
+# The null control of an untrained model needs no more structures than these.
+N_UNTRAINED = 100
+# The page shows so many structures in full.
+N_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """Settings of a run; with the model and the structures they decide every number of it.
+
+    Attributes
+    ----------
+    questions
+        Which questions to answer.
+    rule, product_rule
+        How predictions are explained.
+    max_order
+        Largest order of the terms in the tables.
+    seed
+        Of controls, intervals and drawn pairs.
+    """
+
+    questions: tuple[Question, ...] = QUESTIONS
+    rule: str = "gate"
+    product_rule: str = "scalar"
+    max_order: int = 3
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as JSON allows them."""
+        return {**asdict(self), "questions": [question.slug for question in self.questions]}
+
+
+@dataclass(frozen=True)
+class AnalysisRun:
+    """What a finished run leaves in memory.
+
+    Attributes
+    ----------
+    folder
+        Where everything was written.
+    verdicts
+        The answers in the order of the questions.
+    n_structures, n_skipped
+        How many structures were explained, and how many could not be.
+    """
+
+    folder: Path
+    verdicts: tuple[Verdict, ...]
+    n_structures: int
+    n_skipped: int = 0
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def run_analysis(
+    model: Potential,
+    model_path: str | Path,
+    structures: Sequence[ase.Atoms],
+    structures_name: str,
+    out: Path,
+    options: AnalysisOptions | None = None,
+    *,
+    n_workers: int = 1,
+    scheduler: str | None = None,
+    progress: Progress = no_progress,
+    command: str = "",
+    overwrite: bool = False,
+) -> AnalysisRun:
+    """Explain all structures, answer the questions, and write tables, results, page and summary.
+
+    A run that was killed goes on when it is called again with the same arguments: explained shards and answered
+    questions are kept.
+
+    Parameters
+    ----------
+    model, model_path
+        The model, and where workers load it from.
+    structures, structures_name
+        What to ask it about; picklable where there are workers.
+    out
+        Folder to write.
+    options
+        Settings; the defaults if None.
+    n_workers, scheduler
+        Worker processes of this machine, or the address of a Dask scheduler.
+    progress
+        Told what is being done.
+    command
+        Command line, for the page's foot.
+    overwrite
+        Whether a run of ours in `out` may be replaced.
+
+    Raises
+    ------
+    InputError
+        If there is no structure, or `out` cannot be used.
+    """
+    started = time.perf_counter()
+    options = options or AnalysisOptions()
+    if not len(structures):
+        raise InputError(f"{structures_name}: holds no structure")
+    settings = {"model": str(model_path), "structures": structures_name, "n": len(structures), **options.as_dict()}
+    folder = open_run(out, settings, overwrite)
+
+    survey = survey_structures(
+        model,
+        structures,  # pyright: ignore[reportArgumentType]  # its slices are all that is asked of it
+        folder / "tables",
+        levels=_levels(options.max_order),
+        max_order=options.max_order,
+        n_workers=n_workers,
+        scheduler=scheduler,
+        progress=progress,
+        rule=options.rule,
+        product_rule=options.product_rule,
+    )
+    survey_structures(
+        untrained_model(model, options.seed),
+        structures[:N_UNTRAINED],  # pyright: ignore[reportArgumentType]
+        folder / "untrained",
+        levels=_levels(options.max_order),
+        max_order=options.max_order,
+        progress=progress,
+        rule=options.rule,
+        product_rule=options.product_rule,
+    )
+    material = Material(
+        model=model,
+        structures=structures,
+        tables=_read_tables(folder / "tables"),
+        untrained=_read_tables(folder / "untrained"),
+        unit=to_internal(model.config.output.unit)[1],
+        settings=Settings(options.rule, options.product_rule, options.seed),
+    )
+    chapters = [_answer(question, material, folder / "questions", progress) for question in options.questions]
+
+    info = RunInfo(str(model_path), structures_name, model.config, command, options.as_dict())
+    write_text(folder / PAGE, _page(material, info, chapters))
+    summary = {
+        "schema": SCHEMA,
+        "what": "verdicts of a model against known chemistry; see report.html for how each is computed",
+        "versions": package_versions(),
+        "command": command,
+        "options": options.as_dict(),
+        "model": model_summary(info),
+        "structures": structures_name,
+        "property": material.property,
+        "unit": material.unit,
+        "n_structures": survey.n_done,
+        "n_skipped": survey.n_skipped,
+        "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    verdicts = tuple(chapter.verdict for chapter in chapters)
+    return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, summary)
+
+
+def _answer(question: Question, material: Material, folder: Path, progress: Progress) -> Chapter:
+    home = folder / question.slug
+    if home.is_dir():
+        result = load_result(question.result_type, home)
+    else:
+        progress(question.title, 0, 1)
+        result = question.compute(material, progress)
+        unfinished = folder / f"{question.slug}.partial"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        save_result(result, unfinished)
+        unfinished.rename(home)
+    return make_chapter(question, result, question.judge(result))
+
+
+def _page(material: Material, info: RunInfo, chapters: list[Chapter]) -> str:
+    # Structures that could not be explained have no row in the tables.
+    frames = material.tables["frames"]["frame"].to_list()
+    shown = [frames[k] for k in frames_on_page(len(frames), N_SHOWN)]
+    page = Page(info, len(shown))
+    held = material.settings
+    for place, number in enumerate(shown):
+        explanation = explain(material.model, material.structures[number], held.rule, held.product_rule)
+        page.add(explained_frame(explanation, index=place))
+    headline = f"What {info.model_path} has learned of the {property_words(material.property)}, against what is known"
+    tables = [f"tables/{name}" for name in sorted(material.tables)]
+    return page.html(tables, chapters=chapters, n_structures=len(frames), headline=headline)
+
+
+def _levels(max_order: int) -> tuple[str, ...]:
+    return ("frames", "atoms", "pairs", "triples")[: max_order + 1]
+
+
+def _read_tables(folder: Path) -> dict[str, pl.DataFrame]:
+    return {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}

@@ -1,0 +1,172 @@
+"""A whole run of `analyze`: page, summary, results; going on after a stop; refusals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase
+import ase.build
+import polars as pl
+import pytest
+import torch
+
+from atomlens import InputError, Potential, load_model
+from atomlens.analyses import Control, Effect, Finding, Material, Outcome, Verdict, conclude
+from atomlens.analyses import questions as asked
+from atomlens.analyses.questions import QUESTIONS, Question, chosen_questions
+from atomlens.report import analysis, chapters
+from atomlens.report.analysis import AnalysisOptions, run_analysis
+
+NAME = "zoo:qm9-u0-schnet"
+MOLECULES = [ase.build.molecule(name) for name in ("H2O", "CH4", "CH3OH", "C2H4", "HCN", "NH3")]
+
+
+@dataclass(frozen=True)
+class _Count:
+    pairs: pl.DataFrame
+    n_untrained: int
+
+
+class _Module:
+    """A question that counts pair terms, and how often it was asked."""
+
+    TITLE = "Counting <terms>"
+    HOW = "<p>by counting</p>"
+    computed = 0
+
+    @classmethod
+    def compute(cls, material: Material, progress: object = None) -> _Count:
+        cls.computed += 1
+        return _Count(material.tables["pairs"].select(material.relevance), material.untrained["pairs"].height)
+
+    @staticmethod
+    def judge(result: _Count) -> Verdict:
+        effect = Effect("number of <pairs>", float(result.pairs.height), 1.0, 1e6, 6)
+        controls = (Control("untrained", float(result.n_untrained)), Control("distance alone", 1.0, is_null=False))
+        finding = Finding("There are <pairs>", Outcome.AGREES, "There are.", effect, 0.5, controls, "Counting & co.")
+        return conclude("count", (finding,))
+
+    @staticmethod
+    def figure(result: _Count) -> object:
+        from matplotlib.figure import Figure
+
+        figure = Figure()
+        figure.subplots().plot(result.pairs.to_numpy()[:, 0])
+        return figure
+
+
+COUNT = Question("count", "count", "How many?")
+
+
+@pytest.fixture
+def model() -> Potential:
+    return load_model(NAME, dtype=torch.float64)
+
+
+@pytest.fixture(autouse=True)
+def counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    _Module.computed = 0
+    for place in (asked, chapters):
+        real = place.import_module
+        monkeypatch.setattr(
+            place, "import_module", lambda name, r=real: _Module if name.endswith(".count") else r(name)
+        )
+
+
+def run(model: Potential, out: Path, **changes: object) -> analysis.AnalysisRun:
+    options = AnalysisOptions(questions=(COUNT,), max_order=2)
+    return run_analysis(model, NAME, MOLECULES, "six.xyz", out, options, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def test_page_and_summary_tell_the_verdict_and_nothing_is_markup(model: Potential, tmp_path: Path) -> None:
+    found = run(model, tmp_path / "run")
+    page = (found.folder / "report.html").read_text()
+    assert "Counting &lt;terms&gt;" in page
+    assert "<terms>" not in page
+    assert "<p>by counting</p>" in page
+    assert page.count("data:image/svg+xml;base64,") == 1
+    summary = json.loads((found.folder / "summary.json").read_text())
+    assert summary["schema"] == analysis.SCHEMA
+    assert summary["n_structures"] == 6
+    (verdict,) = summary["verdicts"]
+    assert verdict["outcome"] == "agrees"
+    pairs = pl.read_parquet(found.folder / "tables" / "pairs.parquet")
+    assert verdict["findings"][0]["effect"]["value"] == pairs.height
+    assert verdict["findings"][0]["controls"][0]["value"] == pairs.height
+
+
+def test_a_stopped_run_goes_on_and_repeats_nothing(
+    model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(analysis, "_page", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(model, tmp_path / "run")
+    assert not (tmp_path / "run" / "summary.json").exists()
+    explained = tmp_path / "run" / "tables" / "pairs.parquet"
+    before = explained.stat().st_mtime_ns
+    found = run(model, tmp_path / "run")
+    assert found.verdicts[0].outcome is Outcome.AGREES
+    assert _Module.computed == 1
+    assert explained.stat().st_mtime_ns == before
+
+
+def test_other_settings_are_refused_and_a_finished_run_is_kept(model: Potential, tmp_path: Path) -> None:
+    run(model, tmp_path / "run")
+    with pytest.raises(InputError, match="finished run"):
+        run(model, tmp_path / "run")
+    (tmp_path / "run" / "summary.json").unlink()
+    with pytest.raises(InputError, match="other"):
+        run_analysis(
+            model, NAME, MOLECULES[:3], "six.xyz", tmp_path / "run", AnalysisOptions(questions=(COUNT,), max_order=2)
+        )
+    assert run(model, tmp_path / "run", overwrite=True).n_structures == 6
+
+
+def test_folders_of_others_are_left_alone(model: Potential, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="not written by atomlens"):
+            run(model, tmp_path, overwrite=overwrite)
+    with pytest.raises(InputError, match="is a file"):
+        run(model, tmp_path / "mine.txt")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_structures_that_cannot_be_explained_are_counted(model: Potential, tmp_path: Path) -> None:
+    structures = [*MOLECULES, ase.build.molecule("SiH4")]
+    options = AnalysisOptions(questions=(COUNT,), max_order=2)
+    found = run_analysis(model, NAME, structures, "seven.xyz", tmp_path / "run", options)
+    assert (found.n_structures, found.n_skipped) == (6, 1)
+
+
+def test_no_structure_is_refused(model: Potential, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no structure"):
+        run_analysis(model, NAME, [], "none.xyz", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_questions_by_name() -> None:
+    assert chosen_questions("all") == QUESTIONS
+    assert [question.slug for question in chosen_questions(" decay ,species")] == ["species", "decay"]
+    for wrong, says in (("", "no question"), ("species,colour", "'colour' is not known")):
+        with pytest.raises(InputError, match=says):
+            chosen_questions(wrong)
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.slug)
+def test_every_question_has_its_parts(question: Question) -> None:
+    from importlib import import_module
+
+    home = import_module(f"atomlens.analyses.{question.module}")
+    assert question.slug == home.SLUG
+    assert question.title
+    assert question.result_type.__module__.startswith("atomlens.analyses")
+    chapter = import_module(f"atomlens.report.chapters.{question.module}")
+    assert "<" in chapter.HOW
+    assert callable(chapter.figure)

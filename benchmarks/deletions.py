@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/deletions.py [--structures 60]
 
-QM9 models are asked about random molecules (extra qm9), ethanol models about frames of rMD17 (looked for in ../shared/data).
-SchNetPack's ethanol model takes part where it is in ../shared/testdata. About two minutes on one core.
+QM9 models are asked about random molecules (extra qm9), ethanol models about frames of rMD17 (looked for in
+../shared/data). SchNetPack's ethanol model takes part where it is in ../shared/testdata. About two minutes on one core.
 """
 
 from __future__ import annotations

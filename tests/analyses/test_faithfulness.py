@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomlens import InputError, explain, load_model
-from atomlens.analyses import Effect, Material, Outcome, Settings, load_result, save_result
+from atomlens.analyses import Effect, Material, Outcome, Settings, load_result, molecule_effect, save_result
 from atomlens.analyses import faithfulness as question
 from atomlens.analyses.deletion import changes, edges_of_atom, edges_of_pair, walks_along_pairs, walks_through_atoms
 from atomlens.analyses.deletion_table import controls_of, deletion_scores, effect_of, empty_table
@@ -34,6 +35,15 @@ from atomlens.data.known import make_known
 from atomlens.models import Potential
 from atomlens.reference.known import known_names, known_potential, smooth_cutoff
 from samples import FORMS, RULES, branched, crowded_cell, small_model
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short bootstrap, where limits do not matter: every call is checked while tests run."""
+    for home in ("known_terms", "deletion_table"):
+        monkeypatch.setattr(f"atomlens.analyses.{home}.molecule_effect", partial(molecule_effect, n_resamples=20))
+    fewer = [("gate", "scalar"), ("gate", "full"), ("gradient", "full")]
+    monkeypatch.setattr(question, "rule_names", lambda model: fewer)
 
 
 def pairs_of(graph):
@@ -253,6 +263,7 @@ def test_subsets_are_indexed_by_their_bits() -> None:
     assert values[0b01011] == pytest.approx(expected, abs=1e-10)
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_scores_of_an_untrained_model_have_every_method() -> None:
     torch.manual_seed(1)
     config = small_model("painn", n_features=8, cutoff=5.0).config
@@ -351,6 +362,7 @@ def test_baseline_of_distance_leaves_its_own_structure_out() -> None:
     assert abs(values["distance and elements alone"]) < 0.4
 
 
+@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize("n", [0, 1, 4])
 def test_few_structures_cannot_tell(n: int) -> None:
     material = Material(small_model("painn"), [branched()] * n, {}, settings=Settings())
@@ -366,6 +378,7 @@ def test_single_atoms_cannot_tell() -> None:
     assert judge(result).findings[0].outcome is Outcome.CANNOT_TELL
 
 
+@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize("readout", [{}, {"kind": "dipole", "magnitude": True, "vectors": True}], ids=["sum", "dipole"])
 def test_question_of_a_small_model_is_stored_and_drawn(readout, tmp_path: Path) -> None:
     from atomlens.report.chapters.faithfulness import figure
@@ -395,6 +408,7 @@ def test_question_of_a_small_model_is_stored_and_drawn(readout, tmp_path: Path) 
     figure(compute(Material(model, [], {}))).savefig(tmp_path / "empty.svg")
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_shipped_model_and_stored_scores() -> None:
     molecules = [ase.build.molecule(name) for name in ("CH3CH2OH", "CH4", "H2O", "C6H6", "CH3CHO")]
     result = compute(Material(load_model("zoo:qm9-u0-schnet"), molecules, {}), n_deletions=6)

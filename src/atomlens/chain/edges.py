@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atomlens.chain.operators import AtomOperator, Atoms, rows_of
+from atomlens.chain.operators import AtomOperator, Atoms, rows_of, scaled
 
 Edges = Int[Tensor, " B"] | None  # None: all edges, in order
 
@@ -39,7 +39,7 @@ class ChannelWeights(EdgeOperator):
 
     def apply(self, m: Tensor, edges: Edges) -> Tensor:
         """Multiply channel by channel."""
-        return m * rows_of(self.weights, edges, m)
+        return scaled(m, self.weights, edges)
 
     def pull(self, u: Tensor, edges: Edges) -> Tensor:
         """Multiply channel by channel."""

@@ -50,8 +50,7 @@ def ragged_arange(counts: Int[Tensor, " B"]) -> Int[Tensor, " S"]:
 
 def repeat_index(counts: Int[Tensor, " B"]) -> Int[Tensor, " S"]:
     """0 repeated counts[0] times, 1 repeated counts[1] times, ..."""
-    index = torch.arange(len(counts), device=counts.device)
-    return torch.repeat_interleave(index, counts, output_size=int(counts.sum()))
+    return torch.repeat_interleave(counts, output_size=int(counts.sum()))
 
 
 def ragged_ranges(starts: Int[Tensor, " B"], counts: Int[Tensor, " B"]) -> tuple[Int[Tensor, " S"], Int[Tensor, " S"]]:

@@ -143,10 +143,11 @@ def test_what_changes_far_apart_deviates() -> None:
 def test_growth_and_spread_follow_the_kind(kind: Kind, right: float, wrong: float) -> None:
     good = findings(synthetic(kind, kind, growth=right, spread=right, readout="sum" if kind is Kind.SUM else "softmax"))
     bad = findings(synthetic(kind, kind, growth=wrong, spread=wrong))
-    assert good[2].outcome is Outcome.AGREES
     assert bad[2].outcome is bad[3].outcome is Outcome.DEVIATES
-    # Shares of an untrained model spread over all atoms, too: no sign of learning where that is expected.
-    assert good[3].outcome is (Outcome.CANNOT_TELL if kind is Kind.SUM else Outcome.AGREES)
+    # Terms of an untrained model grow, and its shares spread, too: no sign of learning where that is expected.
+    expected = Outcome.CANNOT_TELL if kind is Kind.SUM else Outcome.AGREES
+    assert good[3].outcome is expected
+    assert good[2].outcome is expected
 
 
 def test_one_size_tells_nothing_of_growth() -> None:
@@ -290,5 +291,5 @@ def test_a_shipped_model_adds() -> None:
     result = compute(material, n_dimers=2)
     composes = judge(result).findings[0]
     assert composes.effect is not None
-    assert composes.effect.value == pytest.approx(1.0, abs=1e-9)
+    assert composes.effect.value > 12  # decades: all digits of float64
     assert composes.outcome is Outcome.CANNOT_TELL  # two pairs have no interval

@@ -106,8 +106,11 @@ def _foretells(result: ManyBodyResult, order: int) -> Finding:
         Control("distance alone", abs(_pearson(rows["gap"], rows["removal"])), is_null=False),
     )
     outcome = decide(effect, _CORRELATION, controls)
-    sentence = f"Correlation {effect} over {len(rows['term'])} sets of {name} molecules"
-    sentence += f" ({_families(result)})" + _of_water(result, order, lambda r: _pearson(r["term"], r["removal"])) + "."
+    sentence = (
+        f"Terms of {name} molecules and the model's own {name}-body energies correlate by {effect} "
+        f"({len(rows['term'])} sets, {_families(result)})"
+    )
+    sentence += _of_water(result, order, lambda r: _pearson(r["term"], r["removal"])) + "."
     return Finding(claim, outcome, sentence, effect, _CORRELATION, controls, _EXPANSION)
 
 
@@ -122,7 +125,10 @@ def _right_size(result: ManyBodyResult) -> Finding:
         Control("untrained model", _slope(rows["untrained_term"], rows["untrained_removal"]), is_null=False),
     )
     size = [float(np.abs(rows[column]).mean()) for column in ("term", "removal")]
-    sentence = f"A removal is {effect} times the term; mean sizes {size[1]:.2g} and {size[0]:.2g} {result.unit}."
+    sentence = (
+        f"Removing one of two molecules costs {effect} times their term; mean sizes {size[1]:.2g} and {size[0]:.2g} "
+        f"{result.unit}."
+    )
     return Finding(claim, within(effect, _SLOPES, controls), sentence, effect, _SLOPES[0], controls, _EXPANSION)
 
 
@@ -141,8 +147,9 @@ def _like_reference(result: ManyBodyResult, order: int) -> Finding:
         Control("distance alone", abs(rank_correlation(rows["gap"], rows["xtb"])), is_null=False),
     )
     sentence = (
-        f"Rank correlation {effect} over {len(rows['term'])} sets ({_families(result)}); the model's own removals "
-        f"{controls[2].value:.2g}, distance alone {controls[3].value:.2g}"
+        f"Terms of {name} molecules and GFN2's {name}-body energies have a rank correlation of {effect} "
+        f"({len(rows['term'])} sets, {_families(result)}); the model's own removals {controls[2].value:.2g}, distance "
+        f"alone {controls[3].value:.2g}"
     )
     sentence += _of_water(result, order, score, with_reference=True) + "."
     return Finding(claim, decide(effect, _RANK, controls), sentence, effect, _RANK, controls, _GFN2)

@@ -15,10 +15,10 @@ HOW = """
 gap is the distance of their nearest atoms. Without interaction, an extensive property of both is the <em>sum</em>
 (IUPAC Green Book, 3rd ed., section 1.4), the highest occupied orbital the <em>larger</em> of two, the lowest
 unoccupied the <em>smaller</em>, and a dipole moment the norm of a vector sum: the root mean square over four half
-turns of one molecule is <i>(a<sup>2</sup> + b<sup>2</sup>)<sup>1/2</sup></i>. With e the root mean square error of
-the expected rule and e' the smallest error of any other of these rules or of the mean over atoms, the score is <i>(e'
-&minus; e) / max(e, e')</i>: 1 for an exact rule, negative where another rule does better. Terms between the molecules
-are all walks that visit both.</p>
+turns of one molecule is <i>(a<sup>2</sup> + b<sup>2</sup>)<sup>1/2</sup></i>. The score is log<sub>10</sub> of the
+smallest root mean square error of any other of these rules, or of the mean over atoms, over that of the expected
+rule: positive where the expected rule is nearest, about 15 where it is exact. Terms between the molecules are all
+walks that visit both.</p>
 <p>Growth: slope of log &Sigma;|terms| against log N by least squares. Spread: slope of log participation ratio
 <i>(&Sigma;|s<sub>i</sub>|)<sup>2</sup> / &Sigma;s<sub>i</sub><sup>2</sup></i> of the shares s<sub>i</sub> that atoms
 read out (Bell and Dean, Discuss. Faraday Soc. 50, 55, 1970; weights |s| in place of squared amplitudes are our

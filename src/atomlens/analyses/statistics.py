@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Int
-from scipy.stats import bootstrap, spearmanr
+from scipy.stats import DegenerateDataWarning, bootstrap, spearmanr
 
 from atomlens.analyses.verdict import Effect
 
@@ -55,14 +56,17 @@ def molecule_effect(
     value = float(statistic(everyone)) if n_molecules else math.nan
     if n_molecules < MIN_MOLECULES or not math.isfinite(value):
         return Effect(name, value, n=n_molecules, unit=unit)
-    drawn = bootstrap(
-        (everyone,),
-        lambda sample: float(statistic(sample)),
-        n_resamples=n_resamples,
-        vectorized=False,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).bootstrap_distribution
+    with warnings.catch_warnings():
+        # Draws without a number are counted below.
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        drawn = bootstrap(
+            (everyone,),
+            lambda sample: float(statistic(sample)),
+            n_resamples=n_resamples,
+            vectorized=False,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        ).bootstrap_distribution
     finite = drawn[np.isfinite(drawn)]
     if len(finite) < 0.9 * n_resamples:
         return Effect(name, value, n=n_molecules, unit=unit)

@@ -1,0 +1,268 @@
+"""Decay with distance: laws on known answers, references, dimers, and what cannot be told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import ase
+import ase.build
+import numpy as np
+import polars as pl
+import pytest
+from explained import material_of
+from pair_tables import clouds, material_with
+from scipy.spatial.distance import cdist
+
+from atomlens import load_model
+from atomlens.analyses import Finding, Outcome, benchmark_curves, load_result, save_result
+from atomlens.analyses.benchmark_curves import curve_score
+from atomlens.analyses.decay import DecayResult, compute, judge
+from atomlens.analyses.decay_pairs import References
+from atomlens.analyses.dimer_scan import START, make_dimers, scan_dimers
+from atomlens.analyses.laws import decay_of, exponent, exponent_effect, law_gain, law_preference
+from atomlens.interactions import Interactions, Terms
+from atomlens.models import zoo_names
+from atomlens.reference import Dimer, ReferenceUnavailable
+from atomlens.report.chapters import decay as chapter
+from samples import small_model
+
+
+def power(n: float) -> Callable[[ase.Atoms], np.ndarray]:
+    """Pair matrix r^n, with a little scatter that is the same every time."""
+
+    def matrix(atoms: ase.Atoms) -> np.ndarray:
+        r = cdist(atoms.positions, atoms.positions) + np.eye(len(atoms))
+        return r**n * np.exp(0.05 * np.sin(1e3 * r))
+
+    return matrix
+
+
+def references(n: float = -3.0) -> References:
+    flat = {"own_response": lambda model, atoms: power(n)(atoms), "energy": lambda atoms: 0.0}
+    return References(response=power(n), dispersion=power(-6.0), **flat)
+
+
+def law(n: float = 0.0, rate: float = 0.0) -> Callable[[pl.DataFrame], np.ndarray]:
+    """Terms -r^n exp(-rate r) with scatter."""
+
+    def terms(pairs: pl.DataFrame) -> np.ndarray:
+        r = pairs["distance"].to_numpy()
+        return -(r**n) * np.exp(-rate * r) * np.exp(0.05 * np.random.default_rng(2).normal(size=len(r)))
+
+    return terms
+
+
+KEYS = ("law", "exponent", "exponent_response", "dimers", "growth", "sign", "steepening", "edge", "s66x8")
+
+
+def answered(terms: Callable[[pl.DataFrame], np.ndarray], known: References | None = None) -> dict[str, Finding]:
+    result = compute(
+        material_with(clouds, terms), references=known or references(), n_response=12, n_dimers=0, n_resamples=40
+    )
+    return dict(zip(KEYS, judge(result).findings, strict=True))
+
+
+def test_terms_of_the_reference_s_law_agree() -> None:
+    found = answered(law(-3.0))
+    for key in ("law", "exponent", "growth", "steepening"):
+        assert found[key].outcome is Outcome.AGREES, found[key].sentence
+    assert found["edge"].outcome is not Outcome.AGREES  # such terms are cut off, not led to zero
+    assert found["dimers"].outcome is Outcome.CANNOT_TELL
+    assert "no two single molecules" in found["dimers"].sentence
+
+
+def test_exponential_terms_deviate() -> None:
+    found = answered(law(rate=3.0))
+    assert found["law"].outcome is Outcome.DEVIATES
+    assert found["exponent"].outcome is Outcome.DEVIATES
+
+
+def test_growing_terms_deviate_unless_the_reference_grows_as_much() -> None:
+    assert answered(law(2.0))["growth"].outcome is Outcome.DEVIATES
+    grown = answered(law(2.0), references(3.0))["growth"]
+    assert grown.outcome is Outcome.CANNOT_TELL
+    assert "the reference grows as well" in grown.sentence
+
+
+def test_noise_never_agrees() -> None:
+    found = answered(lambda pairs: np.random.default_rng(3).normal(size=len(pairs)))
+    made = [found[key] for key in ("law", "exponent", "growth")]
+    assert all(finding.outcome is not Outcome.AGREES for finding in made)
+
+
+def test_law_of_the_untrained_model_takes_the_verdict_away() -> None:
+    material = material_with(clouds, law(-3.0))
+    same = replace(material, untrained={"pairs": material.tables["pairs"]})
+    result = compute(same, references=references(), n_response=12, n_dimers=0, n_resamples=40)
+    found = dict(zip(KEYS, judge(result).findings, strict=True))
+    assert {found[key].outcome for key in ("law", "exponent", "growth")} == {Outcome.CANNOT_TELL}
+
+
+@pytest.mark.parametrize("n", [-1.0, -3.0, -6.0])
+def test_exponents_and_laws_of_made_up_decays(n: float) -> None:
+    rng = np.random.default_rng(0)
+    r, group, molecule = rng.uniform(2.5, 6.0, 600), rng.integers(3, size=600), np.arange(600) // 20
+    constants = np.array([1.0, 30.0, 0.01])[group]
+    decay = decay_of(r, constants * r**n * np.exp(0.2 * rng.normal(size=600)), group, molecule)
+    effect = exponent_effect("n", decay, n_resamples=100)
+    assert effect.low < n < effect.high
+    assert exponent(decay) == effect.value
+    if n < -1.0:
+        assert law_preference("", decay, n_resamples=100).low > 0
+        exponential = decay_of(r, constants * np.exp(n * r + 0.2 * rng.normal(size=600)), group, molecule)
+        assert law_preference("", exponential, n_resamples=100).high < 0
+
+
+def test_held_out_gain_is_that_of_two_fits() -> None:
+    """One group: against numpy's own straight lines on the same folds."""
+    rng = np.random.default_rng(0)
+    r, molecule = rng.uniform(2.5, 6.0, 100), np.arange(100) // 10
+    v = r**-4.0 * np.exp(0.3 * rng.normal(size=100))
+    gain = law_gain(decay_of(r, v, np.zeros(100, dtype=int), molecule), seed=7)
+    fold = (np.random.default_rng(7).permutation(10) % 5)[molecule]
+    y, expected = np.log(v), np.zeros(100)
+    for k in range(5):
+        scores = []
+        for x in (np.log(r), r):
+            line = np.polyfit(x[fold != k], y[fold != k], 1)
+            variance = np.square(y[fold != k] - np.polyval(line, x[fold != k])).sum() / ((fold != k).sum() - 2)
+            miss = y[fold == k] - np.polyval(line, x[fold == k])
+            scores.append(-0.5 * (np.log(2 * np.pi * variance) + miss**2 / variance))
+        expected[fold == k] = scores[0] - scores[1]
+    assert gain == pytest.approx(expected)
+
+
+def test_zeros_and_few_values_have_no_slope() -> None:
+    r = np.linspace(2.5, 4.5, 30)
+    none = np.zeros(30, dtype=int)
+    assert len(decay_of(r, np.where(r > 3, 0.0, np.nan), none, none)) == 0
+    assert math.isnan(exponent(decay_of(r[:19], r[:19], none[:19], none[:19])))
+    assert math.isnan(exponent(decay_of(np.full(30, 3.0), r, none, none)))
+    assert np.isnan(law_gain(decay_of(r, r, none, none))).all()  # one molecule cannot be held out
+
+
+def test_dimers_are_pulled_along_their_centres() -> None:
+    structures = [ase.build.molecule("H2O"), ase.build.molecule("CH4")]
+    for dimer in make_dimers(structures, 5, seed=1):
+        assert dimer.gap == pytest.approx(START)
+        pulled = dimer.pulled(1.5)
+        assert pulled.separation == pytest.approx(dimer.separation + 1.5)
+        assert dimer.gap == pytest.approx(START)  # the first is left alone
+        first, second = pulled.parts
+        assert pulled.atoms[first].get_all_distances() == pytest.approx(dimer.atoms[first].get_all_distances())
+        assert pulled.atoms[second].get_all_distances() == pytest.approx(dimer.atoms[second].get_all_distances())
+    crystal = ase.Atoms("H2O", cell=[9, 9, 9], pbc=True, positions=structures[0].positions)
+    assert make_dimers([crystal, structures[0] + structures[1]], 3) == []
+
+
+def test_scan_conserves_and_ends_beyond_the_cutoff() -> None:
+    material = material_of(small_model("painn", cutoff=4.0), [ase.build.molecule("H2O")], with_untrained=False)
+    dimers = make_dimers(material.structures, 2)
+    table, failures = scan_dimers(material, dimers, lambda atoms: float(len(atoms) ** 2), None)
+    assert not failures
+    assert table["gfn2"].to_list() == pytest.approx([18.0] * len(table))  # 6^2 - 3^2 - 3^2
+    far = table.filter(pl.col("gap") > 4.0)
+    assert len(far)
+    assert far["group_term"].abs().max() == 0.0
+    assert far["interaction"].abs().max() < 1e-9
+    assert table.filter(pl.col("gap") < 3.0)["group_term"].abs().min() > 0
+
+
+def unavailable(*_: object) -> np.ndarray:
+    raise ReferenceUnavailable("no program")
+
+
+@pytest.mark.parametrize(
+    "structures",
+    [
+        [ase.Atoms("O", [[0.0, 0, 0]])],
+        [ase.build.molecule("CH3CH2OH")],
+        [ase.build.molecule("CH3")] * 6,
+        [ase.Atoms("OHC", [[0, 0, 0.1], [0.9, 1.0, 0.3], [0.2, -0.8, 1.5]], cell=[6, 6, 6], pbc=True)] * 6,
+    ],
+    ids=["single atom", "one molecule", "radical", "periodic"],
+)
+def test_little_can_be_told_of_little(structures: list[ase.Atoms], tmp_path: Path) -> None:
+    material = material_of(small_model("schnet", n_layers=2, cutoff=4.0), structures, with_untrained=False)
+    nothing = References(*[unavailable] * 4)  # pyright: ignore[reportArgumentType]
+    result = compute(material, references=nothing, n_dimers=2, n_resamples=20)
+    verdict = judge(result)
+    assert verdict.outcome is not Outcome.AGREES
+    assert all(finding.sentence for finding in verdict.findings)
+    save_result(result, tmp_path)
+    loaded = load_result(DecayResult, tmp_path)
+    assert judge(loaded) == verdict
+    chapter.figure(loaded).savefig(tmp_path / "a.svg")
+
+
+def test_failed_reference_is_named() -> None:
+    known = replace(references(), response=unavailable)
+    found = answered(law(-3.0), known)
+    for key in ("exponent", "exponent_response", "steepening"):
+        assert found[key].outcome is Outcome.CANNOT_TELL
+        assert "no program" in found[key].sentence
+
+
+def test_other_properties_than_energies_cannot_be_judged() -> None:
+    material = material_with(clouds, law(-3.0))
+    orbital = small_model("schnet", cutoff=5.0, output={"extensive": False, "property": "HOMO", "has_forces": False})
+    result = compute(
+        replace(material, model=orbital), references=references(), n_response=12, n_dimers=2, n_resamples=40
+    )
+    found = dict(zip(KEYS, judge(result).findings, strict=True))
+    assert found["law"].outcome is Outcome.CANNOT_TELL
+    assert "HOMO" in found["law"].sentence
+    assert "HOMO" in found["dimers"].sentence
+
+
+def test_zoo_model_with_real_references(tmp_path: Path) -> None:
+    pytest.importorskip("tblite")
+    pytest.importorskip("dftd4")
+    if "qm9-u0-schnet" not in zoo_names():
+        pytest.skip("the zoo has no QM9 model")
+    structures = [ase.build.molecule(name) for name in ("CH3CH2OH", "CH3CONH2", "C2H6", "CH3OCH3", "CH3CHO")]
+    material = material_of(load_model("zoo:qm9-u0-schnet"), structures)
+    result = compute(material, n_response=5, n_dimers=1, n_resamples=20)
+    assert not result.failures
+    assert result.scans["gfn2"].null_count() == 0
+    assert math.isfinite(result.laws["d4"].value)
+    assert math.isfinite(result.scores["exponent_response"].effect.value)
+    chapter.figure(result).savefig(tmp_path / "a.svg")
+
+
+def test_benchmark_curves_of_a_known_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six dimers whose terms are their energies: perfect; with the sign turned: reversed."""
+    rng = np.random.default_rng(0)
+    water, parts = ase.build.molecule("H2O"), (np.arange(3), np.arange(3, 6))
+    dimers = [
+        Dimer(k, "water", f, water + water, parts, 5.0 * k - depth / f, np.zeros((6, 3)))
+        for k, depth in enumerate(rng.uniform(1, 2, size=6))
+        for f in (0.9, 1.0, 1.25, 1.5, 2.0)
+    ]
+    asked: list[float] = []
+
+    class Explained:
+        def group_interactions(self, groups: list[list[int]]) -> Interactions:
+            assert groups == [[0, 1, 2], [3, 4, 5]]
+            pair = Terms(np.array([[0, 1]]), np.array([sign * asked.pop(0)]))
+            return Interactions((Terms(np.zeros((0, 1), dtype=np.int64), np.zeros(0)), pair), 0.0)
+
+    monkeypatch.setattr(benchmark_curves, "read_s66x8", lambda path: dimers)
+    monkeypatch.setattr(benchmark_curves, "explain", lambda *_: Explained())
+    material = material_with(clouds, law(-3.0))
+    for sign in (1.0, -1.0):
+        # Constants of the curves do not matter.
+        asked[:] = [dimer.energy + 3.0 * dimer.system for dimer in dimers if dimer.factor >= 1.0]
+        score = curve_score(material, Path("s66x8.h5"), seed=0, n_resamples=20)
+        assert score.effect.value == pytest.approx(sign)
+        assert abs(next(c.value for c in score.controls if c.is_null)) < 0.5
+
+
+def test_benchmark_curves_that_cannot_be_had() -> None:
+    material = material_with(clouds, law(-3.0))
+    assert "no file" in curve_score(material, None, seed=0, n_resamples=20).missing
+    pytest.importorskip("h5py")
+    assert "no such file" in curve_score(material, Path("nowhere.h5"), seed=0, n_resamples=20).missing

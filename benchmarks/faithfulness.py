@@ -89,14 +89,14 @@ def show(table: pl.DataFrame) -> None:
         for architecture in ARCHITECTURES:
             mine = part.filter(pl.col("architecture") == architecture)
             names = mine["potential"].unique(maintain_order=True).to_list()
-            print(f"\norder {order}, {architecture}: correlation [interval] / centred / slope\n")
+            print(f"\norder {order}, {architecture}: correlation ± half the interval / centred / slope\n")
             print("| method | " + " | ".join(names) + " |\n|---|" + "---|" * len(names))
             for method in mine["method"].unique(maintain_order=True):
                 cells = []
                 for name in names:
                     row = mine.filter((pl.col("potential") == name) & (pl.col("method") == method)).to_dicts()[0]
-                    interval = f"[{row['correlation_low']:.3f}, {row['correlation_high']:.3f}]"
-                    cells.append(f"{row['correlation']:.3f} {interval} / {row['centred']:.3f} / {row['slope']:.2f}")
+                    half = 0.5 * (row["correlation_high"] - row["correlation_low"])
+                    cells.append(f"{row['correlation']:.3f} ± {half:.3f} / {row['centred']:.3f} / {row['slope']:.2f}")
                 print(f"| {method} | " + " | ".join(cells) + " |")
 
 

@@ -9,6 +9,7 @@ joined to one file a table. What is finished stays finished, whatever happens to
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import hashlib
 import json
@@ -17,7 +18,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -217,8 +218,9 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _write_model(model: Potential, folder: Path) -> str:
-    new = folder / f".{MODEL}"
-    save_model(model, new)
+    new, bare = folder / f".{MODEL}", copy.copy(model)
+    bare.config = replace(model.config, card={})  # where a model was read from does not make it another one
+    save_model(bare, new)
     digest = hashlib.sha256(new.read_bytes()).hexdigest()
     if (folder / STATE).is_file() and (folder / MODEL).is_file():
         new.unlink()  # which model the run has is checked by what it noted

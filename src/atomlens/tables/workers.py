@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -13,6 +15,8 @@ from atomlens.tables.shard import ShardReport, ShardTask, make_shard
 
 # A task whose workers die or that fails is given to others so many times.
 _RETRIES = 3
+# glibc's names for: keep freed memory up to so much; take blocks of up to so much (32 MB is the most) from it.
+_MALLOC = {-1: 1 << 30, -3: 1 << 25}
 
 
 def work(tasks: Iterator[ShardTask], n_workers: int = 1, scheduler: str | None = None) -> Iterator[ShardReport]:
@@ -70,7 +74,7 @@ def _spread(tasks: Iterator[ShardTask], client: Any, n_workers: int) -> Iterator
         # Enough to keep everyone busy; a cluster may grow meanwhile.
         room = 3 * max(n_workers, sum(client.nthreads().values())) - waiting.count()
         for task in islice(tasks, max(room, 0)):
-            yield client.submit(make_shard, task, pure=False, retries=_RETRIES)
+            yield client.submit(_make_shard, task, pure=False, retries=_RETRIES)
 
     waiting = as_completed()
     waiting.update(list(submit()))
@@ -78,3 +82,20 @@ def _spread(tasks: Iterator[ShardTask], client: Any, n_workers: int) -> Iterator
         yield future.result()
         future.release()
         waiting.update(list(submit()))
+
+
+def _make_shard(task: ShardTask) -> ShardReport:
+    _keep_memory()
+    return make_shard(task)
+
+
+@cache
+def _keep_memory() -> None:
+    """Undo that Dask has its workers give memory back to the system at once.
+
+    Arrays of a few MB would be new pages every time, which costs more than the arithmetic on them.
+    """
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in _MALLOC.items():
+            mallopt(parameter, value)

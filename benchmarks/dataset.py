@@ -1,0 +1,127 @@
+"""Explained molecules a second over QM9, for one process and for two workers, against predicting energies alone.
+
+Everything counts: neighbours, bonds, terms, Parquet files, joining. The anchor is the energy alone, of the same molecules
+by the same model on one thread, one by one (neighbours included). Things are timed in turn; medians over rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import ase
+import numpy as np
+import torch
+
+import atomlens
+from atomlens.data import load_qm9
+from atomlens.tables import survey_structures
+
+
+def molecules(count: int) -> list[ase.Atoms]:
+    dataset = load_qm9()
+    chosen = np.random.default_rng(0).choice(len(dataset), count, replace=False)
+    return [dataset.atoms(int(k)) for k in np.sort(chosen)]
+
+
+def energies(model: atomlens.Potential, structures: list[ase.Atoms]) -> None:
+    with torch.no_grad():
+        for atoms in structures:
+            model(model.graph(atoms))
+
+
+def survey(model: str, structures: list[ase.Atoms], folder: Path, max_order: int, scheduler: str | None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    survey_structures(model, structures, folder, max_order=max_order, scheduler=scheduler, shard_size=64)
+
+
+def profile(model: str, structures: list[ase.Atoms], folder: Path, max_order: int) -> None:
+    import cProfile
+    import pstats
+
+    from atomlens.chain import build
+    from atomlens.interactions import batch, terms
+    from atomlens.relevance import shares
+    from atomlens.structures import bonds, neighbors
+    from atomlens.tables import rows, shard, stream
+
+    named = {
+        "neighbours and checks": neighbors.build_graph,
+        "chain": build.make_chain_batch.__wrapped__,
+        "terms": terms.interaction_terms,
+        "shares of atoms": shares.atom_shares,
+        "bonds": bonds.perceive_bonds,
+        "rows of pairs": rows.pair_rows,
+        "rows of triples": rows.triple_rows,
+        "Parquet": stream.write_table,
+        "joining": stream.merge_tables,
+        "all of a shard": shard.make_shard,
+        "all explaining": batch.explain_graphs,
+    }
+    watch = cProfile.Profile()
+    watch.runcall(survey, model, structures, folder, max_order, None)
+    stats = pstats.Stats(watch)
+    entries = {(where[0], where[2]): numbers[3] for where, numbers in stats.stats.items()}  # pyright: ignore
+    for name, function in named.items():
+        seconds = entries.get((function.__code__.co_filename, function.__name__), 0.0)
+        print(f"  {name:22s} {seconds / stats.total_tt:6.1%}")  # pyright: ignore
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="zoo:qm9-u0-painn")
+    parser.add_argument("--count", type=int, default=1024, help="molecules")
+    parser.add_argument("--max-order", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--profile", action="store_true", help="where the time of one process goes")
+    options = parser.parse_args()
+    from distributed import Client, LocalCluster
+
+    torch.set_num_threads(1)
+    model, structures = atomlens.load_model(options.model), molecules(options.count)
+    n = len(structures)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "run"
+        start = time.perf_counter()
+        shape = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+        with LocalCluster(1, **shape) as one, LocalCluster(2, **shape) as two, Client(one) as a, Client(two) as b:
+            print(f"workers ready in {time.perf_counter() - start:.1f} s (not counted below)")
+            for client in (a, b):  # every process has imported everything and met the model
+                survey(options.model, structures[:512], folder, options.max_order, client.scheduler.address)
+            works = {
+                "energies one by one": lambda: energies(model, structures),
+                "one process": lambda: survey(options.model, structures, folder, options.max_order, None),
+                "one worker": lambda: survey(
+                    options.model, structures, folder, options.max_order, one.scheduler_address
+                ),
+                "two workers": lambda: survey(
+                    options.model, structures, folder, options.max_order, two.scheduler_address
+                ),
+            }
+            rounds: list[dict[str, float]] = []
+            for _ in range(options.rounds):
+                seconds = {}
+                for name, work in works.items():
+                    start = time.perf_counter()
+                    work()
+                    seconds[name] = time.perf_counter() - start
+                rounds.append(seconds)
+                print("  ".join(f"{name} {n / s:.0f}/s" for name, s in seconds.items()))
+        for name in works:
+            rate = statistics.median(n / r[name] for r in rounds)
+            ratio = statistics.median(r["energies one by one"] / r[name] for r in rounds)
+            print(f"{name:20s} {rate:7.1f} molecules/s, {ratio:.2f}x the rate of energies alone")
+        gain = statistics.median(r["one worker"] / r["two workers"] for r in rounds)
+        gains = ", ".join(f"{r['one worker'] / r['two workers']:.2f}" for r in rounds)
+        print(f"two workers against one: {gain:.2f}x ({gains})")
+        if options.profile:
+            print("share of one process's time:")
+            profile(options.model, structures[:256], folder, options.max_order)
+
+
+if __name__ == "__main__":
+    main()

@@ -22,4 +22,18 @@ def commands() -> str:
     text = subprocess.run(tool, check=True, capture_output=True, text=True).stdout
     text = re.sub(r"\[/?b\]", "**", text).replace(r"\[", "[")
     # The page has a title of its own.
-    return text.replace("# `atomlens`\n", "", 1)
+    return _linked(text).replace("# `atomlens`\n", "", 1)
+
+
+def _linked(text: str) -> str:
+    """Lists of commands with links and whole sentences; the tool shortens them as a terminal would."""
+    says = dict(re.findall(r"^#+ `(.+?)`\n\n(.+?)\n\n", text, re.MULTILINE))
+    above, lines = "", []
+    for line in text.split("\n"):
+        if heading := re.match(r"^#+ `(.+)`$", line):
+            above = heading[1]
+        entry = re.match(r"^\* `([\w-]+)`: ", line)
+        if entry and (name := f"{above} {entry[1]}") in says:
+            line = f"* [`{entry[1]}`](#{name.replace(' ', '-')}): {says[name]}"
+        lines.append(line)
+    return "\n".join(lines)

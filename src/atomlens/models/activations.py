@@ -21,7 +21,8 @@ def shifted_softplus(x: Tensor) -> Tensor:
     """
     if has_torch_function_unary(x):
         return handle_torch_function(shifted_softplus, (x,), x)
-    return functional.softplus(x) - math.log(2.0)
+    # In place: softplus remembers its input, not its output.
+    return functional.softplus(x).sub_(math.log(2.0))
 
 
 def identity(x: Tensor) -> Tensor:

@@ -66,4 +66,4 @@ def mix_vectors(layer: nn.Linear, vectors: Float[Tensor, "N 3 I"]) -> Float[Tens
     A plain product and not the layer's call: rules for layers of weights that look at signs (LRP-γ) must leave
     vectors alone, or explanations would turn with the molecule.
     """
-    return vectors @ layer.weight.T
+    return (vectors.flatten(0, -2) @ layer.weight.T).unflatten(0, vectors.shape[:-1])

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from atomlens.models.activations import activation_by_name
 from atomlens.models.config import RepresentationConfig
-from atomlens.models.features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
+from atomlens.models.features import AtomFeatures, EdgeFeatures, mix_vectors, sum_edges
+from atomlens.models.messages import sum_messages
+from atomlens.models.pairs import PairFeatures, pair_features
 from atomlens.models.radial import make_basis, make_cutoff
 from atomlens.structures import AtomGraph
 
@@ -45,6 +47,26 @@ class PaiNNInteraction(nn.Module):
         scalar, radial, vector = messages.chunk(3, dim=-1)
         dmu = radial[:, None, :] * edges.directions[:, :, None] + vector[:, None, :] * mu[edges.source]
         return q + sum_edges(scalar, edges.target, len(q)), mu + sum_edges(dmu, edges.target, len(q))
+
+    def between_pairs(
+        self,
+        q: Float[Tensor, "N F"],
+        mu: Float[Tensor, "N 3 F"] | None,
+        weight: Float[Tensor, "F3 R1"],
+        expansion: Float[Tensor, "P R1"],
+        pairs: PairFeatures,
+    ) -> tuple[Float[Tensor, "N F"], Float[Tensor, "N 3 F"]]:
+        """The same update, fast: filters are made from `expansion` as they are needed; `mu` of None is zero."""
+        context, features = self.context(q), q.shape[1]
+        if mu is None:
+            states, weight = context[:, : 2 * features], weight[: 2 * features]
+        else:
+            # c^v_j and μ_j belong to one atom, and are multiplied atom by atom.
+            vectors = context[:, None, 2 * features :] * mu
+            states = torch.cat([context[:, : 2 * features], vectors.flatten(1)], dim=1)
+        received = sum_messages(expansion, weight, pairs.directions, states, pairs.target, pairs.source)
+        dq, dmu = received[:, :features], received[:, features:].unflatten(1, (3, features))
+        return q + dq, dmu if mu is None else mu + dmu
 
 
 class PaiNNMixing(nn.Module):
@@ -104,10 +126,13 @@ class PaiNN(nn.Module):
 
     def forward(self, graph: AtomGraph) -> AtomFeatures:
         """Atom features of a graph."""
-        edges = edge_features(graph, self.basis, self.cutoff)
-        q = self.embedding(graph.numbers)
-        mu = q.new_zeros(len(q), 3, q.shape[1])
+        pairs = pair_features(graph, self.basis, self.cutoff)
+        expansion = pairs.expansion()
+        net = self.filter_net
+        weights = torch.cat([net.weight, net.bias[:, None]], dim=1).split(3 * self.config.n_features)
+        q, mu = self.embedding(graph.numbers), None
         for t, (interaction, mixing) in enumerate(zip(self.interactions, self.mixings, strict=True)):
-            q, mu = interaction(q, mu, self.filters(t, edges), edges)
+            weight = weights[0 if self.config.shared_filters else t]
+            q, mu = interaction.between_pairs(q, mu, weight, expansion, pairs)
             q, mu = mixing(q, mu)
         return AtomFeatures(q, mu)

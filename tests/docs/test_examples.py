@@ -39,6 +39,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for seed, frame in enumerate(frames):
         frame.rattle(0.02, seed=seed)
     ase.io.write(tmp_path / "md.xyz", frames)
+    ase.io.write(tmp_path / "many.xyz", frames)
     shutil.copy(zoo_path("rmd17-ethanol-painn"), tmp_path / "best_model")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -1,0 +1,100 @@
+"""Tables and figures of the findings page come out of runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import ase.build
+import pytest
+
+from atomlens import InputError
+from atomlens.analyses.questions import QUESTIONS, chosen_questions
+from atomlens.report.analysis import AnalysisOptions, run_analysis
+from samples import small_model
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def findings() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("findings", DOCS / "findings.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["findings"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def runs(findings, tmp_path_factory):
+    """Two models; only the first was asked about species."""
+    home = tmp_path_factory.mktemp("runs")
+    molecules = [ase.build.molecule(name) for name in ("H2O", "CH3OH")]
+    options = AnalysisOptions(chosen_questions("species"))
+    for name in ("first", "second"):
+        run_analysis(small_model(), name, molecules, "two molecules", home / name, options, command=f"atomlens {name}")
+    summary = json.loads((home / "second" / "summary.json").read_text())
+    (home / "second" / "summary.json").write_text(json.dumps({**summary, "verdicts": []}))
+    return [findings.read_run(home / name) for name in ("first", "second")]
+
+
+def test_numbers_are_those_of_the_summary(findings, runs):
+    text = findings.section(runs, "species", {"first": "findings/first-species.svg"})
+    header, _, *rows = [line for line in text.split("\n") if line.startswith("|")]
+    assert header == "| claim | first | second |"
+    told = runs[0].summary["verdicts"][0]["findings"]
+    assert len(rows) == len(told) > 3
+    for row, finding in zip(rows, told, strict=True):
+        assert finding["claim"] in row
+        assert f"**{finding['outcome']}**" in row
+        assert row.endswith("| not asked |")
+        for control in finding["controls"]:
+            assert control["name"] in row
+    assert "![species, first](findings/first-species.svg)" in text
+    assert "atomlens first\natomlens second\n" in findings.overview(runs)
+
+
+def test_effects_limits_and_controls_are_told(findings, runs):
+    effect = {"name": "r", "value": -0.5, "low": -0.625, "high": None, "n": 7, "unit": "eV"}
+    shuffled = {"name": "shuffled", "value": None}
+    finding = {"outcome": "deviates", "effect": effect, "threshold": 0.25, "controls": [shuffled]}
+    cell = findings._cell(finding | {"effect": effect | {"high": -0.375}})
+    assert cell == "**deviates**<br>−0.5 [−0.625, −0.375] eV, n = 7<br>held against 0.25<br>shuffled: none"
+    bare = findings._cell(finding | {"effect": effect | {"low": None}, "threshold": None, "controls": []})
+    assert bare == "**deviates**<br>−0.5 eV, n = 7"
+
+
+def test_a_figure_is_drawn_again_alike(findings, runs, tmp_path):
+    address = findings.draw(runs[0], "species", tmp_path / "pictures")
+    assert address == "pictures/first-species.svg"
+    first = (tmp_path / address).read_bytes()
+    findings.draw(runs[0], "species", tmp_path / "pictures")
+    assert (tmp_path / address).read_bytes() == first
+    assert findings.draw(runs[0], "decay", tmp_path) is None
+
+
+def test_only_what_is_between_the_marks_changes(findings):
+    page = "before\n<!-- a -->\nold\n<!-- /a -->\nbetween\n<!-- b -->\n<!-- /b -->\nafter\n"
+    page = findings.filled(page, {"a": r"new \1", "b": "text"})
+    assert page == "before\n<!-- a -->\n\nnew \\1\n\n<!-- /a -->\nbetween\n<!-- b -->\n\ntext\n\n<!-- /b -->\nafter\n"
+    assert findings.filled(page, {"a": r"new \1", "b": "text"}) == page
+    with pytest.raises(InputError, match="0 pairs of marks for 'c'"):
+        findings.filled(page, {"c": "x"})
+
+
+def test_the_page_has_marks_for_every_question(findings):
+    page = (DOCS / "findings.md").read_text("utf-8")
+    findings.filled(page, dict.fromkeys(("runs", *(question.slug for question in QUESTIONS)), ""))
+
+
+def test_folders_without_verdicts_are_refused(findings, tmp_path):
+    with pytest.raises(InputError, match="no finished run"):
+        findings.read_run(tmp_path)
+    (tmp_path / "summary.json").write_text("{}")
+    with pytest.raises(InputError, match="no verdicts"):
+        findings.read_run(tmp_path)

@@ -255,7 +255,7 @@ class TestWorkers:
         distributed = pytest.importorskip("distributed")
         folder, killed = tmp_path / "run", []
         with (
-            distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
+            distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
             distributed.Client(cluster) as client,
         ):
 

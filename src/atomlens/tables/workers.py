@@ -51,13 +51,11 @@ def _client(stack: ExitStack, n_workers: int, scheduler: str | None) -> Any:
     except ImportError as error:
         raise InputError("several workers need Dask; run: pip install 'atomlens[dask]'") from error
     if scheduler is None:
-        # No dashboard: its port may be taken.
-        without: Any = None
         cluster = LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=without,
+            dashboard_address=":0",  # any free port; the usual one may be taken
             silence_logs=logging.CRITICAL,
         )
         return stack.enter_context(Client(stack.enter_context(cluster)))

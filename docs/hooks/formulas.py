@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import html
+import logging
 import re
 from typing import Any
 
@@ -18,6 +19,9 @@ _DIRECTIVE = re.compile(r"^\.\. math::[ \t]*\n?(?P<tex>.*?)(?=\n[ \t]*\n|\Z)", r
 _ROLE = re.compile(r":math:`([^`]+)`")
 _BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
 _INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
+# Names that the converter lacks, by ones that it has.
+_NAMES = {r"\lVert": "‖", r"\rVert": "‖", r"\|": "‖", r"\lvert": "|", r"\rvert": "|"}
+_LOG = logging.getLogger("mkdocs.plugins.formulas")
 
 
 class _DocstringMath(Preprocessor):
@@ -42,7 +46,24 @@ def on_config(config: Any) -> Any:
     return config
 
 
-def on_page_content(content: str, **_: Any) -> str:
+def on_page_content(content: str, *, page: Any, **_: Any) -> str:
     """Put MathML in the place of TeX."""
-    content = _BLOCK.sub(lambda found: convert(html.unescape(found[1]).strip(), display="block"), content)
-    return _INLINE.sub(lambda found: convert(html.unescape(found[1])), content)
+
+    def block(found: re.Match[str]) -> str:
+        return _mathml(found[1], "block", page.file.src_uri)
+
+    def inline(found: re.Match[str]) -> str:
+        return _mathml(found[1], "inline", page.file.src_uri)
+
+    return _INLINE.sub(inline, _BLOCK.sub(block, content))
+
+
+def _mathml(escaped: str, display: str, where: str) -> str:
+    tex = html.unescape(escaped).strip()
+    for name, known in _NAMES.items():
+        tex = tex.replace(name, known)
+    made = convert(tex, display=display)
+    # The converter writes what it does not know as it stands.
+    if unknown := re.findall(r"\\(?:[A-Za-z]+|[^\s\w])", made):
+        _LOG.warning("%s: formula %r: %s not known", where, tex, ", ".join(unknown))
+    return made

@@ -13,11 +13,15 @@ from typing import Annotated, Any
 
 import typer
 
+from atomlens.cli.analyze import EPILOG as ANALYZE_EPILOG
+from atomlens.cli.analyze import analyze
 from atomlens.cli.compare import EPILOG as COMPARE_EPILOG
 from atomlens.cli.compare import compare
 from atomlens.cli.data import data_app
 from atomlens.cli.demo import demo
 from atomlens.cli.explain import EPILOG, explain
+from atomlens.cli.md import EPILOG as MD_EPILOG
+from atomlens.cli.md import md
 from atomlens.cli.response import EPILOG as RESPONSE_EPILOG
 from atomlens.cli.response import response
 from atomlens.cli.train import EPILOG as TRAIN_EPILOG
@@ -58,6 +62,8 @@ def atomlens(
 
 app.command()(demo)
 app.command(epilog=EPILOG, no_args_is_help=True)(explain)
+app.command(epilog=ANALYZE_EPILOG, no_args_is_help=True)(analyze)
+app.command(epilog=MD_EPILOG, no_args_is_help=True)(md)
 app.command(epilog=COMPARE_EPILOG, no_args_is_help=True)(compare)
 app.command(epilog=RESPONSE_EPILOG, no_args_is_help=True)(response)
 app.command(epilog=TRAIN_EPILOG, no_args_is_help=True)(train)

@@ -67,6 +67,10 @@ class QM9Sample(Sequence["ase.Atoms"]):
 
         return load_qm9()
 
+    def fingerprint(self) -> str:
+        """By what samples differ: their molecules."""
+        return f"qm9 {self.numbers}"
+
     def __getstate__(self) -> dict[str, list[int]]:
         return {"numbers": self.numbers}
 

@@ -1,6 +1,6 @@
 """All walks: ethanol and the tetrapeptide, against one masked pass for each walk and against the output itself.
 
-Usage: python benchmarks/walks.py [--model FILE] [--repeats N]
+Usage: python benchmarks/walks.py [--model FILE] [--repeats N] [--cpu-time]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from atomlens.chain import Gate, make_chain
 from atomlens.models import UnseenElementWarning
 from atomlens.relevance import all_walks
 from systems import MODEL, molecule
-from timing import once, paired, paired_ratio
+from timing import once, paired, paired_ratio, use_cpu_time
 
 
 def best_anchor(model: atomlens.Potential, graph: atomlens.AtomGraph, walks: np.ndarray) -> Callable[[], int]:
@@ -38,7 +38,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=str(MODEL))
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--cpu-time", action="store_true", help="on a busy machine, with OMP_NUM_THREADS=1")
     arguments = parser.parse_args()
+    if arguments.cpu_time:
+        use_cpu_time()
     warnings.simplefilter("ignore", UnseenElementWarning)  # speed does not depend on what a model saw
     model = atomlens.load_model(arguments.model)
     for name, must in (("ethanol", 1_000), ("ac_ala3_nhme", 100_000)):

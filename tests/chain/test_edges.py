@@ -1,0 +1,50 @@
+"""Norms of edge maps bound what an edge does to any vector, and are reached by some."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atomlens.chain import ChannelWeights, EdgeMatrices, EdgeOperator
+from atomlens.chain.edges import VectorWeights
+
+WIDTH = 3
+
+
+def random_edges(kind: str, generator: torch.Generator) -> tuple[EdgeOperator, int, int]:
+    """Six edges, and the widths of their messages and of what arrives."""
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+    if kind == "channels":
+        return ChannelWeights(normal(6, WIDTH)), WIDTH, WIDTH
+    if kind == "matrices":
+        return EdgeMatrices(normal(6, 2, WIDTH)), WIDTH, 2
+    return VectorWeights(normal(6, 5, WIDTH)), 5 * WIDTH, 4 * WIDTH
+
+
+@given(seed=st.integers(0, 10**6), kind=st.sampled_from(["channels", "matrices", "vectors"]))
+def test_no_vector_is_lengthened_by_more_than_the_norm(seed, kind):
+    generator = torch.Generator().manual_seed(seed)
+    operator, width_in, width_out = random_edges(kind, generator)
+    unit = torch.eye(width_in, dtype=torch.float64)
+    maps = operator.apply(unit.expand(6, -1, -1), torch.arange(6)).mT
+    spectral = torch.linalg.matrix_norm(maps, ord=2)
+    assert maps.shape == (6, width_out, width_in)
+    assert (operator.norms() >= spectral * (1 - 1e-12)).all()
+    if kind != "matrices":  # nor is more promised than needed: bounds that are too large find nothing to leave out
+        torch.testing.assert_close(operator.norms(), spectral)
+
+
+@pytest.mark.parametrize("kind", ["channels", "matrices", "vectors"])
+def test_all_edges_in_order_need_no_index(kind):
+    generator = torch.Generator().manual_seed(0)
+    operator, width_in, width_out = random_edges(kind, generator)
+    m = torch.randn(6, width_in, dtype=torch.float64, generator=generator)
+    u = torch.randn(6, width_out, dtype=torch.float64, generator=generator)
+    edges = torch.arange(6)
+    torch.testing.assert_close(operator.apply(m, None), operator.apply(m, edges), rtol=0, atol=0)
+    torch.testing.assert_close(operator.pull(u, None), operator.pull(u, edges), rtol=0, atol=0)

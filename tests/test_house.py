@@ -32,6 +32,7 @@ FLOORS = (
     "data",
     "training",
     "report",
+    "studies",
     "cli",
 )
 FILES = sorted(SOURCE.rglob("*.py"))

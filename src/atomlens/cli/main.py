@@ -24,6 +24,8 @@ from atomlens.cli.md import EPILOG as MD_EPILOG
 from atomlens.cli.md import md
 from atomlens.cli.response import EPILOG as RESPONSE_EPILOG
 from atomlens.cli.response import response
+from atomlens.cli.study import EPILOG as STUDY_EPILOG
+from atomlens.cli.study import study
 from atomlens.cli.train import EPILOG as TRAIN_EPILOG
 from atomlens.cli.train import train
 from atomlens.cli.zoo import zoo_app
@@ -67,6 +69,7 @@ app.command(epilog=MD_EPILOG, no_args_is_help=True)(md)
 app.command(epilog=COMPARE_EPILOG, no_args_is_help=True)(compare)
 app.command(epilog=RESPONSE_EPILOG, no_args_is_help=True)(response)
 app.command(epilog=TRAIN_EPILOG, no_args_is_help=True)(train)
+app.command(epilog=STUDY_EPILOG, no_args_is_help=True)(study)
 app.add_typer(data_app, name="data")
 app.add_typer(zoo_app, name="zoo")
 

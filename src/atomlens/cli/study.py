@@ -1,0 +1,65 @@
+"""``atomlens study``: a grid of models, from training to one table."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atomlens.cli.options import whole_number
+
+EPILOG = """
+[b]Examples[/b]
+
+    atomlens study configs/study-small.toml --out runs/small
+
+Two models at a time; after a kill, the same command goes on:
+
+    atomlens study configs/study-ethanol.toml --workers 2 --out runs/ethanol
+
+[b]Written to --out[/b]
+
+report.html, models.parquet and models.csv (one row a model), summary.json, and models/*/ with the training, analysis
+and simulation of every model.
+"""
+
+
+def study(
+    config: Annotated[Path, typer.Argument(help="TOML file: data, model, fit, grid, analysis, simulation.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished study in it goes on.")],
+    workers: Annotated[
+        int, typer.Option(parser=whole_number(1, 1024), metavar="COUNT", help="Worker processes on this machine.")
+    ] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+) -> None:
+    """Train a grid of models, score them, simulate them, and say what foretells how long they last."""
+    from atomlens.structures import InputError
+
+    try:
+        from atomlens.studies import run_study
+        from atomlens.studies.page import sentence
+
+        found = run_study(
+            config,
+            out,
+            n_workers=workers,
+            scheduler=scheduler,
+            report=lambda line: typer.echo(line, err=True),
+            command=shlex.join(["atomlens", *sys.argv[1:]]),
+            overwrite=overwrite,
+        )
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{error.name} is not installed; a study needs the extras train, md and xtb, and dask for workers"
+        ) from error
+    except KeyboardInterrupt:
+        print(f"atomlens: interrupted; the same command goes on where it stopped ({out})", file=sys.stderr)
+        sys.exit(130)
+    typer.echo(sentence(found.associations))
+    typer.echo(f"report: {found.folder / 'report.html'}")

@@ -1,0 +1,120 @@
+"""One model of a study, stage by stage: train, analyse, score, simulate; what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from atomlens.analyses import load_result
+from atomlens.analyses.decay import DecayResult
+from atomlens.analyses.deviation import deviation_score
+from atomlens.analyses.questions import chosen_questions
+from atomlens.analyses.species import SpeciesResult
+from atomlens.analyses.storage import to_plain
+from atomlens.dynamics.options import MDOptions
+from atomlens.models import load_model
+from atomlens.report.analysis import AnalysisOptions, run_analysis
+from atomlens.report.md import run_md
+from atomlens.report.resuming import write_text
+from atomlens.report.writing import MARK
+from atomlens.structures import read_structures
+from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
+from atomlens.studies.rivals import roughness
+from atomlens.training import train
+
+ROW = "row.json"
+
+
+def run_member(
+    member: Member,
+    folder: Path,
+    home: Path,
+    analysis: AnalysisSettings,
+    simulation: SimulationSettings,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Take one model through all stages and return its row of the study's table.
+
+    Parameters
+    ----------
+    member
+        The model.
+    folder
+        Where its stages keep their results.
+    home
+        Folder that paths of `analysis` and `simulation` start from.
+    analysis, simulation
+        What is asked of it.
+    report
+        Told each stage.
+    """
+    finished = folder / ROW
+    if finished.is_file():
+        return json.loads(finished.read_text("utf-8"))
+    torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "train" / "model.safetensors"
+    if not path.is_file():
+        report(f"{member.name}: train")
+        write_text(folder / "config.toml", member.toml())
+        train(folder / "config.toml", folder / "train", resume=True, report=lambda line: None)
+    card = json.loads((folder / "train" / "card.json").read_text("utf-8"))
+    model = load_model(path, dtype=torch.float64)
+
+    if not (folder / "analysis" / MARK).is_file():
+        report(f"{member.name}: analyse")
+        structures = read_structures(home / analysis.path, analysis.frames)
+        options = AnalysisOptions(chosen_questions("species,decay"), max_order=2)
+        run_analysis(model, str(path), structures, analysis.path, folder / "analysis", options)
+    questions = folder / "analysis" / "questions"
+    species, decay = load_result(SpeciesResult, questions / "species"), load_result(DecayResult, questions / "decay")
+    score = deviation_score(species.scores, decay.scores)
+
+    start = read_structures(home / simulation.path, str(simulation.frame))[0]
+    if not (folder / "md" / MARK).is_file():
+        report(f"{member.name}: simulate")
+        reference = read_structures(home / simulation.reference) if simulation.reference else None
+        run_md(model, str(path), start, simulation.path, folder / "md", md_options(simulation), reference=reference)
+    md = json.loads((folder / "md" / MARK).read_text("utf-8"))
+
+    errors = next(iter(card["errors"].values()))
+    row = {
+        "model": member.name,
+        **member.axes,
+        "n_parameters": sum(p.numel() for p in model.parameters()),
+        "force_error": _number(errors, "forces MAE"),
+        "energy_error": _number(errors, "energy MAE"),
+        "deviation": score.value,
+        **{f"deviation/{name}": value for name, value in score.parts.items()},
+        "roughness": roughness(model, start),
+        "sound_time_ps": restricted_mean(md["fates"], simulation.time),
+        "n_broken": sum(fate["broke_by"] is not None for fate in md["fates"]),
+        "n_replicas": len(md["fates"]),
+        "training_hours": card["hours"],
+    }
+    write_text(finished, json.dumps(to_plain(row), indent=1) + "\n")
+    return to_plain(row)
+
+
+def md_options(simulation: SimulationSettings) -> MDOptions:
+    """The simulation's settings as `MDOptions`."""
+    given = asdict(simulation)
+    shared = {name: given[name] for name in ("ensemble", "temperature", "timestep", "interval", "friction", "seed")}
+    steps = max(1, round(1000 * simulation.time / simulation.timestep))
+    return MDOptions(**shared, n_steps=steps, n_replicas=simulation.replicas)
+
+
+def restricted_mean(fates: list[dict[str, Any]], limit: float) -> float:
+    """Mean sound time of the replicas up to `limit`, in ps; sound ones count with the limit."""
+    return sum(min(fate["time_ps"], limit) for fate in fates) / len(fates)
+
+
+def _number(errors: dict[str, Any], name: str) -> float | None:
+    """The number of an error that a card tells with its unit."""
+    text = errors.get(name)
+    return None if text is None else float(str(text).split()[0])

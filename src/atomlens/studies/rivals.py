@@ -1,0 +1,92 @@
+r"""What else could foretell stability: roughness of bond scans, and how much models of an ensemble disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ase
+import numpy as np
+import torch
+
+from atomlens.dynamics.energies import energy_forces_stress
+from atomlens.models import Potential
+from atomlens.structures import collate, perceive_bonds
+
+# Bonds are scanned from 0.3 Å shorter to 0.7 Å longer.
+_SCAN = np.arange(-0.30, 0.701, 0.02)
+
+
+def roughness(model: Potential, atoms: ase.Atoms) -> float:
+    r"""Mean over bonds of the excess variation of the force along a stretch; 0 for one well with one inflection.
+
+    .. math:: \rho = \frac{1}{B} \sum_b \Big( \frac{\sum_k |f_{k+1} - f_k|}{\max f - \min f} - V_b \Big)_+
+
+    f is the derivative of the energy along the bond, :math:`V_b` the value of a force that rises once to its maximum
+    and then falls, :math:`(2 \max f - f_0 - f_K) / (\max f - \min f)`. What hangs on the second atom of the bond moves
+    with it; in a ring, that atom alone. In the spirit of smoothness tests along bond scans (arXiv:2602.04861); the
+    formula is our choice.
+    """
+    bonds = perceive_bonds(atoms).pairs.tolist()
+    values = [_excess(_scanned_forces(model, atoms, i, j, bonds)) for i, j in bonds]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _excess(f: np.ndarray) -> float:
+    spread = float(np.ptp(f))
+    if not np.isfinite(f).all() or spread == 0:
+        return float("nan")
+    wanted = (2 * f.max() - f[0] - f[-1]) / spread
+    return max(0.0, float(np.abs(np.diff(f)).sum() / spread - wanted))
+
+
+def _scanned_forces(model: Potential, atoms: ase.Atoms, i: int, j: int, bonds: list[list[int]]) -> np.ndarray:
+    moved = sorted(_side(i, j, bonds))
+    axis = atoms.positions[j] - atoms.positions[i]
+    axis /= np.linalg.norm(axis)
+    frames = []
+    for shift in _SCAN:
+        frame = atoms.copy()
+        frame.positions[moved] += shift * axis
+        frames.append(model.graph(frame))
+    found = energy_forces_stress(model, collate(frames))
+    forces = found.forces.double().cpu().numpy().reshape(len(_SCAN), len(atoms), 3)
+    return -(forces[:, moved] @ axis).sum(axis=1)
+
+
+def _side(i: int, j: int, bonds: list[list[int]]) -> set[int]:
+    """Atoms that hang on j when the bond i-j is cut; j alone in a ring."""
+    side, rim = {j}, [j]
+    while rim:
+        at = rim.pop()
+        for a, b in bonds:
+            if {a, b} == {i, j} or at not in (a, b):
+                continue
+            other = b if a == at else a
+            if other == i:
+                return {j}
+            if other not in side:
+                side.add(other)
+                rim.append(other)
+    return side
+
+
+def disagreement(models: Sequence[Potential], structures: Sequence[ase.Atoms]) -> float:
+    """Standard deviation of forces between models of one ensemble, root mean square over structures, in eV/Å.
+
+    NaN for fewer than two models.
+    """
+    if len(models) < 2:
+        return float("nan")
+    squares, count = 0.0, 0
+    for atoms in structures:
+        with torch.no_grad():
+            graphs = [model.graph(atoms) for model in models]
+        forces = np.stack(
+            [
+                energy_forces_stress(model, graph).forces.double().cpu().numpy()
+                for model, graph in zip(models, graphs, strict=True)
+            ]
+        )
+        variance = forces.var(axis=0, ddof=1)
+        squares, count = squares + float(variance.sum()), count + variance.size
+    return float(np.sqrt(squares / max(count, 1)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ase
@@ -13,6 +12,8 @@ import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
+from places import SHARED
+
 if TYPE_CHECKING:
     from atomlens import Potential
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 # What was imported before would go unchecked, so nothing above imports it (`test_house` looks).
 install_import_hook("atomlens", "shape_checks.check")
 
-SHARED = Path(__file__).parents[2] / "shared"
 
 # The same examples in every run; no deadline, since speed is measured in benchmarks/ and not here.
 settings.register_profile(

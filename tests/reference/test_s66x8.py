@@ -7,7 +7,7 @@ import pytest
 
 from atomlens.reference import read_s66x8
 from atomlens.structures import InputError
-from conftest import SHARED
+from places import SHARED
 
 h5py = pytest.importorskip("h5py", reason="needs the extra reference")
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from atomlens.models import (
     CutoffConfig,
+    LongRangeConfig,
     ModelConfig,
     OutputConfig,
     Potential,
@@ -37,6 +38,9 @@ def small_model(
     output: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
+    radial: RadialConfig | None = None,
+    envelope: CutoffConfig | None = None,
+    long_range: LongRangeConfig | None = None,
     **representation: Any,
 ) -> Potential:
     """An untrained model with random weights, and scale, mean and references that are not trivial."""
@@ -47,13 +51,14 @@ def small_model(
             n_features=n_features,
             n_layers=n_layers,
             activation=activation,
-            radial=RadialConfig(n_rbf=6, cutoff=cutoff),
-            cutoff=CutoffConfig(cutoff=cutoff),
+            radial=radial or RadialConfig(n_rbf=6, cutoff=cutoff),
+            cutoff=envelope or CutoffConfig(cutoff=cutoff),
             max_z=10,
             **representation,
         ),
         readout=ReadoutConfig(**{"widths": (n_features, 3, 1), "activation": activation} | (readout or {})),
         output=OutputConfig(**{"extensive": True} | (output or {})),
+        long_range=long_range or LongRangeConfig(),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -66,6 +71,11 @@ def small_model(
             model.mean.fill_(-0.3)
             model.atomrefs.copy_(torch.linspace(-3.0, 1.0, 10))
     return model.eval().requires_grad_(False)
+
+
+def long_range_model(architecture: str, kind: str, *, n_layers: int = 3, **options: Any) -> Potential:
+    """An untrained model with long-range energies; options are those of `LongRangeConfig`."""
+    return small_model(architecture, n_layers=n_layers, long_range=LongRangeConfig(kind=kind, width=3, **options))
 
 
 def branched() -> ase.Atoms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -106,6 +106,9 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
     scale, offsets = float(model.scale), model.offset(graph).double()
     constants = scale * linear.constants.double() + offsets
     predictions = scale * scalar_output(model.readout(features, graph)).double() + offsets
+    long_range = model.pair_terms(features, graph)
+    if long_range is not None:
+        predictions = predictions + long_range.sums(graph.batch, graph.n_graphs).double()
     chain = Chain(
         pairs=images.pairs,
         embedding=embedding,
@@ -114,6 +117,7 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
         readout_bias=scale * linear.bias,
         constant=float(constants.sum()),
         prediction=float(predictions.sum()),
+        long_range=long_range,
     )
     return ChainBatch(chain, graph.batch, constants, predictions)
 
@@ -181,4 +185,7 @@ def make_automatic_chain(model: Potential, graph: AtomGraph, rule: Rule, product
         return scale * scalar_output(model.readout(AtomFeatures(state[:, :width], vectors), graph)).sum()
 
     pairs = merge_images(graph.target, graph.source, graph.n_atoms).pairs
-    return automatic_chain(functions, embedding, readout, pairs, rule, constant=offset)
+    chain = automatic_chain(functions, embedding, readout, pairs, rule, constant=offset)
+    with torch.no_grad():
+        chain = replace(chain, long_range=model.pair_terms(features, graph))
+    return replace(chain, prediction=chain.prediction + chain.sum_of_pairs())

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from atomlens.chain.edges import EdgeOperator, PairIndex
 from atomlens.chain.operators import AtomOperator
+from atomlens.models import PairTerms
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Layer:
 class Chain:
     r"""A prediction for one structure, under a rule, as a linear chain.
 
-    .. math:: y = \sum_i r_i \cdot x^{(T)}_i + \sum_i \rho_i + c
+    .. math:: y = \sum_i r_i \cdot x^{(T)}_i + \sum_i \rho_i + \sum_{i<j} V_{ij} + c
 
     Attributes
     ----------
@@ -62,6 +63,9 @@ class Chain:
         c: atom references, mean, last bias of the readout.
     prediction
         y as the model itself computes it.
+    long_range
+        V: energies of pairs that no walk carries, for models with long-range energies. What they depend on besides the
+        distance (charges, coefficients) is held, under every rule.
     """
 
     pairs: PairIndex
@@ -71,6 +75,7 @@ class Chain:
     readout_bias: Float[Tensor, " N"]
     constant: float
     prediction: float
+    long_range: PairTerms | None = None
 
     @property
     def n_atoms(self) -> int:
@@ -130,6 +135,10 @@ class Chain:
         """Sum over all walks, those that biases start included; costs no more than one pass."""
         return float((self.readout * self.states()[-1]).sum() + self.readout_bias.sum())
 
+    def sum_of_pairs(self) -> float:
+        """Sum over the long-range energies of all pairs, which no walk carries."""
+        return 0.0 if self.long_range is None else float(self.long_range.parts.sum())
+
     def scaled(self, factor: float) -> Chain:
         """The same chain in another unit: everything that adds up to the prediction times `factor`."""
         return replace(
@@ -138,6 +147,7 @@ class Chain:
             readout_bias=self.readout_bias * factor,
             constant=self.constant * factor,
             prediction=self.prediction * factor,
+            long_range=None if self.long_range is None else self.long_range.scaled(factor),
         )
 
     def entering_at(self, t: int) -> Chain:
@@ -155,9 +165,9 @@ class Chain:
         )
 
     def without_bias(self) -> Chain:
-        """The same chain with all biases zero: only full walks remain."""
+        """The same chain with all biases zero and no long-range energies: only full walks remain."""
         layers = tuple(replace(layer, bias=torch.zeros_like(layer.bias)) for layer in self.layers)
-        return replace(self, layers=layers, readout_bias=torch.zeros_like(self.readout_bias))
+        return replace(self, layers=layers, readout_bias=torch.zeros_like(self.readout_bias), long_range=None)
 
 
 # Pairs a block: 1024 rows of 128 float64 channels are 1 MB and stay in cache.

@@ -60,6 +60,7 @@ class TorchSimModel(ModelInterface):
     def _graph(self, state: SimState) -> AtomGraph:
         # One flag in torch-sim 0.3, one for each direction later.
         periodic = np.broadcast_to(np.asarray(torch.as_tensor(state.pbc).cpu()), 3)
+        self.model.check_open(bool(periodic.any()))
         return self._periodic(state, periodic) if periodic.any() else self._molecules(state)
 
     def _molecules(self, state: SimState) -> AtomGraph:

@@ -9,7 +9,7 @@ import ase
 import torch
 
 from atomlens.chain import Chain, check_product_rule, constant_meaning, make_chain, make_rule
-from atomlens.interactions.terms import Interactions, group_terms, interaction_terms
+from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
 from atomlens.models import Potential
 from atomlens.models.units import to_internal
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
@@ -18,8 +18,9 @@ from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strong
 class Explanation:
     r"""Everything that adds up to one prediction.
 
-    .. math:: y = c + \sum_{\text{full walks}} R_w + \sum_{\text{bias walks}} R_w = c + \sum_S I(S)
+    .. math:: y = c + \sum_{\text{full walks}} R_w + \sum_{\text{bias walks}} R_w + \sum_{i<j} V_{ij} = c + \sum_S I(S)
 
+    V are the long-range energies of pairs (`long_range_terms`), if a model has such; walks are message passing only.
     Energies are in eV; other properties keep the model's unit (`unit`). Nothing is computed before it is asked for.
 
     Attributes
@@ -77,7 +78,7 @@ class Explanation:
     @cached_property
     def residual(self) -> float:
         """Prediction minus the sum of everything: rounding, about 1e-16 max(1, |y - c|) in float64."""
-        return self.prediction - self.constant - self.chain.sum_of_walks()
+        return self.prediction - self.constant - self.chain.sum_of_walks() - self.chain.sum_of_pairs()
 
     @property
     def n_layers(self) -> int:
@@ -110,18 +111,41 @@ class Explanation:
         max_order
             1, 2 or 3.
         walks
-            Which walks count: ``all`` (terms and remainder add up to prediction - constant), ``full`` (only
-            those from the embedding) or ``bias``.
+            Which walks count: ``all`` (terms and remainder add up to prediction - constant, long-range energies
+            included), ``full`` (only those from the embedding) or ``bias``.
         """
         if walks == "all":
             return interaction_terms(self.chain, max_order)
         if walks == "full":
             chain = self.chain.without_bias()
         elif walks == "bias":
-            chain = replace(self.chain, embedding=torch.zeros_like(self.chain.embedding))
+            chain = replace(self.chain, embedding=torch.zeros_like(self.chain.embedding), long_range=None)
         else:
             raise ValueError(f"walks={walks!r} is not known; choose all, full or bias")
         return interaction_terms(replace(chain, prediction=chain.constant + chain.sum_of_walks()), max_order)
+
+    @property
+    def long_range_kinds(self) -> tuple[str, ...]:
+        """Which long-range energies the model has: "coulomb", "dispersion", both or none."""
+        return () if self.chain.long_range is None else self.chain.long_range.kinds
+
+    def long_range_terms(self, kind: str | None = None) -> Terms:
+        """Long-range energies V of all pairs, which `interactions` has in its terms of order 2 and no walk carries.
+
+        Charges and coefficients are held at their values: V is an exact part of the prediction, and that charges
+        depend on the surroundings is not told by it.
+
+        Parameters
+        ----------
+        kind
+            One of `long_range_kinds`; all together if None.
+
+        Raises
+        ------
+        ValueError
+            If the model has none of that kind.
+        """
+        return long_range_terms(self.chain, kind)
 
     def group_interactions(self, groups: list[list[int]], max_order: int = 2) -> Interactions:
         """Terms between disjoint groups of atoms (functional groups, residues, molecules); see `group_terms`."""

@@ -4,7 +4,8 @@ r"""Interaction terms: parts of the prediction that belong to exactly one set of
     I(S) = \sum_{w:\ \mathrm{atoms}(w) = S} R_w = \sum_{U \subseteq S} (-1)^{|S| - |U|} Z(U), \qquad
     y = c + \sum_S I(S)
 
-Definition: our choice (Möbius inversion over sets of atoms of the walk sums of GNN-LRP, arXiv:2006.03589).
+Definition: our choice (Möbius inversion over sets of atoms of the walk sums of GNN-LRP, arXiv:2006.03589). Long-range
+energies of two atoms, which no walk carries, add to the terms of these two.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Terms(NamedTuple):
 class Interactions:
     """Interaction terms up to some order.
 
-    Sets that no walk can visit exactly (no pair within the cutoff joins them) are left out: their term is zero.
+    Sets that no walk can visit exactly (no pair within the cutoff joins them) are left out: their term is zero. A model
+    with long-range energies has a term for every pair.
 
     Attributes
     ----------
@@ -101,8 +103,37 @@ def interaction_terms(chain: Chain, max_order: int = 3) -> Interactions:
             values.append(pair_terms(chain))
     else:
         values = _by_inclusion_exclusion(chain, members)
-    terms = tuple(Terms(m.cpu().numpy(), v.cpu().numpy()) for m, v in zip(members, values, strict=True))
-    return Interactions(terms, chain.prediction - chain.constant)
+    terms = [Terms(m.cpu().numpy(), v.cpu().numpy()) for m, v in zip(members, values, strict=True)]
+    if max_order > 1:
+        terms[1] = _merged(terms[1], long_range_terms(chain))
+    return Interactions(tuple(terms), chain.prediction - chain.constant)
+
+
+def long_range_terms(chain: Chain, kind: str | None = None) -> Terms:
+    """Long-range energies of all pairs: of one kind ("coulomb", "dispersion"), or of all kinds together.
+
+    Raises
+    ------
+    ValueError
+        If the model has none of that kind.
+    """
+    held = chain.long_range
+    kinds = () if held is None else held.kinds
+    if kind is not None and kind not in kinds:
+        raise ValueError(f"long-range kind {kind!r}: this model has {' and '.join(kinds) or 'no long-range energies'}")
+    if held is None:
+        return Terms(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=chain.readout.cpu().numpy().dtype))
+    values = held.energies if kind is None else held.parts[:, held.kinds.index(kind)]
+    return Terms(held.atoms.cpu().numpy(), values.cpu().numpy())
+
+
+def _merged(terms: Terms, more: Terms) -> Terms:
+    """Sum of two lists of pair terms, each pair once, sorted."""
+    if not len(more.relevance):
+        return terms
+    atoms, where = np.unique(np.concatenate([terms.atoms, more.atoms]), axis=0, return_inverse=True)
+    values = np.concatenate([terms.relevance, more.relevance])
+    return Terms(atoms, np.bincount(where.ravel(), values, minlength=len(atoms)).astype(values.dtype))
 
 
 def _by_inclusion_exclusion(chain: Chain, members: list[Int[Tensor, "_ _"]]) -> list[Float[Tensor, " _"]]:
@@ -126,8 +157,9 @@ def _by_inclusion_exclusion(chain: Chain, members: list[Int[Tensor, "_ _"]]) -> 
 def group_terms(chain: Chain, groups: list[list[int]], max_order: int = 2) -> Interactions:
     """Terms between groups of atoms: the same inversion with groups in place of atoms.
 
-    ``I({A, B})`` collects all walks that visit groups A and B and no other. Atoms in no group take no part, and what
-    involves them is in the remainder. Order 1 lists all groups, higher orders those whose members are connected.
+    ``I({A, B})`` collects all walks that visit groups A and B and no other, and the long-range energies between them.
+    Atoms in no group take no part, and what involves them is in the remainder. Order 1 lists all groups, higher orders
+    those whose members are connected.
 
     Parameters
     ----------
@@ -171,14 +203,26 @@ def group_terms(chain: Chain, groups: list[list[int]], max_order: int = 2) -> In
         for s in sets:
             inner = (u for n in range(1, len(s)) for u in combinations(s, n))
             terms[s] = z[s] - sum(terms.get(u, 0.0) for u in inner)
-    listed = tuple(
+    listed = [
         Terms(
             np.array(sets, dtype=np.int64).reshape(-1, n),
             np.array([terms[s] for s in sets], dtype=np.float64),
         )
         for n, sets in enumerate(members, start=1)
-    )
-    return Interactions(listed, chain.prediction - chain.constant)
+    ]
+    _add_long_range(listed, long_range_terms(chain), group_of.cpu().numpy())
+    return Interactions(tuple(listed), chain.prediction - chain.constant)
+
+
+def _add_long_range(listed: list[Terms], pairs: Terms, group_of: Int[np.ndarray, " N"]) -> None:
+    """Add energies inside a group to its own term, those between two groups to their pair's."""
+    groups = np.sort(group_of[pairs.atoms], axis=1)
+    inside, between = (groups[:, 0] >= 0) & (groups[:, 0] == groups[:, 1]), (groups[:, 0] >= 0)
+    own = np.bincount(groups[inside, 0], pairs.relevance[inside], minlength=len(listed[0].relevance))
+    listed[0] = Terms(listed[0].atoms, listed[0].relevance + own)
+    if len(listed) > 1:
+        between &= ~inside
+        listed[1] = _merged(listed[1], Terms(groups[between], pairs.relevance[between]))
 
 
 def _group_of(chain: Chain, groups: list[list[int]]) -> Int[Tensor, " N"]:

@@ -3,6 +3,7 @@
 from atomlens.models.checkpoint import save_model
 from atomlens.models.config import (
     CutoffConfig,
+    LongRangeConfig,
     ModelConfig,
     OutputConfig,
     RadialConfig,
@@ -11,6 +12,7 @@ from atomlens.models.config import (
 )
 from atomlens.models.features import AtomFeatures, EdgeFeatures
 from atomlens.models.loading import load_model
+from atomlens.models.long_range import LongRange, PairTerms
 from atomlens.models.painn import PaiNN
 from atomlens.models.potential import Potential, Prediction, UnseenElementWarning
 from atomlens.models.schnet import SchNet
@@ -22,9 +24,12 @@ __all__ = [
     "AtomFeatures",
     "CutoffConfig",
     "EdgeFeatures",
+    "LongRange",
+    "LongRangeConfig",
     "ModelConfig",
     "OutputConfig",
     "PaiNN",
+    "PairTerms",
     "Potential",
     "Prediction",
     "RadialConfig",

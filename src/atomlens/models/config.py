@@ -2,31 +2,124 @@
 
 from __future__ import annotations
 
+import difflib
+import math
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, Self
 
+import torch
+
 from atomlens.models.activations import activation_by_name
+from atomlens.models.units import ENERGY_UNITS
+
+RadialKind = Literal["gaussian", "gaussian_centered", "bessel", "inverse_powers"]
+CutoffKind = Literal["cosine", "mollifier", "polynomial"]
+LongRangeKind = Literal["none", "coulomb", "dispersion", "coulomb+dispersion"]
+ChargeBalance = Literal["mean", "neighbors"]
+
+
+def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        close = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(f"{what} {value!r} is not known; {hint}choose one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True)
 class RadialConfig:
-    """Radial basis: its kind, number of functions, and the grid in Å it spans."""
+    """Radial basis: its kind, number of functions, and the grid in Å it spans.
 
-    kind: Literal["gaussian", "gaussian_centered", "bessel"] = "gaussian"
+    ``inverse_powers`` has no grid but a length in Å beyond which its functions fall as r^-1, r^-2, ...; filters made of
+    them have no constant part.
+    """
+
+    kind: RadialKind = "gaussian"
     n_rbf: int = 20
     cutoff: float = 5.0
     start: float = 0.0
     trainable: bool = False
+    length: float = 1.5
+
+    def __post_init__(self) -> None:
+        _check_choice("radial basis", self.kind, typing.get_args(RadialKind))
+        if not (self.length > 0 and math.isfinite(self.length)):
+            raise ValueError(f"length of the radial basis is {self.length} Å; it must be positive")
 
 
 @dataclass(frozen=True)
 class CutoffConfig:
-    """Cutoff function: its kind and radius in Å."""
+    """Cutoff function: its kind and radius in Å; ``polynomial`` leaves distances below `onset` (Å) untouched."""
 
-    kind: Literal["cosine", "mollifier"] = "cosine"
+    kind: CutoffKind = "cosine"
     cutoff: float = 5.0
+    onset: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_choice("cutoff function", self.kind, typing.get_args(CutoffKind))
+        if self.kind == "polynomial" and not 0 <= self.onset < self.cutoff:
+            raise ValueError(f"onset = {self.onset} Å; it must be at least 0 and below the cutoff of {self.cutoff} Å")
+        if self.kind != "polynomial" and self.onset != 0:
+            raise ValueError(f"onset = {self.onset} Å needs the polynomial cutoff function, not {self.kind!r}")
+
+
+@dataclass(frozen=True)
+class LongRangeConfig:
+    """Energies of all pairs of atoms, without a cutoff; formulas in `atomlens.models.long_range`.
+
+    Attributes
+    ----------
+    kind
+        Which energies.
+    width
+        Hidden units of the network on every atom's features, one network for each energy.
+    total_charge
+        Sum of the charges of a structure, in e.
+    balance
+        How the charges get that sum: ``mean`` takes the same off every atom; ``neighbors`` lets atoms within
+        the cutoff exchange charge and nothing else.
+    charge_length
+        Length a in Å below which the Coulomb energy is damped, erf(r / a) / r.
+    a1, a2
+        Becke-Johnson damping: the radius is a1 sqrt(C8/C6) + a2, a2 in Å.
+    c8_ratio
+        C8/C6 in Å^2, one for all pairs.
+    s8
+        Weight of the r^-8 energy; 0 leaves it out.
+    """
+
+    kind: LongRangeKind = "none"
+    width: int = 32
+    total_charge: float = 0.0
+    balance: ChargeBalance = "mean"
+    charge_length: float = 1.5
+    a1: float = 0.4
+    a2: float = 2.5
+    c8_ratio: float = 5.5
+    s8: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_choice("long-range kind", self.kind, typing.get_args(LongRangeKind))
+        _check_choice("long-range balance", self.balance, typing.get_args(ChargeBalance))
+        for name in ("width", "charge_length", "a2", "c8_ratio"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"long-range {name} = {getattr(self, name)}; it must be positive")
+        for name in ("a1", "s8"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"long-range {name} = {getattr(self, name)}; it must be zero or positive")
+        if not math.isfinite(self.total_charge):
+            raise ValueError(f"long-range total_charge = {self.total_charge}; it must be a number")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the energies: none, one or both of "coulomb" and "dispersion"."""
+        return () if self.kind == "none" else tuple(self.kind.split("+"))
+
+    @property
+    def damping_radius(self) -> float:
+        """Becke-Johnson radius in Å."""
+        return self.a1 * math.sqrt(self.c8_ratio) + self.a2
 
 
 @dataclass(frozen=True)
@@ -67,6 +160,13 @@ class RepresentationConfig:
         activation_by_name(self.activation)
         if self.n_features < 1 or self.n_layers < 1:
             raise ValueError(f"n_features={self.n_features}, n_layers={self.n_layers}: both must be at least 1")
+        if self.radial.kind == "inverse_powers" and self.architecture == "schnet":
+            at_zero = float(activation_by_name(self.activation)(torch.zeros(1)))
+            if at_zero != 0:
+                raise ValueError(
+                    f"activation {self.activation!r} is {at_zero:.3g} at zero, so filters of inverse powers would not "
+                    "fall off; use shifted_softplus, silu or another that is zero there"
+                )
 
 
 @dataclass(frozen=True)
@@ -124,6 +224,20 @@ class ModelConfig:
     output: OutputConfig = OutputConfig()
     elements: tuple[int, ...] | None = None
     card: dict[str, Any] = field(default_factory=dict)
+    long_range: LongRangeConfig = LongRangeConfig()
+
+    def __post_init__(self) -> None:
+        if self.long_range.kind == "none":
+            return
+        readout, output = self.readout, self.output
+        if (readout.kind, readout.aggregation) != ("atomwise", "sum") or not output.extensive:
+            raise ValueError(
+                f"long_range {self.long_range.kind!r} adds energies of pairs; it needs a readout that sums over atoms"
+            )
+        if output.unit not in ENERGY_UNITS:
+            raise ValueError(
+                f"long_range {self.long_range.kind!r} needs an energy; the output {output.property} is in {output.unit}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionary, ready for JSON."""
@@ -156,7 +270,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _build(hint, value, where)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
-        ok, result = value in args, value
+        _check_choice(where, value, args)
+        ok, result = True, value
     elif origin is types.UnionType:
         return None if value is None else _convert(next(a for a in args if a is not type(None)), value, where)
     elif origin is tuple:

@@ -14,7 +14,7 @@ from atomlens.models.config import RepresentationConfig
 from atomlens.models.features import AtomFeatures, EdgeFeatures, mix_vectors, sum_edges
 from atomlens.models.messages import sum_messages
 from atomlens.models.pairs import PairFeatures, pair_features
-from atomlens.models.radial import make_basis, make_cutoff
+from atomlens.models.radial import filter_layer, make_basis, make_cutoff
 from atomlens.structures import AtomGraph
 
 
@@ -108,7 +108,7 @@ class PaiNN(nn.Module):
         self.basis = make_basis(config.radial)
         self.cutoff = make_cutoff(config.cutoff)
         n_filters = 1 if config.shared_filters else config.n_layers
-        self.filter_net = nn.Linear(config.radial.n_rbf, 3 * config.n_features * n_filters)
+        self.filter_net = filter_layer(config.radial, config.radial.n_rbf, 3 * config.n_features * n_filters)
         shared, n = config.shared_interactions, config.n_layers
         interaction, mixing = PaiNNInteraction(config), PaiNNMixing(config)
         interactions = [interaction if shared or t == 0 else PaiNNInteraction(config) for t in range(n)]

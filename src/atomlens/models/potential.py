@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.models.config import ModelConfig
-from atomlens.models.features import sum_edges
+from atomlens.models.features import AtomFeatures, sum_edges
+from atomlens.models.long_range import LongRange, PairTerms
 from atomlens.models.painn import PaiNN
 from atomlens.models.readouts import make_readout
 from atomlens.models.schnet import SchNet
@@ -63,10 +64,11 @@ class UnseenElementWarning(UserWarning):
 
 
 class Potential(nn.Module):
-    r"""A model of a molecular property, :math:`y = s\,f(G) + m\,N + \sum_i e_{Z_i}`.
+    r"""A model of a molecular property, :math:`y = s\,f(G) + m\,N + \sum_i e_{Z_i} + \sum_{i<j} V_{ij}`.
 
     f is representation and readout, s scale, m mean a atom, e atom references (buffers ``scale``, ``mean``,
-    ``atomrefs``). Output in the model's own unit, ``config.output.unit``.
+    ``atomrefs``), V energies of pairs without a cutoff, where the model has such (`LongRange`). Output in the model's
+    own unit, ``config.output.unit``.
     """
 
     scale: Tensor
@@ -79,6 +81,10 @@ class Potential(nn.Module):
         architecture = {"schnet": SchNet, "painn": PaiNN}[config.representation.architecture]
         self.representation = architecture(config.representation)
         self.readout = make_readout(config.readout)
+        self.long_range = None
+        if config.long_range.kind != "none":
+            width = config.representation.n_features
+            self.long_range = LongRange(config.long_range, width, config.readout.activation)
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
         self.register_buffer("atomrefs", torch.zeros(config.representation.max_z, dtype=torch.float64))
@@ -105,6 +111,8 @@ class Potential(nn.Module):
         """
         self.representation.to(dtype)
         self.readout.to(dtype)
+        if self.long_range is not None:
+            self.long_range.to(dtype)
         return self
 
     def converted(self, dtype: torch.dtype, device: torch.device | str | None = None) -> Potential:
@@ -122,11 +130,21 @@ class Potential(nn.Module):
             return self.mean * counts + references
         return self.mean + references / counts
 
+    def pair_terms(self, features: AtomFeatures, graph: AtomGraph) -> PairTerms | None:
+        """Energies of pairs without a cutoff in the model's own unit, from the representation's features; or None."""
+        if self.long_range is None:
+            return None
+        terms = self.long_range(features, graph, self.representation.cutoff)
+        return terms.scaled(1.0 / to_internal(self.config.output.unit)[0])
+
     def forward(self, graph: AtomGraph) -> Tensor:
         """Predictions (G, ...) in the model's own unit."""
-        y = self.readout(self.representation(graph), graph)
+        features = self.representation(graph)
+        y = self.readout(features, graph)
         offset = self.offset(graph)
-        return self.scale * y + offset.reshape(-1, *[1] * (y.dim() - 1))
+        y = self.scale * y + offset.reshape(-1, *[1] * (y.dim() - 1))
+        pairs = self.pair_terms(features, graph)
+        return y if pairs is None else y + pairs.sums(graph.batch, graph.n_graphs)
 
     def energy_and_forces(self, graph: AtomGraph, *, create_graph: bool = False) -> tuple[Tensor, Float[Tensor, "N 3"]]:
         """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å).
@@ -153,6 +171,14 @@ class Potential(nn.Module):
         trained = ", ".join(chemical_symbols[z] for z in known)
         return f"the structure has {', '.join(unseen)}, which this model never saw; it was trained on {trained}"
 
+    def check_open(self, periodic: bool) -> None:
+        """Raise `InputError` if the structure is periodic and the model sums over all pairs of an open one."""
+        if periodic and self.long_range is not None:
+            raise InputError(
+                f"the model's long-range energies ({self.config.long_range.kind}) need an open structure, this one is "
+                "periodic; use a model without them, or set pbc to false where the cell is only a box"
+            )
+
     def graph(self, atoms: ase.Atoms) -> AtomGraph:
         """Graph of a structure for this model.
 
@@ -162,7 +188,8 @@ class Potential(nn.Module):
         Raises
         ------
         InputError
-            If the structure is unusable, or has an element that the model has no embedding for.
+            If the structure is unusable, has an element that the model has no embedding for, or is periodic where
+            the model's long-range energies need an open one.
         """
         highest = self.config.representation.max_z - 1
         if len(atoms) and atoms.numbers.max() > highest:
@@ -170,6 +197,7 @@ class Potential(nn.Module):
             raise InputError(f"the structure has {symbol}; this model has embeddings up to Z = {highest}")
         if unseen := self._unseen(atoms):
             warnings.warn(unseen, UnseenElementWarning, stacklevel=3)
+        self.check_open(bool(atoms.pbc.any()))
         return build_graph(atoms, self.cutoff, dtype=self.dtype).to(device=self.device)
 
     def predict(self, atoms: ase.Atoms) -> Prediction:

@@ -13,7 +13,7 @@ from atomlens.models.config import RepresentationConfig
 from atomlens.models.convolution import convolve
 from atomlens.models.features import AtomFeatures, EdgeFeatures, sum_edges
 from atomlens.models.pairs import PairFeatures, pair_features
-from atomlens.models.radial import make_basis, make_cutoff
+from atomlens.models.radial import filter_layer, make_basis, make_cutoff
 from atomlens.structures import AtomGraph
 
 
@@ -30,8 +30,8 @@ class SchNetLayer(nn.Module):
         super().__init__()
         features, filters = config.n_features, config.n_filters or config.n_features
         self.activation = activation_by_name(config.activation)
-        self.filter_in = nn.Linear(config.radial.n_rbf, filters)
-        self.filter_out = nn.Linear(filters, filters)
+        self.filter_in = filter_layer(config.radial, config.radial.n_rbf, filters)
+        self.filter_out = filter_layer(config.radial, filters, filters)
         self.source = nn.Linear(features, filters, bias=False)
         self.update_in = nn.Linear(filters, features)
         self.update_out = nn.Linear(features, features)

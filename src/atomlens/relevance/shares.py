@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from atomlens.chain import Chain
@@ -21,6 +22,8 @@ class AtomShares(NamedTuple):
         By the atom where walks start: what the element and first biases of an atom bring in.
     passage
         By the atoms that walks pass: each walk's relevance in equal parts over its steps.
+
+    A long-range energy of two atoms is theirs in equal parts, in all three.
     """
 
     readout: Float[np.ndarray, " N"]
@@ -48,4 +51,8 @@ def atom_shares(chain: Chain) -> AtomShares:
         start += (derivatives[t + 1] * layer.bias).sum(1)
         divided = chain.step(t, divided) + layer.bias / (chain.n_layers - t)
         passage += (derivatives[t + 1] * divided).sum(1)
+    if chain.long_range is not None:
+        halves = (0.5 * chain.long_range.energies)[:, None].expand(-1, 2).flatten()
+        of_pairs = torch.zeros_like(readout).index_add_(0, chain.long_range.atoms.flatten(), halves)
+        readout, start, passage = (share + of_pairs for share in (readout, start, passage))
     return AtomShares(readout.cpu().numpy(), start.cpu().numpy(), passage.cpu().numpy())

@@ -27,8 +27,16 @@ def schnetpack_state_dict(model: Potential) -> OrderedDict[str, Tensor]:
     Raises
     ------
     InputError
-        If the model has a readout that SchNetPack does not.
+        If the model has a readout, a basis, a cutoff function or long-range energies that SchNetPack does not.
     """
+    representation = model.config.representation
+    for what, kind, ours in (
+        ("long-range energies", model.config.long_range.kind, model.config.long_range.kind != "none"),
+        ("radial basis", representation.radial.kind, representation.radial.kind == "inverse_powers"),
+        ("cutoff function", representation.cutoff.kind, representation.cutoff.kind == "polynomial"),
+    ):
+        if ours:
+            raise InputError(f"SchNetPack has no {what} of kind {kind!r}; this model cannot be written for it")
     if model.config.readout.aggregation == "softmax":
         raise InputError("SchNetPack has no readout with softmax aggregation; this model cannot be written for it")
     state: OrderedDict[str, Tensor] = OrderedDict()

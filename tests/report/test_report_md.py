@@ -81,7 +81,19 @@ def test_sound_run_has_no_failure(model: Potential, tmp_path: Path) -> None:
         explain_failure(model, ETHANOL, found.simulation, found.simulation.fates[0])
 
 
-def test_reference_of_another_molecule_is_refused(model: Potential, tmp_path: Path) -> None:
-    water = ase.build.molecule("H2O")
-    with pytest.raises(InputError, match="same molecule"):
-        run_md(model, NAME, ETHANOL, "ethanol.xyz", tmp_path / "out", HOT, reference=[water])
+@pytest.mark.parametrize(
+    ("name", "structure", "reference", "says"),
+    [
+        (NAME, "CH3CH2OH", "H2O", "same molecule"),
+        (NAME, "SiH4", None, "Si"),
+        ("zoo:qm9-homo-schnet", "CH3CH2OH", None, "no energy"),
+    ],
+)
+def test_what_cannot_be_simulated_leaves_no_folder(
+    tmp_path: Path, name: str, structure: str, reference: str | None, says: str
+) -> None:
+    model, atoms = load_model(name, dtype=torch.float64), ase.build.molecule(structure)
+    frames = None if reference is None else [ase.build.molecule(reference)]
+    with pytest.raises(InputError, match=says):
+        run_md(model, name, atoms, "x.xyz", tmp_path / "out", HOT, reference=frames)
+    assert not (tmp_path / "out").exists()

@@ -49,6 +49,14 @@ def test_good_configuration(tmp_path: Path) -> None:
         ("n_train = 10", "n_train = 10\nforces = true", r"fit.force_weight is 0"),
         ("lr = 1", "lr = ", r"not a TOML file"),
         ("[data]", '[data]\nset = "qm9"', r"set = 'qm9' takes no path"),
+        ("[model]", '[model]\nlong_range = "coulom"', r"'model.long_range' is 'coulom'; did you mean 'coulomb'\?"),
+        (
+            "[model]",
+            '[model]\nlongrange = "coulomb"',
+            r"unknown setting 'model.longrange'; did you mean 'long_range'\?",
+        ),
+        ("[model]", '[model]\nlong_range = "coulomb"\nreadout = "mean"', r"needs readout = 'sum', received 'mean'"),
+        ("[model]", '[model]\nradial = "inverse"', r"did you mean 'inverse_powers'\?"),
         ("[fit]\nlr = 1", "fit = 3", r"must be a table \[fit\]|not a TOML file|unknown setting"),
     ],
 )

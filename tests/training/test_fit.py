@@ -3,12 +3,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import ase
+import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomlens.data import Column, Dataset, GraphStore, find_edges, make_split, read_dataset
-from atomlens.models import ModelConfig, OutputConfig, Potential, ReadoutConfig, RepresentationConfig
+from atomlens.models import (
+    ModelConfig,
+    OutputConfig,
+    Potential,
+    ReadoutConfig,
+    RepresentationConfig,
+    load_model,
+)
 from atomlens.structures import InputError
 from atomlens.training import FitSettings, TrainingError, evaluate, train
 from atomlens.training.ema import WeightAverage
@@ -32,6 +42,40 @@ def test_training_learns_springs(make_config: Callable[..., Path], tmp_path: Pat
     assert "meV/Å" in said[-1]
     assert "meV," in said[-1]
     assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("architecture", ["schnet", "painn"])
+def test_long_range_models_learn_springs(make_config: Callable[..., Path], tmp_path: Path, architecture: str) -> None:
+    config = make_config(epochs=8, architecture=architecture)
+    options = 'long_range = "coulomb+dispersion"\nradial = "inverse_powers"\nenvelope = "polynomial"\nonset = 3.0\n'
+    config.write_text(config.read_text().replace("n_layers = 2\n", "n_layers = 2\n" + options))
+    result = train(config, tmp_path / "run", report=quiet)
+    model = load_model(tmp_path / "run" / "model.safetensors")
+    assert model.config.long_range.parts == ("coulomb", "dispersion")
+    assert model.config.representation.radial.kind == "inverse_powers"
+    assert model.long_range is not None
+    torch.manual_seed(3)
+    fresh = Potential(model.config)
+    assert fresh.long_range is not None
+    for name, parameter in model.long_range.named_parameters():
+        if name != "charge.layers.1.bias":  # a shift of all charges is taken off again
+            assert not torch.equal(parameter.float(), dict(fresh.long_range.named_parameters())[name]), name
+    assert result.test["test"].force_mae is not None
+    assert result.test["test"].force_mae < 1.3  # springs pull by about that
+
+
+def test_long_range_models_are_not_trained_on_cells(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config()
+    with np.load(tmp_path / "springs.npz") as data:
+        frames = [ase.Atoms(data["z"], x, cell=[9.0] * 3, pbc=True) for x in data["R"]]
+        for atoms, e, f in zip(frames, data["E"], data["F"], strict=True):
+            atoms.calc = SinglePointCalculator(atoms, energy=float(e), forces=f)
+    ase.io.write(tmp_path / "cells.xyz", frames)
+    text = config.read_text().replace("springs.npz", "cells.xyz")
+    config.write_text(text.replace("n_layers = 2", 'n_layers = 2\nlong_range = "coulomb"'))
+    with pytest.raises(InputError, match="need an open structure"):
+        train(config, tmp_path / "run", report=quiet)
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
 def test_early_stopping_keeps_the_best_epoch(make_config: Callable[..., Path], tmp_path: Path) -> None:

@@ -96,5 +96,7 @@ def _sums(frame: ExplainedFrame) -> Table:
     totals = order_totals(frame)
     for name, total in zip(_ORDERS, totals, strict=False):
         table.add_row(name, str(total.count), f"{total.total:+.4f}", f"{total.strength:.4f}")
+    for kind, total in frame.long_range:
+        table.add_row(f"of the pairs: {kind}, long range", "", f"{total:+.4f}", "")
     table.add_row(f"{len(totals) + 1} atoms or more", "", f"{frame.interactions.remainder:+.4f}", "")
     return table

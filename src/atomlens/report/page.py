@@ -127,6 +127,7 @@ class Page:
                 raises=signs.raises.format(property=words),
                 architecture={"painn": "PaiNN", "schnet": "SchNet"}[config.representation.architecture],
                 model=model,
+                long_range=[kind for kind, _ in first.long_range],
                 model_path=self.info.model_path,
                 structures_path=self.info.structures_path,
                 rule_name=rule.name + _strength(first, self.info) + (f", products: {product.name}" if product else ""),

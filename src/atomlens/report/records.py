@@ -72,6 +72,7 @@ def frame_record(frame: ExplainedFrame, orientation: Orientation, max_pairs: int
         "constant": frame.constant,
         "residual": frame.residual,
         "remainder": float(frame.interactions.remainder),
+        "longRange": [list(part) for part in frame.long_range],
         "orders": [asdict(total) for total in order_totals(frame)],
         "relations": [asdict(total) for total in relation_totals(frame)],
         "ranges": [asdict(total) for total in range_totals(frame, width=0.5 if _extent(frame) < 8.0 else 1.0)],

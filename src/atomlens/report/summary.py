@@ -67,6 +67,7 @@ def model_summary(info: RunInfo) -> dict[str, Any]:
         "n_features": representation.n_features,
         "n_layers": representation.n_layers,
         "cutoff_angstrom": representation.cutoff.cutoff,
+        "long_range": info.config.long_range.kind,
         "elements": None if elements is None else [chemical_symbols[z] for z in elements],
         "card": info.config.card,
     }
@@ -87,6 +88,7 @@ def frame_summary(frame: ExplainedFrame) -> dict[str, Any]:
         "residual_relative": frame.residual / max(1.0, abs(frame.prediction - frame.constant)),
         "orders": [asdict(total) for total in order_totals(frame)],
         "remainder": float(frame.interactions.remainder),
+        "long_range": dict(frame.long_range),
         "pairs_by_range": [asdict(total) for total in range_totals(frame)],
         "pairs_by_relation": [asdict(total) for total in relation_totals(frame)],
         "bond_orders_known": frame.surroundings.bonds.has_orders,

@@ -45,6 +45,8 @@ class ExplainedFrame:
         What each atom reads out, starts and passes on.
     group_terms
         Terms between groups, if there are groups.
+    long_range
+        Sums of the long-range energies by kind ("coulomb", "dispersion"), which pair terms hold; none for most models.
     seconds
         Time spent on explaining this frame.
     """
@@ -67,6 +69,7 @@ class ExplainedFrame:
     shares: AtomShares
     group_terms: Interactions | None
     seconds: float
+    long_range: tuple[tuple[str, float], ...] = ()
 
     @property
     def atoms(self) -> ase.Atoms:
@@ -144,6 +147,9 @@ def explained_frame(
         shares=explanation.atom_shares(),
         group_terms=group_terms,
         seconds=time.perf_counter() - start,
+        long_range=tuple(
+            (kind, float(explanation.long_range_terms(kind).relevance.sum())) for kind in explanation.long_range_kinds
+        ),
     )
 
 

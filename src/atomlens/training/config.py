@@ -9,12 +9,14 @@ from typing import Literal
 
 from atomlens.models import (
     CutoffConfig,
+    LongRangeConfig,
     ModelConfig,
     OutputConfig,
     RadialConfig,
     ReadoutConfig,
     RepresentationConfig,
 )
+from atomlens.models.config import ChargeBalance, CutoffKind, LongRangeKind, RadialKind
 from atomlens.structures import InputError
 from atomlens.training.settings import build, read_toml
 
@@ -83,6 +85,15 @@ class ModelSettings:
         free atoms that the data set brings along).
     activation
         The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN.
+    radial
+        Radial basis of the filters; ``inverse_powers`` falls by powers of the distance.
+    envelope, onset
+        Cutoff function; ``polynomial`` leaves distances below `onset` (Å) untouched.
+    long_range, long_range_width
+        Energies of all pairs, and hidden units of their networks; see `LongRangeConfig`, whose other numbers
+        stay at their defaults.
+    charge_balance, total_charge
+        How charges get the total charge (e) of every structure.
     """
 
     architecture: Literal["schnet", "painn"] = "painn"
@@ -93,6 +104,17 @@ class ModelSettings:
     activation: str = ""
     readout: Literal["sum", "mean", "softmax", "dipole"] = "sum"
     references: Literal["fit", "none", "free_atoms"] = "fit"
+    radial: RadialKind = "gaussian"
+    envelope: CutoffKind = "cosine"
+    onset: float = 0.0
+    long_range: LongRangeKind = "none"
+    long_range_width: int = 32
+    charge_balance: ChargeBalance = "mean"
+    total_charge: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.long_range != "none" and self.readout != "sum":
+            raise ValueError(f"long_range adds energies of pairs; it needs readout = 'sum', received {self.readout!r}")
 
     def model_config(self, output: OutputConfig, elements: tuple[int, ...]) -> ModelConfig:
         """The full configuration of the model."""
@@ -109,12 +131,15 @@ class ModelSettings:
             architecture=self.architecture,
             n_features=self.n_features,
             n_layers=self.n_layers,
-            radial=RadialConfig(n_rbf=self.n_rbf, cutoff=self.cutoff),
-            cutoff=CutoffConfig(cutoff=self.cutoff),
+            radial=RadialConfig(self.radial, n_rbf=self.n_rbf, cutoff=self.cutoff),
+            cutoff=CutoffConfig(self.envelope, cutoff=self.cutoff, onset=self.onset),
             activation=activation,
             max_z=max(elements) + 1,
         )
-        return ModelConfig(representation, readout, output, elements)
+        long_range = LongRangeConfig(
+            self.long_range, self.long_range_width, total_charge=self.total_charge, balance=self.charge_balance
+        )
+        return ModelConfig(representation, readout, output, elements, long_range=long_range)
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,13 @@ def prepare(config: TrainConfig, base: Path, out: Path) -> Prepared:
     elements = dataset.subset(split.train).elements
     _check_elements(dataset, np.concatenate([split.val, split.test]), elements)
     model = make_model(config, dataset, split, elements)
+    model.check_open(bool(dataset.periodic.any()))
     store = _store(config, dataset, model)
     tests = [TestSet("test", store, split.test)] if len(split.test) else []
     if settings.test_path:
         extra = read_source(config, base, settings.test_path)
         _check_elements(extra, np.arange(len(extra)), elements)
+        model.check_open(bool(extra.periodic.any()))
         tests.append(TestSet(Path(settings.test_path).stem, _store(config, extra, model), np.arange(len(extra))))
     save_split(split, split_path)
     return Prepared(dataset, split, store, model, tuple(tests))
@@ -113,7 +115,10 @@ def make_model(config: TrainConfig, dataset: Dataset, split: Split, elements: tu
     extensive = readout == "sum"
     output = OutputConfig(settings.property, column.unit, extensive=extensive, has_forces=settings.forces)
     torch.manual_seed(config.seed)
-    model = Potential(config.model.model_config(output, elements)).cast(torch.float32)
+    try:
+        model = Potential(config.model.model_config(output, elements)).cast(torch.float32)
+    except ValueError as error:  # what only the data tell, such as a property that is no energy
+        raise InputError(f"model: {error}") from error
     standard = standardise(
         dataset,
         split.train,

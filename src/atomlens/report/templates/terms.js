@@ -128,5 +128,9 @@ function reading() {
     }
     if (all && half) sentences.push(`Pairs closer than ${half} \u00c5 carry 95 % of it.`);
   }
+  if (f.longRange?.length) {
+    const parts = f.longRange.map(([kind, sum]) => `${kind} ${withUnit(sum)}`).join(", ");
+    sentences.push(`Pairs hold long-range energies, which no message carries: ${parts}.`);
+  }
   byId("reading").textContent = sentences.join(" ");
 }

@@ -57,14 +57,13 @@ def energy_forces_stress(model: Potential, graph: AtomGraph, *, stress: bool = F
         If the model predicts no energy, or a stress is asked for where a structure has no cell.
     """
     factor = energy_unit(model)
+    if not stress:
+        energy, forces = model.energy_and_forces(graph)
+        return EnergyForcesStress(energy.double() * factor, forces * factor, None)
     volumes = torch.linalg.det(graph.cells).abs()
-    if stress and bool((volumes < 1e-6).any()):
+    if bool((volumes < 1e-6).any()):
         raise InputError("stress needs a cell of three vectors; the structure has none")
     positions = graph.positions.detach().requires_grad_()
-    if not stress:
-        energy = model(replace(graph, positions=positions))
-        (gradient,) = torch.autograd.grad(energy.sum(), positions)
-        return EnergyForcesStress(energy.detach().double() * factor, -gradient * factor, None)
     strain = torch.zeros_like(graph.cells).requires_grad_()
     symmetric = 0.5 * (strain + strain.transpose(1, 2))
     strained = replace(

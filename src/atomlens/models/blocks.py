@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 # Numbers in a block's largest tensor: about what stays in a core's second-level cache.
-_BLOCK = 640_000
+_BLOCK = 320_000
 
 
 def blocks(n_rows: int, width: int) -> Iterator[slice]:
@@ -22,18 +23,29 @@ def blocks(n_rows: int, width: int) -> Iterator[slice]:
 
 
 class Space:
-    """Memory that all blocks of a sweep use in turn, by names; fresh memory for each would cost as much as its use."""
+    """Memory that all blocks of a sweep use in turn, by names, and the next sweep after it.
+
+    Fresh memory costs more than what is done with it: the system hands it out page by page, and takes it back at once.
+    What a thread has held it keeps, some four of the largest blocks. Sweeps do not nest.
+    """
 
     def __init__(self, like: Tensor) -> None:
         self._like = like
-        self._held: dict[str, Tensor] = {}
+        self._held: dict[Any, Tensor] = _kept.__dict__.setdefault("held", {})
+        self._key = (like.dtype, like.device)
 
     def __call__(self, name: str, *shape: int) -> Tensor:
-        """Tensor of a shape, with anything in it; the first that is asked for by a name is the largest."""
-        numbers = math.prod(shape)
-        if name not in self._held:
-            self._held[name] = self._like.new_empty(numbers)
-        return self._held[name][:numbers].view(shape)
+        """Tensor of a shape, with anything in it."""
+        numbers, key = math.prod(shape), (name, self._key)
+        held = self._held.get(key)
+        if held is None or len(held) < numbers:
+            # Memory born in inference mode could not be written to outside of it.
+            with torch.inference_mode(False):
+                held = self._held[key] = torch.empty(numbers, dtype=self._like.dtype, device=self._like.device)
+        return held[:numbers].view(shape)
+
+
+_kept = threading.local()
 
 
 def must_be_plain(gradient: Tensor) -> bool:

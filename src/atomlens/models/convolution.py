@@ -22,7 +22,7 @@ def convolve(
     Differentiable as often as needed; first derivatives go block by block too.
     """
     if not torch.is_grad_enabled():
-        return _sum(filters, states, target, source)
+        return convolution_sums(filters, states, target, source)
     return _Convolve.apply(filters, states, target, source)
 
 
@@ -36,7 +36,7 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def forward(*inputs: Tensor) -> Tensor:
         filters, states, target, source = inputs
-        return _sum(filters, states, target, source)
+        return convolution_sums(filters, states, target, source)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -52,11 +52,12 @@ class _Convolve(torch.autograd.Function):
                 lambda w, x: plain_convolve(w, x, target, source), (filters, states), needed, gradient
             )
         else:
-            found = _gradients(filters, states, target, source, gradient, needed)
+            found = convolution_gradients(filters, states, target, source, gradient, needed)
         return (*found, None, None)
 
 
-def _sum(filters: Tensor, states: Tensor, target: Tensor, source: Tensor) -> Tensor:
+def convolution_sums(filters: Tensor, states: Tensor, target: Tensor, source: Tensor) -> Tensor:
+    """`convolve` without a way back."""
     ways, n_pairs = target.shape
     width = states.shape[1]
     result, space = torch.zeros_like(states), Space(states)
@@ -68,9 +69,10 @@ def _sum(filters: Tensor, states: Tensor, target: Tensor, source: Tensor) -> Ten
     return result
 
 
-def _gradients(
+def convolution_gradients(
     filters: Tensor, states: Tensor, target: Tensor, source: Tensor, gradient: Tensor, needed: tuple[bool, ...]
 ) -> tuple[Tensor | None, Tensor | None]:
+    """Derivatives of `convolve` by filters and states, where needed."""
     ways, n_pairs = target.shape
     width = states.shape[1]
     d_filters = torch.empty_like(filters) if needed[0] else None

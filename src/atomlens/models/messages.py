@@ -40,9 +40,12 @@ def sum_messages(
     Tensor
         :math:`[q, \mu_x, \mu_y, \mu_z]`, shape (N, 4F).
     """
-    if torch.is_grad_enabled():
-        return _SumMessages.apply(expansion, weight, directions, states, target, source)
-    return _sum(expansion, weight, directions, states, target, source)
+    if not torch.is_grad_enabled():
+        return message_sums(expansion, weight, directions, states, target, source)
+    if directions.requires_grad and weight.requires_grad:
+        # Training on forces: second derivatives will be asked for, and they have no other way.
+        return plain_sum_messages(expansion, weight, directions, states, target, source)
+    return _SumMessages.apply(expansion, weight, directions, states, target, source)
 
 
 def plain_sum_messages(
@@ -71,7 +74,7 @@ class _SumMessages(torch.autograd.Function):
     @staticmethod
     def forward(*inputs: Tensor) -> Tensor:
         expansion, weight, directions, states, target, source = inputs
-        return _sum(expansion, weight, directions, states, target, source)
+        return message_sums(expansion, weight, directions, states, target, source)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -90,7 +93,7 @@ class _SumMessages(torch.autograd.Function):
                 gradient,
             )
         else:
-            found = _gradients(expansion, weight, directions, states, target, source, gradient, needed)
+            found = message_gradients(expansion, weight, directions, states, target, source, gradient, needed)
         return (*found, None, None)
 
 
@@ -99,9 +102,15 @@ def _features(weight: Tensor, states: Tensor) -> int:
     return weight.shape[0] // 2 if weight.shape[0] == states.shape[1] else weight.shape[0] // 3
 
 
-def _sum(
-    expansion: Tensor, weight: Tensor, directions: Tensor, states: Tensor, target: Tensor, source: Tensor
+def message_sums(
+    expansion: Tensor,
+    weight: Tensor,
+    directions: Tensor,
+    states: Tensor,
+    target: Tensor,
+    source: Tensor,
 ) -> Tensor:
+    """`sum_messages` without a way back."""
     n = _features(weight, states)
     ways, n_pairs = target.shape
     has_vectors = states.shape[1] > 2 * n
@@ -114,17 +123,19 @@ def _sum(
         torch.index_select(states, 0, source[:, rows].reshape(-1), out=sent)
         sent = sent.view(ways, size, -1)
         messages = space("messages", ways, size, 4, n)
-        products = sent[..., : 2 * n].mul_(filters[:, : 2 * n])
-        messages[:, :, 0] = products[..., :n]
-        vector = messages[:, :, 1:]
-        torch.mul(products[..., None, n:], directions[:, rows, :, None], out=vector)
+        scalar, *_ = messages.unbind(2)
+        w_scalar, w_radial, *_ = filters.split(n, 1)
+        c_scalar, c_radial, *_ = sent.split(n, 2)
+        torch.mul(c_scalar, w_scalar, out=scalar)
+        radial = torch.mul(c_radial, w_radial, out=space("radial", ways, size, n))
+        vector = torch.mul(radial[:, :, None], directions[:, rows, :, None], out=messages[:, :, 1:])
         if has_vectors:
             vector.addcmul_(sent[..., 2 * n :].view(ways, size, 3, n), filters[:, None, 2 * n :])
         result.index_add_(0, target[:, rows].reshape(-1), messages.view(ways * size, -1))
     return result
 
 
-def _gradients(
+def message_gradients(
     expansion: Tensor,
     weight: Tensor,
     directions: Tensor,
@@ -134,64 +145,58 @@ def _gradients(
     gradient: Tensor,
     needed: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
-    """Derivatives by expansion, weight, directions and states, where needed."""
+    r"""Derivatives of `sum_messages` by expansion, weight, directions and states, where needed.
+
+    With :math:`[g^q, g^x, g^y, g^z]` arriving from an edge's target and :math:`g^R = \sum_x g^x \hat r_x`, every
+    product of the forward sweep is met by one of the same shape: parts s, R, v of a filter's derivative are
+    :math:`g^q c^s,\ g^R c^R,\ \sum_x g^x v_x`, those of a state's are :math:`g^q w^s,\ g^R w^R,\ g^x w^v`.
+    """
     n = _features(weight, states)
     ways, n_pairs = target.shape
     width = states.shape[1]
-    d_expansion, d_weight, d_directions, d_states = (
-        torch.zeros_like(x, memory_format=torch.contiguous_format) if need else None
-        for x, need in zip((expansion, weight, directions, states), needed, strict=True)
-    )
-    gradient = gradient.contiguous()
+    wanted = dict(zip(("expansion", "weight", "directions", "states"), needed, strict=True))
+    d_expansion = torch.empty_like(expansion) if wanted["expansion"] else None
+    d_weight = weight.new_zeros(weight.shape) if wanted["weight"] else None
+    d_directions = torch.empty_like(directions) if wanted["directions"] else None
+    d_states = states.new_zeros(states.shape) if wanted["states"] else None
+    # One gap, which takes g^R, and what arrives lies as states do.
+    spread = gradient.new_empty(len(gradient), 5 * n)
+    spread[:, :n] = gradient[:, :n]
+    spread[:, n : 2 * n] = 0.0
+    spread[:, 2 * n :] = gradient[:, n:]
     space, transposed = Space(states), weight.T
     for rows in blocks(n_pairs, ways * 5 * n):
         size = rows.stop - rows.start
         filters = torch.mm(expansion[rows], transposed, out=space("filters", size, weight.shape[0]))
         senders = source[:, rows].reshape(-1)
         sent = torch.index_select(states, 0, senders, out=space("sent", ways * size, width)).view(ways, size, width)
-        arriving = space("arriving", ways * size, 4 * n)
-        torch.index_select(gradient, 0, target[:, rows].reshape(-1), out=arriving)
-        arriving = arriving.view(ways, size, 4, n)
-        vector, unit = arriving[:, :, 1:], directions[:, rows, :, None]
-        # What parts s and R of the products receive, side by side.
-        received = space("received", ways, size, 2, n)
-        received[:, :, 0] = arriving[:, :, 0]
-        along = torch.mul(vector[:, :, 0], unit[:, :, 0], out=received[:, :, 1])
+        arriving = space("arriving", ways * size, 5 * n)
+        torch.index_select(spread, 0, target[:, rows].reshape(-1), out=arriving)
+        arriving = arriving.view(ways, size, 5 * n)
+        vector, unit = arriving[..., 2 * n :].view(ways, size, 3, n), directions[:, rows, :, None].unbind(2)
+        _, along, *components = arriving.split(n, 2)
+        torch.mul(components[0], unit[0], out=along)
         for x in (1, 2):
-            along.addcmul_(vector[:, :, x], unit[:, :, x])
-        received = received.view(ways, size, 2 * n)
-        held = filters[:, : 2 * n]
+            along.addcmul_(components[x], unit[x])
+        if d_directions is not None:
+            radial = torch.mul(sent[..., n : 2 * n], filters[:, n : 2 * n], out=space("radial", ways, size, n))
+            products = torch.mul(vector, radial[:, :, None], out=space("products", ways, size, 3, n))
+            torch.sum(products, -1, out=d_directions[:, rows])
         if d_expansion is not None or d_weight is not None:
-            d_filters = space("d_filters", size, weight.shape[0])
-            factors = [(d_filters[:, : 2 * n], received[way], sent[way, :, : 2 * n]) for way in range(ways)]
+            # The senders' states have been used: their place takes the products, summed over ways and components.
+            products = sent.mul_(arriving[..., :width])
+            d_filters = products[0] if ways == 1 else torch.add(products[0], products[1], out=products[0])
             if width > 2 * n:
-                v = sent[..., 2 * n :].view(ways, size, 3, n)
-                part = d_filters[:, 2 * n :]
-                factors += [(part, vector[way, :, x], v[way, :, x]) for way in range(ways) for x in range(3)]
-            _sum_products(factors)
+                _, _, x, y, z = d_filters.split(n, 1)
+                x.add_(y).add_(z)
+                d_filters = d_filters[:, : 3 * n]
             if d_weight is not None:
                 d_weight.addmm_(d_filters.T, expansion[rows])
             if d_expansion is not None:
                 torch.mm(d_filters, weight, out=d_expansion[rows])
-        if d_directions is not None:
-            radial = torch.mul(sent[..., n : 2 * n], held[:, n:], out=space("radial", ways, size, n))
-            products = torch.mul(vector, radial[:, :, None], out=space("products", ways, size, 3, n))
-            d_directions[:, rows] = products.sum(-1)
         if d_states is not None:
-            # The senders' states have been used: their place takes the derivatives.
-            torch.mul(received, held, out=sent[..., : 2 * n])
+            arriving[..., : 2 * n].mul_(filters[:, : 2 * n])
             if width > 2 * n:
-                torch.mul(vector, filters[:, None, 2 * n :], out=sent[..., 2 * n :].view(ways, size, 3, n))
-            d_states.index_add_(0, senders, sent.view(ways * size, width))
+                vector.mul_(filters[:, None, 2 * n :])
+            d_states.index_add_(0, senders, arriving[..., :width].reshape(ways * size, width))
     return d_expansion, d_weight, d_directions, d_states
-
-
-def _sum_products(factors: list[tuple[Tensor, Tensor, Tensor]]) -> None:
-    """Sum a b over all (out, a, b) of one out; whatever out held is forgotten."""
-    begun: set[int] = set()
-    for out, a, b in factors:
-        if out.data_ptr() in begun:
-            out.addcmul_(a, b)
-        else:
-            torch.mul(a, b, out=out)
-            begun.add(out.data_ptr())

@@ -39,22 +39,30 @@ class PairFeatures:
         return torch.cat([self.radial * self.envelope[:, None], self.envelope[:, None]], dim=1)
 
 
-def pair_features(graph: AtomGraph, basis: nn.Module, cutoff: nn.Module) -> PairFeatures:
-    """Expand the pairs of a graph; differentiable in positions and offsets."""
+def pair_ends(graph: AtomGraph) -> tuple[Int[Tensor, "D P"], Int[Tensor, "D P"], Float[Tensor, "P 3"]]:
+    """Targets, sources, and vectors of the first way from target to source; differentiable in positions and offsets."""
     chosen, mutual = half_of_edges(graph)
     target, source, offsets = graph.target, graph.source, graph.offsets
     if mutual:
         target, source, offsets = (x.index_select(0, chosen) for x in (target, source, offsets))
     # index_select and not brackets: its derivative adds rows in one sweep, theirs one number at a time.
     vectors = graph.positions.index_select(0, source) - graph.positions.index_select(0, target) + offsets
+    if mutual:
+        return torch.stack([target, source]), torch.stack([source, target]), vectors
+    return target[None], source[None], vectors
+
+
+def pair_features(graph: AtomGraph, basis: nn.Module, cutoff: nn.Module) -> PairFeatures:
+    """Expand the pairs of a graph; differentiable in positions and offsets."""
+    target, source, vectors = pair_ends(graph)
     distances = torch.linalg.vector_norm(vectors, dim=1)
     directions = vectors / distances[:, None]
     return PairFeatures(
-        target=torch.stack([target, source]) if mutual else target[None],
-        source=torch.stack([source, target]) if mutual else source[None],
+        target=target,
+        source=source,
         radial=basis(distances),
         envelope=cutoff(distances),
-        directions=torch.stack([directions, -directions]) if mutual else directions[None],
+        directions=directions[None] if len(target) == 1 else torch.stack([directions, -directions]),
     )
 
 

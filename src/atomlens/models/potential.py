@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from atomlens.models.config import ModelConfig
 from atomlens.models.features import AtomFeatures, sum_edges
+from atomlens.models.forces import energy_gradient, is_written_out
 from atomlens.models.long_range import LongRange, PairTerms
 from atomlens.models.painn import PaiNN
 from atomlens.models.readouts import make_readout
@@ -149,8 +150,13 @@ class Potential(nn.Module):
     def energy_and_forces(self, graph: AtomGraph, *, create_graph: bool = False) -> tuple[Tensor, Float[Tensor, "N 3"]]:
         """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å).
 
-        With `create_graph` both can be differentiated by the weights, as training on forces does.
+        With `create_graph` both can be differentiated by the weights, as training on forces does. Without it, models
+        whose way back is written out (`atomlens.models.forces`) do without autograd.
         """
+        if not create_graph and self.long_range is None and is_written_out(self.representation, self.readout):
+            y, gradient = energy_gradient(self.representation, self.readout, graph)
+            with torch.no_grad():
+                return self.scale * y + self.offset(graph), gradient.mul_(-self.scale)
         positions = graph.positions.detach().requires_grad_()
         y = self(replace(graph, positions=positions))
         (gradient,) = torch.autograd.grad(y.sum(), positions, create_graph=create_graph)

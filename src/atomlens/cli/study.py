@@ -14,11 +14,11 @@ from atomlens.cli.options import whole_number
 EPILOG = """
 [b]Examples[/b]
 
-    atomlens study configs/study-small.toml --out runs/small
+    atomlens study configs/studies/small.toml --out runs/small
 
 Two models at a time; after a kill, the same command goes on:
 
-    atomlens study configs/study-ethanol.toml --workers 2 --out runs/ethanol
+    atomlens study configs/studies/ethanol.toml --workers 2 --out runs/ethanol
 
 [b]Written to --out[/b]
 

@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 
 from atomlens.analyses.assemblies import joined, lone_molecules, moved_apart, predictions, shift_to_contact
-from atomlens.analyses.material import Material, Progress, no_progress, untrained_model
+from atomlens.analyses.material import Material, untrained_model
 from atomlens.interactions import explain
+from atomlens.tables.shards import Progress, no_progress
 
 GAPS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0)
 # Two molecules together have twice as many atoms, and are explained once a gap.

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from atomlens.analyses.material import Material, Progress, no_progress
+from atomlens.analyses.material import Material
 from atomlens.analyses.pair_scores import Score, is_energy, no_score, shuffled_within
 from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
 from atomlens.analyses.verdict import Control
 from atomlens.interactions import explain
 from atomlens.reference import read_s66x8
 from atomlens.structures import InputError
+from atomlens.tables.shards import Progress, no_progress
 
 NAME = "rank correlation of group terms with S66x8 energies along the curves"
 _FROM, _BASE = 1.0, 2.0  # in units of the equilibrium distance

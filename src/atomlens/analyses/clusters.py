@@ -13,7 +13,7 @@ import polars as pl
 from scipy.spatial.distance import cdist
 
 from atomlens.analyses.assemblies import cluster_of, joined, lone_molecules, predictions
-from atomlens.analyses.material import Material, Progress, no_progress, untrained_model
+from atomlens.analyses.material import Material, untrained_model
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.interactions import explain
 from atomlens.models import Potential
@@ -21,6 +21,7 @@ from atomlens.reference.manybody import ManyBodyExpansion, many_body_expansion
 from atomlens.reference.unavailable import ReferenceUnavailable
 from atomlens.reference.xtb import gfn2_energy
 from atomlens.structures import InputError, fragments
+from atomlens.tables.shards import Progress, no_progress
 
 OF_THE_SET, BUILT, WATER = "frames of the set", "built of molecules of the set", "water"
 # Three molecules are the fewest with a term of three; two to six keep all sets of them few.

@@ -18,9 +18,10 @@ from atomlens.analyses.decay_range import Range, find_range
 from atomlens.analyses.decay_scores import score_dimers, score_pairs
 from atomlens.analyses.dimer_scan import SCAN_SCHEMA, make_dimers, scan_dimers
 from atomlens.analyses.laws import law_preference
-from atomlens.analyses.material import Material, Progress, no_progress, untrained_model
+from atomlens.analyses.material import Material, untrained_model
 from atomlens.analyses.pair_scores import Score
 from atomlens.analyses.verdict import Effect, Verdict, conclude
+from atomlens.tables.shards import Progress, no_progress
 
 SLUG = "decay"
 TITLE = "Decay with distance"

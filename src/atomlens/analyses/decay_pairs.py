@@ -11,11 +11,12 @@ import polars as pl
 from jaxtyping import Float
 
 from atomlens.analyses.laws import Decay, decay_of, exponent_effect
-from atomlens.analyses.material import Material, Progress, no_progress, untrained_model
+from atomlens.analyses.material import Material, untrained_model
 from atomlens.analyses.pair_scores import with_species
 from atomlens.models import Potential
 from atomlens.reference import d4_dispersion, gfn2_energy, gfn2_response, model_response
 from atomlens.structures import InputError
+from atomlens.tables.shards import Progress, no_progress
 
 # Pairs that bonds do not hold at their distance.
 NON_BONDED = ("1-4", "further", "other molecule")

@@ -12,9 +12,10 @@ import polars as pl
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from atomlens.analyses.material import Material, Progress, no_progress
+from atomlens.analyses.material import Material
 from atomlens.interactions import Explanation, explain
 from atomlens.structures import InputError, fragments
+from atomlens.tables.shards import Progress, no_progress
 
 Answer = TypeVar("Answer")
 

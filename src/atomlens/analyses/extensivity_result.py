@@ -8,11 +8,12 @@ import numpy as np
 import polars as pl
 
 from atomlens.analyses.apart import scan_pairs
-from atomlens.analyses.material import Material, Progress, no_progress
+from atomlens.analyses.material import Material
 from atomlens.analyses.orbital import orbital_overlaps
 from atomlens.analyses.shares import molecule_strengths, participation_ratios, range_shares
 from atomlens.models import ReadoutConfig
 from atomlens.reference.properties import composition
+from atomlens.tables.shards import Progress, no_progress
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from atomlens.analyses.deletion_table import (
     empty_table,
 )
 from atomlens.analyses.known_terms import UNTRAINED, rule_names, stored_known_scores
-from atomlens.analyses.material import Material, Progress, no_progress, untrained_model
+from atomlens.analyses.material import Material, untrained_model
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.analyses.verdict import Control, Effect, Finding, Verdict, cannot_tell, conclude, decide
 from atomlens.models.units import to_internal
+from atomlens.tables.shards import Progress, no_progress
 
 SLUG = "faithfulness"
 TITLE = "Faithfulness"

@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 
 from atomlens.analyses.clusters import cluster_terms, find_clusters, reference_terms
-from atomlens.analyses.material import Material, Progress, no_progress
+from atomlens.analyses.material import Material
 from atomlens.analyses.shares import molecule_strengths, range_shares
 from atomlens.reference.properties import Kind, composition
+from atomlens.tables.shards import Progress, no_progress
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ import polars as pl
 import torch
 from jaxtyping import Float
 
-from atomlens.analyses.material import Material, Progress, no_progress
+from atomlens.analyses.material import Material
 from atomlens.analyses.shares import participation_ratios
 from atomlens.analyses.statistics import rank_correlation
 from atomlens.models import Potential
 from atomlens.models.readouts import Atomwise
 from atomlens.reference.properties import Kind, composition
 from atomlens.reference.xtb import ReferenceUnavailable, gfn2
+from atomlens.tables.shards import Progress, no_progress
 
 # Fewer atoms than this have no ranking to speak of.
 _MIN_RANKED = 4

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, get_type_hints
 
-from atomlens.analyses.material import Material, Progress, no_progress
+from atomlens.analyses.material import Material
 from atomlens.analyses.verdict import Verdict
 from atomlens.structures import InputError
+from atomlens.tables.shards import Progress, no_progress
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ import polars as pl
 from jaxtyping import Float
 
 from atomlens.analyses import species_pairs
-from atomlens.analyses.material import Material, Progress, no_progress
+from atomlens.analyses.material import Material
 from atomlens.analyses.pair_scores import PairStatistic, Score, is_energy, no_score, pair_score
 from atomlens.analyses.species_judgement import Circumstances, findings
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.analyses.verdict import Verdict, conclude
 from atomlens.reference import ReferenceUnavailable, gfn2_bond_orders
+from atomlens.tables.shards import Progress, no_progress
 
 SLUG = "species"
 TITLE = "Strength per atomic species"

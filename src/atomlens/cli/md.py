@@ -79,11 +79,11 @@ def md(
 
     if not 0 < time < 1e6:
         raise InputError(f"--time {time:g} ps: give a time above 0")
-    options = MDOptions(
+    options = MDOptions.lasting(
+        time,
+        timestep=timestep,
         ensemble=ensemble,
         temperature=temperature,
-        timestep=timestep,
-        n_steps=max(1, round(1000 * time / timestep)) if timestep > 0 else 1,
         n_replicas=replicas,
         interval=interval,
         friction=friction,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from atomlens.structures import InputError
 
@@ -69,6 +69,12 @@ class MDOptions:
                 f"nose-hoover with {self.n_replicas} replicas: its one thermostat would couple them; "
                 "give 1 replica, or the ensemble langevin"
             )
+
+    @classmethod
+    def lasting(cls, time: float, *, timestep: float, **settings: Any) -> Self:
+        """Settings of a simulation of `time` ps; a time step that cannot be is left to the check of all settings."""
+        steps = max(1, round(1000 * time / timestep)) if timestep > 0 else 1
+        return cls(timestep=timestep, n_steps=steps, **settings)
 
     @property
     def n_frames(self) -> int:

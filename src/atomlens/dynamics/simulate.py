@@ -17,6 +17,7 @@ import polars as pl
 import torch
 from jaxtyping import Float
 
+from atomlens.dynamics.energies import energy_unit
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.replicas import Replicas, Snapshot
 from atomlens.dynamics.stability import BondReference, Break, Criteria, FrameCheck, bond_reference, check_frames
@@ -124,13 +125,25 @@ def simulate(
         broken already.
     """
     options, criteria = options or MDOptions(), criteria or Criteria()
-    check_atoms(atoms)
-    model.check_elements(atoms)
-    bonds = bond_reference(atoms, reference)
+    bonds = check_start(model, atoms, reference)
     _claim(folder, _fingerprint(model, atoms, options, criteria, bonds), options)
     run = _Run(model, atoms, folder, options, criteria, bonds)
     run.go_on(report or (lambda *_: None))
     return run.result()
+
+
+def check_start(model: Potential, atoms: ase.Atoms, reference: list[ase.Atoms] | None = None) -> BondReference:
+    """The bonds to watch, once it is clear that the structure can be simulated; nothing is written.
+
+    Raises
+    ------
+    InputError
+        If the model predicts no energy, the structure cannot be used, or the reference is of another molecule.
+    """
+    energy_unit(model)
+    check_atoms(atoms)
+    model.check_elements(atoms)
+    return bond_reference(atoms, reference)
 
 
 class _Run:

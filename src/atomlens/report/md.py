@@ -13,12 +13,10 @@ from markupsafe import Markup
 
 from atomlens.analyses import Finding, Outcome, Verdict, conclude
 from atomlens.analyses.storage import to_plain
-from atomlens.dynamics.energies import energy_unit
 from atomlens.dynamics.failure import Failure, explain_failure, first_failure
 from atomlens.dynamics.judgement import judge_stability, survival
 from atomlens.dynamics.options import MDOptions
-from atomlens.dynamics.simulate import Fate, Report, Simulation, simulate
-from atomlens.dynamics.stability import bond_reference
+from atomlens.dynamics.simulate import Fate, Report, Simulation, check_start, simulate
 from atomlens.interactions import explain
 from atomlens.models import Potential
 from atomlens.report.chapters import Chapter, svg_address
@@ -28,7 +26,6 @@ from atomlens.report.resuming import open_run, write_text
 from atomlens.report.run import PAGE
 from atomlens.report.summary import RunInfo, model_summary, package_versions
 from atomlens.report.writing import MARK
-from atomlens.structures import check_atoms
 from atomlens.tables import explained_frame
 
 # Raised whenever a key of a simulation's summary.json changes its meaning or goes away.
@@ -110,11 +107,7 @@ def run_md(
         Whether a run of ours in `out` may be replaced.
     """
     options = options or MDOptions()
-    # What cannot be simulated is refused before a folder is made for it.
-    energy_unit(model)
-    check_atoms(atoms)
-    model.check_elements(atoms)
-    bond_reference(atoms, reference)
+    check_start(model, atoms, reference)  # refused before a folder is made for it
     settings = {"model": model_path, "structure": structure_name, "dtype": str(dtype), **options.as_dict()}
     folder = open_run(out, settings, overwrite)
     moving = model.converted(dtype)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +102,8 @@ def run_member(
 
 def md_options(simulation: SimulationSettings) -> MDOptions:
     """The simulation's settings as `MDOptions`."""
-    given = asdict(simulation)
-    shared = {name: given[name] for name in ("ensemble", "temperature", "timestep", "interval", "friction", "seed")}
-    steps = max(1, round(1000 * simulation.time / simulation.timestep))
-    return MDOptions(**shared, n_steps=steps, n_replicas=simulation.replicas)
+    names = ("ensemble", "temperature", "timestep", "time", "interval", "friction", "seed")
+    return MDOptions.lasting(**{name: getattr(simulation, name) for name in names}, n_replicas=simulation.replicas)
 
 
 def restricted_mean(fates: list[dict[str, Any]], limit: float) -> float:

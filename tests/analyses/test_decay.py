@@ -17,7 +17,7 @@ from pair_tables import clouds, material_with
 from scipy.spatial.distance import cdist
 
 from atomlens import load_model
-from atomlens.analyses import Finding, Outcome, benchmark_curves, load_result, save_result
+from atomlens.analyses import Finding, Material, Outcome, benchmark_curves, load_result, save_result
 from atomlens.analyses.benchmark_curves import curve_score
 from atomlens.analyses.decay import DecayResult, compute, judge
 from atomlens.analyses.decay_pairs import References
@@ -28,6 +28,10 @@ from atomlens.models import zoo_names
 from atomlens.reference import Dimer, ReferenceUnavailable
 from atomlens.report.chapters import decay as chapter
 from samples import small_model
+
+
+def with_curves(material: Material, name: str) -> Material:
+    return replace(material, settings=replace(material.settings, s66x8=Path(name)))
 
 
 def power(n: float) -> Callable[[ase.Atoms], np.ndarray]:
@@ -252,17 +256,17 @@ def test_benchmark_curves_of_a_known_answer(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(benchmark_curves, "read_s66x8", lambda path: dimers)
     monkeypatch.setattr(benchmark_curves, "explain", lambda *_: Explained())
-    material = material_with(clouds, law(-3.0))
+    material = with_curves(material_with(clouds, law(-3.0)), "s66x8.h5")
     for sign in (1.0, -1.0):
         # Constants of the curves do not matter.
         asked[:] = [dimer.energy + 3.0 * dimer.system for dimer in dimers if dimer.factor >= 1.0]
-        score = curve_score(material, Path("s66x8.h5"), seed=0, n_resamples=20)
+        score = curve_score(material, seed=0, n_resamples=20)
         assert score.effect.value == pytest.approx(sign)
         assert abs(next(c.value for c in score.controls if c.is_null)) < 0.5
 
 
 def test_benchmark_curves_that_cannot_be_had() -> None:
     material = material_with(clouds, law(-3.0))
-    assert "no file" in curve_score(material, None, seed=0, n_resamples=20).missing
+    assert "no file" in curve_score(material, seed=0, n_resamples=20).missing
     pytest.importorskip("h5py")
-    assert "no such file" in curve_score(material, Path("nowhere.h5"), seed=0, n_resamples=20).missing
+    assert "no such file" in curve_score(with_curves(material, "nowhere.h5"), seed=0, n_resamples=20).missing

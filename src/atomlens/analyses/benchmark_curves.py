@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from atomlens.analyses.material import Material
@@ -19,13 +17,12 @@ NAME = "rank correlation of group terms with S66x8 energies along the curves"
 _FROM, _BASE = 1.0, 2.0  # in units of the equilibrium distance
 
 
-def curve_score(
-    material: Material, path: Path | None, *, seed: int, n_resamples: int, progress: Progress = no_progress
-) -> Score:
+def curve_score(material: Material, *, seed: int, n_resamples: int, progress: Progress = no_progress) -> Score:
     r"""Rank correlation of :math:`I_{AB}(f) - I_{AB}(2)` with :math:`E(f) - E(2)` over dimers and f from 1 to 1.5.
 
     Energies of S66x8 in COMP6 are total energies; their differences along a curve are what is known of the interaction.
     """
+    path = material.settings.s66x8
     if path is None:
         return no_score(NAME, "no file of S66x8 was given")
     if not is_energy(material):

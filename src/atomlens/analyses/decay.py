@@ -7,7 +7,6 @@ couplings :math:`\lVert \partial^2 E / \partial r_i \partial r_j \rVert`, D4 pai
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import polars as pl
 
@@ -69,8 +68,6 @@ def compute(
     references: References | None = None,
     n_response: int = 10,
     n_dimers: int = 12,
-    trained_range: float | None = None,
-    s66x8: Path | None = None,
     n_resamples: int = 400,
 ) -> DecayResult:
     """Gather terms and references, pull dimers apart, fit laws.
@@ -87,17 +84,13 @@ def compute(
         Response couplings and D4 are computed for that many first structures (GFN2: 6 N forces each).
     n_dimers
         Dimers to pull apart; 0 for none.
-    trained_range
-        Largest distance in Å between atoms of the training structures; the largest in `material.structures` if None.
-    s66x8
-        COMP6's file of S66x8, to compare with its curves.
     n_resamples
         Of every bootstrap.
     """
     references = References() if references is None else references
     seed = material.settings.seed
     table, failures = non_bonded(material, references, n_response, progress)
-    where = find_range(material, trained_range)
+    where = find_range(material, material.settings.trained_range)
     laws = {
         source: law_preference(source, decay_from(table, source).between(where.low, where.high), seed=seed)
         for source in SOURCES
@@ -110,7 +103,7 @@ def compute(
         fresh = replace(material, model=untrained_model(material.model, seed))
         untrained_scans, _ = scan_dimers(fresh, dimers, None, None, progress)
     scores |= score_dimers(scans, untrained_scans, where, seed=seed, n_resamples=n_resamples)
-    scores["s66x8"] = curve_score(material, s66x8, seed=seed, n_resamples=n_resamples, progress=progress)
+    scores["s66x8"] = curve_score(material, seed=seed, n_resamples=n_resamples, progress=progress)
     return DecayResult(
         property=material.property,
         unit=material.unit,

@@ -246,6 +246,11 @@ def _few(table: pl.DataFrame, source: str, where: Range) -> str:
     n = len(table) - table[source].null_count()
     if n == 0 and source != "term":
         return f"no values of {source.replace('_', ' ')} to compare with"
+    if where.high <= where.low and where.trained > where.high:
+        end = where.cutoff - CUTOFF_ZONE
+        return (
+            f"non-bonded pairs from {where.low:g} Å on are needed, and the cutoff bends all terms from {end:.3g} Å on"
+        )
     if where.high <= where.low:
         return f"non-bonded pairs from {where.low:g} Å on are needed, and the structures end at {where.trained:.3g} Å"
     return f"only {n} non-bonded pairs from {where}; a slope needs {MIN_VALUES}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import ase
 import polars as pl
@@ -14,11 +15,25 @@ from atomlens.models import Potential
 
 @dataclass(frozen=True)
 class Settings:
-    """How predictions are explained, and where chance comes from."""
+    """How predictions are explained, where chance comes from, and what is known beside the structures.
+
+    Attributes
+    ----------
+    rule, product_rule
+        How predictions are explained.
+    seed
+        Of controls, intervals and drawn pairs.
+    trained_range
+        Largest distance in Å between atoms of one training structure; the largest in the structures if None.
+    s66x8
+        COMP6's file of S66x8, to compare with its curves; None if there is none.
+    """
 
     rule: str = "gate"
     product_rule: str = "scalar"
     seed: int = 0
+    trained_range: float | None = None
+    s66x8: Path | None = None
 
 
 @dataclass(frozen=True)

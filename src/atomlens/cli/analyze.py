@@ -53,6 +53,14 @@ def analyze(
     seed: Annotated[
         int, typer.Option(parser=whole_number(0, 2**31 - 1), metavar="NUMBER", help="Of controls and intervals.")
     ] = 0,
+    trained_range: Annotated[
+        float | None,
+        typer.Option(help="Largest distance (Å) between atoms of one training structure; default: of STRUCTURES."),
+    ] = None,
+    s66x8: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="S66x8 file of COMP6 (.h5), to compare dimer curves with."),
+    ] = None,
     workers: Annotated[
         int, typer.Option(parser=whole_number(1, 1024), metavar="COUNT", help="Worker processes on this machine.")
     ] = 1,
@@ -77,7 +85,7 @@ def analyze(
     chosen = chosen_questions(questions)
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
     source = structure_source(structures, frames, seed)
-    options = AnalysisOptions(chosen, rule.value, product_rule.value, max_order, seed)
+    options = AnalysisOptions(chosen, rule.value, product_rule.value, max_order, seed, trained_range, s66x8)
     try:
         with step_progress() as progress:
             run = run_analysis(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -61,6 +62,10 @@ class AnalysisOptions:
         Largest order of the terms in the tables.
     seed
         Of controls, intervals and drawn pairs.
+    trained_range
+        Largest distance in Å between atoms of one training structure, where that is known.
+    s66x8
+        COMP6's file of S66x8, where it is at hand.
     """
 
     questions: tuple[Question, ...] = QUESTIONS
@@ -68,10 +73,22 @@ class AnalysisOptions:
     product_rule: str = "scalar"
     max_order: int = 3
     seed: int = 0
+    trained_range: float | None = None
+    s66x8: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.trained_range is not None and not 0 < self.trained_range < math.inf:
+            raise InputError(f"the trained range is {self.trained_range:g} Å; it must be positive")
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON allows them."""
-        return {**asdict(self), "questions": [question.slug for question in self.questions]}
+        plain = {**asdict(self), "questions": [question.slug for question in self.questions]}
+        return plain | {"s66x8": None if self.s66x8 is None else str(self.s66x8)}
+
+    @property
+    def settings(self) -> Settings:
+        """What the analyses are told."""
+        return Settings(self.rule, self.product_rule, self.seed, self.trained_range, self.s66x8)
 
 
 @dataclass(frozen=True)
@@ -173,7 +190,7 @@ def run_analysis(
         tables=_read_tables(folder / "tables"),
         untrained=_read_tables(folder / "untrained"),
         unit=to_internal(model.config.output.unit)[1],
-        settings=Settings(options.rule, options.product_rule, options.seed),
+        settings=options.settings,
     )
     chapters = [_answer(question, material, folder / "questions", progress) for question in options.questions]
 

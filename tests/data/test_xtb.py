@@ -41,6 +41,12 @@ def test_a_resumed_trajectory_is_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     for name in ("energy", "forces", "charges", "bond_orders"):
         np.testing.assert_array_equal(parts.column(name).values, whole.column(name).values)
     assert read_dataset(tmp_path / "parts" / "dataset").elements == (1, 8)
+    frames = ase.io.read(tmp_path / "parts" / "frames.xyz", ":")
+    np.testing.assert_allclose([frame.get_potential_energy() for frame in frames], whole.column("energy").values)
+    np.testing.assert_allclose(
+        np.concatenate([f.get_forces() for f in frames]), whole.column("forces").values, atol=1e-7
+    )
+    np.testing.assert_allclose(np.concatenate([f.positions for f in frames]), whole.positions, atol=1e-7)
 
 
 @needs_tblite

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import ase
 import ase.units as u
 import numpy as np
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 from ase.md.langevin import Langevin
 from jaxtyping import Float
 
@@ -78,7 +81,7 @@ def make_xtb(
 
     Frames are written to `out` in blocks; calling again with the same settings continues after the last whole
     block and gives the same trajectory as one call, bit for bit. The finished set is ``out/dataset``, which
-    `atomlens.data.read_dataset` reads.
+    `atomlens.data.read_dataset` reads, and the same frames are in ``out/frames.xyz`` (extended XYZ, eV and eV/Å).
 
     Parameters
     ----------
@@ -105,12 +108,26 @@ def make_xtb(
         Gfn2Calculator(settings.charge).check(atoms)
     _claim(out, str(source), atoms, settings)
     if (out / "dataset").exists():
-        return load_dataset(out / "dataset")
+        return _finished(out)
     first, rng = _start(out, atoms, settings)
     for number in range(first, -(-settings.frames // _BLOCK)):
         _make_block(out, atoms, settings, number, rng, progress)
     save_dataset(_collect(out, atoms, str(source), settings), out / "dataset")
-    return load_dataset(out / "dataset")
+    return _finished(out)
+
+
+def _finished(out: Path) -> Dataset:
+    """The data set of a finished trajectory, which is written as extended XYZ, too, unless it has been."""
+    dataset, path = load_dataset(out / "dataset"), out / "frames.xyz"
+    if not path.exists():
+        frames = []
+        for k, (start, stop) in enumerate(pairwise(dataset.starts.tolist())):
+            frame = ase.Atoms(dataset.numbers[start:stop], dataset.positions[start:stop])
+            energy, forces = float(dataset.column("energy").values[k]), dataset.column("forces").values[start:stop]
+            frame.calc = SinglePointCalculator(frame, energy=energy, forces=forces)
+            frames.append(frame)
+        atomic_write(path, lambda part: write(part, frames, format="extxyz"))
+    return dataset
 
 
 def starting_structure(source: str, seed: int) -> ase.Atoms:

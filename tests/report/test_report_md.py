@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import ase.build
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -79,6 +80,23 @@ def test_sound_run_has_no_failure(model: Potential, tmp_path: Path) -> None:
     assert first_failure(found.simulation) is None
     with pytest.raises(InputError, match="did not break"):
         explain_failure(model, ETHANOL, found.simulation, found.simulation.fates[0])
+
+
+def test_frames_that_fell_in_on_one_spot_are_left_out(model: Potential, run: MDRun) -> None:
+    assert run.failure is not None
+    fate = run.failure.fate
+    times, positions = run.simulation.frames(fate.replica)
+    last = int(np.flatnonzero(times <= fate.time + 1e-9)[-1])
+    positions[last, 4] = positions[last, 5] + 0.01
+
+    class Fallen:
+        bonds = run.simulation.bonds
+
+        def frames(self, replica: int) -> tuple[np.ndarray, np.ndarray]:
+            return times, positions
+
+    failure = explain_failure(model, ETHANOL, Fallen(), fate, n_frames=2)  # pyright: ignore[reportArgumentType]
+    assert failure.times == (times[last - 2], times[last - 1])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from atomlens.dynamics.simulate import Fate, Simulation
 from atomlens.interactions import Explanation, explain
 from atomlens.models import Potential
 from atomlens.reference import ReferenceUnavailable, gfn2_response, model_response
-from atomlens.structures import InputError
+from atomlens.structures import InputError, check_atoms
 
 # Frames before the break that are explained, the one at the break included.
 N_FRAMES = 8
@@ -30,7 +30,8 @@ class Failure:
     pair
         The two atoms that gave way: the bond furthest off, or for an explosion without one the atoms that came closest.
     frames
-        The structures, first to last; the last one is broken. One that exploded beyond numbers is left out.
+        The structures, first to last; the last one is broken. Those that fell apart into no numbers, or in on one
+        spot, are left out: no potential is defined there.
     times
         Their times in ps.
     terms
@@ -86,14 +87,15 @@ def explain_failure(
     if fate.kind is None:
         raise InputError(f"replica {fate.replica} did not break; there is no failure to explain")
     times, positions = simulation.frames(fate.replica)
-    usable = np.flatnonzero((times <= fate.time + 1e-9) & np.isfinite(positions).all(axis=(1, 2)))[-n_frames:]
-    pair = fate.pair or _closest(positions[usable[-1]])
-    frames = []
-    for k in usable:
+    usable, frames = [], []
+    for k in reversed(np.flatnonzero(times <= fate.time + 1e-9).tolist()):
         frame = atoms.copy()
         frame.positions = positions[k]
         frame.info["name"] = f"replica {fate.replica}, {times[k]:.4f} ps"
-        frames.append(frame)
+        if len(frames) < n_frames and _explainable(frame):
+            usable.insert(0, k)
+            frames.insert(0, frame)
+    pair = fate.pair or _closest(positions[usable[-1]])
     bonds = {tuple(bond) for bond in simulation.bonds.pairs.tolist()} | {pair}
     tables, reference = [], "GFN2-xTB"
     for number, (frame, time) in enumerate(zip(frames, times[usable].tolist(), strict=True)):
@@ -120,6 +122,14 @@ def explain_failure(
         ]
         tables.append(pl.DataFrame(rows, schema_overrides={"reference_coupling": pl.Float64}))
     return Failure(fate, pair, tuple(frames), tuple(times[usable].tolist()), pl.concat(tables), reference)
+
+
+def _explainable(frame: ase.Atoms) -> bool:
+    try:
+        check_atoms(frame)
+    except InputError:
+        return False
+    return True
 
 
 def _closest(positions: np.ndarray) -> tuple[int, int]:

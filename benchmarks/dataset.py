@@ -93,7 +93,14 @@ def main() -> None:
         folder = Path(scratch) / "run"
         start = time.perf_counter()
         shape = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
-        with LocalCluster(1, **shape) as one, LocalCluster(2, **shape) as two, Client(one) as a, Client(two) as b:
+        with (
+            LocalCluster(n_workers=1, **shape) as one,
+            LocalCluster(n_workers=2, **shape) as two,
+            Client(one) as a,
+            Client(two) as b,
+        ):
+            for client, n_workers in ((a, 1), (b, 2)):
+                assert len(client.nthreads()) == n_workers
             print(f"workers ready in {time.perf_counter() - start:.1f} s (not counted below)")
             for client in (a, b):  # every process has imported everything and met the model
                 survey(options.model, structures[:512], folder, options.max_order, client.scheduler.address)

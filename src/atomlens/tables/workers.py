@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import pickle
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -38,7 +39,7 @@ def work(tasks: Iterator[ShardTask], n_workers: int = 1, scheduler: str | None =
         If Dask is not installed, or nobody answers at the address.
     """
     if n_workers <= 1 and scheduler is None:
-        yield from map(make_shard, tasks)
+        yield from map(_make_shard, tasks)
         return
     with ExitStack() as stack:
         client = _client(stack, n_workers, scheduler)
@@ -72,7 +73,8 @@ def _spread(tasks: Iterator[ShardTask], client: Any, n_workers: int) -> Iterator
         # Enough to keep everyone busy; a cluster may grow meanwhile.
         room = 3 * max(n_workers, sum(client.nthreads().values())) - waiting.count()
         for task in islice(tasks, max(room, 0)):
-            yield client.submit(_make_shard, task, pure=False, retries=_RETRIES)
+            # As bytes, or the scheduler would make and unmake thousands of structures that it never looks at.
+            yield client.submit(_make_packed, pickle.dumps(task), pure=False, retries=_RETRIES)
 
     waiting = as_completed()
     waiting.update(list(submit()))
@@ -82,6 +84,10 @@ def _spread(tasks: Iterator[ShardTask], client: Any, n_workers: int) -> Iterator
         waiting.update(list(submit()))
 
 
+def _make_packed(task: bytes) -> ShardReport:
+    return _make_shard(pickle.loads(task))
+
+
 def _make_shard(task: ShardTask) -> ShardReport:
     _keep_memory()
     return make_shard(task)
@@ -89,9 +95,10 @@ def _make_shard(task: ShardTask) -> ShardReport:
 
 @cache
 def _keep_memory() -> None:
-    """Undo that Dask has its workers give memory back to the system at once.
+    """Have the process keep memory that it frees, up to 1 GB, for its next arrays.
 
-    Arrays of a few MB would be new pages every time, which costs more than the arithmetic on them.
+    By default, arrays of a few MB are new pages every time, and Dask has its workers give memory back at once; that
+    costs more than the arithmetic on them (`benchmarks/dataset.py`).
     """
     with suppress(OSError, AttributeError):  # another C library than glibc
         mallopt = ctypes.CDLL(None).mallopt

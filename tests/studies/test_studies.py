@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from collections import Counter
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import ase.build
@@ -15,7 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atomlens import InputError, load_model
+from atomlens import InputError, ModelConfig, Potential, load_model
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
 pytest.importorskip("lightning", exc_type=ImportError)
@@ -23,11 +26,12 @@ pytest.importorskip("tblite", exc_type=ImportError)
 from ase.calculators.morse import MorsePotential
 from ase.io import write
 
+from atomlens.models import LongRangeConfig, ReadoutConfig, RepresentationConfig
 from atomlens.studies import associations, read_study, run_study
 from atomlens.studies.correlation import partial_rank_correlation
 from atomlens.studies.member import restricted_mean
 from atomlens.studies.page import sentence
-from atomlens.studies.rivals import _excess, _side, disagreement, roughness
+from atomlens.studies.rivals import _excess, _side, disagreement, roughness, size_error
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
 
@@ -89,9 +93,46 @@ def test_members_are_all_combinations(tmp_path: Path) -> None:
         assert Path(member.config["data"]["path"]).is_file()
 
 
+FACTORIAL = PLAN.replace('name = "tiny"', 'name = "tiny"\nhalf = true\nsteps = 10').replace(
+    "seed = [1, 2]", '"model.cutoff" = [3.0, 4.0]\n"model.n_layers" = [1, 2]\n"data.n_train" = [6, 12]\nseed = [1, 2]'
+)
+
+
+def test_half_of_a_grid_has_every_pair_of_settings_equally_often(tmp_path: Path) -> None:
+    _, members = read_study(planned(tmp_path, FACTORIAL))
+    assert len(members) == 16
+    axes = ("model.architecture", "model.cutoff", "model.n_layers", "data.n_train", "seed")
+    for first, second in combinations(axes, 2):
+        counts = Counter((member.axes[first], member.axes[second]) for member in members)
+        assert set(counts.values()) == {4}, (first, second)
+
+
+def test_steps_are_equal_whatever_the_number_of_structures(tmp_path: Path) -> None:
+    _, members = read_study(planned(tmp_path, FACTORIAL))
+    epochs = {member.axes["data.n_train"]: member.config["fit"]["epochs"] for member in members}
+    assert epochs == {6: 10, 12: 5}
+
+
+def test_variants_set_what_they_name(tmp_path: Path) -> None:
+    variants = """variant = [
+        { name = "plain" },
+        { name = "powers", model.radial = "inverse_powers", fit.epochs = 2 },
+    ]"""
+    _, members = read_study(planned(tmp_path, PLAN.replace("seed = [1, 2]", variants)))
+    assert [m.name for m in members] == ["schnet-plain", "schnet-powers", "painn-plain", "painn-powers"]
+    assert members[1].axes == {"model.architecture": "schnet", "variant": "powers"}
+    assert members[1].config["model"]["radial"] == "inverse_powers"
+    assert members[1].config["fit"]["epochs"] == 2
+    assert "radial" not in members[0].config["model"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
+        ("seed = [1, 2]", "variant = [1, 2]", "a variant is 1; give a table with a name"),
+        ("seed = [1, 2]", 'variant = [{ name = "a", colour = 1 }]', "axis 'colour' is not known"),
+        ('name = "tiny"', 'name = "tiny"\nsteps = -1', "steps = -1"),
+        ('path = "frames.xyz"\nframes', 's66x8 = "none.h5"\npath = "frames.xyz"\nframes', "none.h5 does not exist"),
         ("seed = [1, 2]", "seed = []", "at least one value"),
         ("seed = [1, 2]", "seed = [1, 1]", "twice"),
         ("seed = [1, 2]", '"model.cutof" = [3.0]', "did you mean 'cutoff'"),
@@ -122,6 +163,23 @@ def test_what_hangs_on_a_bond_moves_with_it() -> None:
     assert _side(0, 1, chain) == {1, 2, 3}
     assert _side(1, 0, chain) == {0}
     assert _side(0, 1, [[0, 1], [1, 2], [0, 2], [1, 3]]) == {1}  # a ring
+
+
+def test_copies_far_apart_add_unless_they_are_charged() -> None:
+    torch.manual_seed(0)
+    for kind in ("none", "dispersion", "coulomb"):
+        config = ModelConfig(
+            RepresentationConfig(n_features=16, n_layers=1),
+            ReadoutConfig(widths=(16, 1)),
+            long_range=LongRangeConfig(kind, total_charge=0.0),
+        )
+        model = Potential(config).converted(torch.float64).eval()
+        assert size_error(model, ETHANOL) < 1e-6, kind
+    charged = Potential(replace(config, long_range=LongRangeConfig("coulomb", total_charge=1.0))).converted(
+        torch.float64
+    )
+    # Every structure has one elementary charge, so two copies have half of it each: they cannot add.
+    assert size_error(charged.eval(), ETHANOL) > 0.1
 
 
 def test_models_disagree_with_others_and_not_with_themselves() -> None:
@@ -170,8 +228,40 @@ def test_predictor_of_survival_is_found_and_told() -> None:
     assert "cannot tell" in sentence(associations(table.head(3)))
 
 
+def test_models_that_differ_in_their_seed_only_are_drawn_together() -> None:
+    rng = np.random.default_rng(1)
+    score = rng.uniform(size=12)
+    time = 10 - 3 * score + rng.standard_normal(12)
+    once = pl.DataFrame({"deviation": score, "sound_time_ps": time, "ensemble": range(12)})
+    copies = pl.concat([once] * 6)
+    alone, together = (associations(table)[0].spearman for table in (copies.drop("ensemble"), copies))
+    assert together.value == pytest.approx(alone.value)
+    assert together.n == 12
+    # Six copies of a model know no more than one.
+    assert together.high - together.low > 1.8 * (alone.high - alone.low)
+    assert together.high - together.low == pytest.approx(
+        (wide := associations(once)[0].spearman).high - wide.low, rel=0.05
+    )
+
+
 def test_sound_replicas_count_with_the_whole_time() -> None:
     assert restricted_mean([{"time_ps": 2.0}, {"time_ps": 10.0}, {"time_ps": 10.0}], 10.0) == pytest.approx(22 / 3)
+
+
+def test_a_model_that_fails_does_not_end_the_study(tmp_path: Path) -> None:
+    grid = PLAN.replace('"model.architecture" = ["schnet", "painn"]', '"fit.lr" = [1e-3, 1e30]')
+    path = planned(tmp_path, grid.replace("seed = [1, 2]", "seed = [1]"))
+    lines: list[str] = []
+    found = run_study(path, tmp_path / "out", report=lines.append)
+    assert found.table["model"].to_list() == ["lr0.001-seed1"]
+    assert set(found.failed) == {"lr1e+30-seed1"}
+    assert "the loss became" in found.failed["lr1e+30-seed1"]
+    assert any("lr1e+30-seed1: failed, the loss became" in line for line in lines)
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["failed"] == found.failed
+    assert "Models that failed" in (tmp_path / "out" / "report.html").read_text()
+    hopeless = planned(tmp_path, grid.replace("1e-3, 1e30", "1e30"))
+    with pytest.raises(InputError, match="all 2 models failed; the first, lr1e"):
+        run_study(hopeless, tmp_path / "hopeless")
 
 
 def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:

@@ -63,3 +63,6 @@ def study(
         sys.exit(130)
     typer.echo(sentence(found.associations))
     typer.echo(f"report: {found.folder / 'report.html'}")
+    if found.failed:
+        print(f"atomlens: {len(found.failed)} models failed; the page and summary.json say why", file=sys.stderr)
+        sys.exit(1)

@@ -4,21 +4,26 @@ Spearman's :math:`\rho` of each predictor with the mean sound time; the partial 
 
 .. math:: \rho_{xy \cdot z} = \frac{\rho_{xy} - \rho_{xz} \rho_{yz}}{\sqrt{(1 - \rho_{xz}^2)(1 - \rho_{yz}^2)}},
 
-both with 95 % bootstrap intervals over models; and the range of :math:`\rho` when one architecture is left out.
+both with 95 % bootstrap intervals, for which models that differ in their seed only are drawn together, as they are no
+independent ones; and :math:`\rho` when one architecture is left out.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from atomlens.analyses import Effect, molecule_effect, rank_correlation
+from atomlens.analyses.statistics import Rows
 
 SURVIVAL = "sound_time_ps"
 GIVEN = "force_error"
+# Number of the models that differ in their seed only.
+ENSEMBLE = "ensemble"
 PREDICTORS = ("deviation", "force_error", "energy_error", "roughness", "disagreement")
 
 
@@ -48,7 +53,7 @@ def associations(table: pl.DataFrame, group: str = "model.architecture") -> list
     Parameters
     ----------
     table
-        One row a model: ``sound_time_ps`` and predictors.
+        One row a model: ``sound_time_ps``, predictors, and ``ensemble``; every model is one of its own without it.
     group
         Column of the architecture; nothing is left out if there is no such column.
     """
@@ -59,19 +64,31 @@ def associations(table: pl.DataFrame, group: str = "model.architecture") -> list
         rows = table.filter(pl.col(name).is_not_null() & pl.col(SURVIVAL).is_not_null())
         x, y = (rows[column].cast(pl.Float64).to_numpy() for column in (name, SURVIVAL))
         given = rows[GIVEN].cast(pl.Float64).to_numpy() if GIVEN in rows.columns else None
+        rows_of, n_drawn = _ensembles(rows)
         spearman = molecule_effect(
-            "Spearman correlation with the sound time", lambda d, x=x, y=y: rank_correlation(x[d], y[d]), len(x)
+            "Spearman correlation with the sound time",
+            lambda d, x=x, y=y, of=rows_of: rank_correlation(x[of(d)], y[of(d)]),
+            n_drawn,
         )
         if given is None or name == GIVEN:
             partial = Effect("the same, given the force error", math.nan)
         else:
             partial = molecule_effect(
                 "the same, given the force error",
-                lambda d, x=x, y=y, z=given: partial_rank_correlation(x[d], y[d], z[d]),
-                len(x),
+                lambda d, x=x, y=y, z=given, of=rows_of: partial_rank_correlation(x[of(d)], y[of(d)], z[of(d)]),
+                n_drawn,
             )
         found.append(Association(name, spearman, partial, _left_out(rows, name, group)))
     return found
+
+
+def _ensembles(rows: pl.DataFrame) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
+    """From drawn ensembles to rows, and how many ensembles there are."""
+    if ENSEMBLE not in rows.columns:
+        return (lambda drawn: drawn), len(rows)
+    numbers = np.unique(rows[ENSEMBLE].to_numpy(), return_inverse=True)[1]
+    n = int(numbers.max()) + 1
+    return Rows(numbers, n).of, n
 
 
 def partial_rank_correlation(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> float:

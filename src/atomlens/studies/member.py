@@ -23,7 +23,7 @@ from atomlens.report.resuming import write_text
 from atomlens.report.writing import MARK
 from atomlens.structures import read_structures
 from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
-from atomlens.studies.rivals import roughness
+from atomlens.studies.rivals import roughness, size_error
 from atomlens.training import train
 
 ROW = "row.json"
@@ -68,7 +68,12 @@ def run_member(
     if not (folder / "analysis" / MARK).is_file():
         report(f"{member.name}: analyse")
         structures = read_structures(home / analysis.path, analysis.frames)
-        options = AnalysisOptions(chosen_questions("species,decay"), max_order=2)
+        options = AnalysisOptions(
+            chosen_questions("species,decay"),
+            max_order=2,
+            trained_range=analysis.trained_range or None,
+            s66x8=home / analysis.s66x8 if analysis.s66x8 else None,
+        )
         run_analysis(model, str(path), structures, analysis.path, folder / "analysis", options)
     questions = folder / "analysis" / "questions"
     species, decay = load_result(SpeciesResult, questions / "species"), load_result(DecayResult, questions / "decay")
@@ -90,7 +95,9 @@ def run_member(
         "energy_error": _number(errors, "energy MAE"),
         "deviation": score.value,
         **{f"deviation/{name}": value for name, value in score.parts.items()},
+        **{f"score/decay/{name}": found.effect.value for name, found in decay.scores.items()},
         "roughness": roughness(model, start),
+        "size_error": size_error(model, start),
         "sound_time_ps": restricted_mean(md["fates"], simulation.time),
         "n_broken": sum(fate["broke_by"] is not None for fate in md["fates"]),
         "n_replicas": len(md["fates"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jinja2
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from atomlens.report import assets
 from atomlens.report.chapters import svg_address
 from atomlens.report.summary import package_version
-from atomlens.studies.correlation import GIVEN, PREDICTORS, SURVIVAL, Association
+from atomlens.studies.correlation import ENSEMBLE, GIVEN, PREDICTORS, SURVIVAL, Association
 from atomlens.studies.plan import StudyConfig
 
 _COLOURS = ("#2765b0", "#d9730d", "#009e73", "#b5488d", "#8a6d00", "#5d666f")
@@ -26,9 +27,50 @@ _LABELS = {
 }
 
 
-def study_page(config: StudyConfig, table: pl.DataFrame, found: list[Association], command: str) -> str:
+# What is averaged over seeds, and how it is called on the page.
+_AVERAGED = {
+    "n_parameters": "parameters",
+    "force_error": "force error, meV/Å",
+    "energy_error": "energy error, meV",
+    "deviation": "deviation score",
+    "score/decay/exponent": "pair terms: exponent off by",
+    "score/decay/exponent_response": "response: exponent off by",
+    "score/decay/dimer_exponent": "two molecules: exponent off by",
+    "score/decay/s66x8": "S66x8 rank correlation",
+    "size_error": "size error, eV",
+    "roughness": "roughness",
+    "sound_time_ps": "sound time, ps",
+}
+
+
+def seed_means(table: pl.DataFrame, axes: list[str]) -> pl.DataFrame:
+    """Mean and standard deviation over seeds of what models of the same settings give, as text, in the table's order.
+
+    Parameters
+    ----------
+    table
+        One row a model.
+    axes
+        Columns of the settings, seeds apart.
+    """
+    names = [name for name in _AVERAGED if name in table.columns and table[name].drop_nulls().len()]
+    rows = []
+    for keys, part in table.group_by(axes, maintain_order=True):
+        row: dict[str, Any] = dict(zip(axes, map(str, keys), strict=True)) | {"seeds": len(part)}
+        for name in names:
+            values = part[name].cast(pl.Float64).drop_nulls().drop_nans()
+            spread = f" ± {values.std():.2g}" if len(values) > 1 and values.std() else ""
+            row[_AVERAGED[name]] = f"{values.mean():.4g}{spread}" if len(values) else ""
+        rows.append(row)
+    return pl.DataFrame(rows)
+
+
+def study_page(
+    config: StudyConfig, table: pl.DataFrame, found: list[Association], failed: Mapping[str, str], command: str
+) -> str:
     """The page as text."""
-    shown = [name for name in table.columns if "/" not in name]
+    shown = [name for name in table.columns if "/" not in name and name != ENSEMBLE]
+    means = seed_means(table, [axis for axis in config.grid if axis != "seed"]) if "seed" in config.grid else None
     rows = [[_cell(row[name]) for name in shown] for row in table.to_dicts()]
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(assets.template_text), autoescape=True, undefined=jinja2.StrictUndefined
@@ -45,6 +87,8 @@ def study_page(config: StudyConfig, table: pl.DataFrame, found: list[Association
         found=[(_LABELS[item.predictor], item) for item in found],
         columns=shown,
         rows=rows,
+        means=None if means is None else {"columns": means.columns, "rows": means.rows()},
+        failed=failed,
         command=command,
         style=Markup(assets.template_text("style.css")),
     )

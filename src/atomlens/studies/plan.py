@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atomlens.structures import InputError
-from atomlens.training.config import TrainConfig
+from atomlens.training.config import DataSettings, FitSettings, TrainConfig
 from atomlens.training.settings import build, read_toml
 
 # Sections of a training configuration; `seed` stands outside of them.
@@ -26,10 +27,16 @@ class AnalysisSettings:
     ----------
     path, frames
         Structures, and which of them.
+    trained_range
+        Largest distance in Å between atoms of the training structures; that of the structures if 0.
+    s66x8
+        COMP6's file of S66x8, to compare dimer curves with; none if empty.
     """
 
     path: str
     frames: str = ":"
+    trained_range: float = 0.0
+    s66x8: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,15 @@ class StudyConfig:
         Sections of a training configuration that all models share.
     grid
         Axes: from a setting (``model.cutoff``, ``data.n_train``, ``seed``) to its values; models are all combinations.
+        Values of the axis ``variant`` are tables: a ``name``, and the settings that make it.
     analysis, simulation
         What is asked of each.
+    half
+        Keep half of the combinations only: those whose places on their axes add up to an even number, seeds apart.
+        With axes of two values that is the half fraction of a factorial design (Box, Hunter and Hunter, Statistics
+        for Experimenters, chapter 6): all pairs of settings are equally frequent.
+    steps
+        Optimiser steps of every model, whatever its number of training structures; epochs follow. 0: epochs as given.
     """
 
     # Plain dictionaries: their keys are checked model by model, as a training configuration.
@@ -83,6 +97,12 @@ class StudyConfig:
     simulation: SimulationSettings
     model: dict = field(default_factory=dict)
     fit: dict = field(default_factory=dict)
+    half: bool = False
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise ValueError(f"steps = {self.steps}; give a positive number, or 0 for epochs as given")
 
 
 @dataclass(frozen=True)
@@ -128,7 +148,7 @@ def read_study(path: str | Path) -> tuple[StudyConfig, tuple[Member, ...]]:
     except InputError as error:
         message = str(error)
         raise InputError(message if message.startswith(str(path)) else f"{path}: {message}") from error
-    for name in (config.analysis.path, config.simulation.path, config.simulation.reference):
+    for name in (config.analysis.path, config.analysis.s66x8, config.simulation.path, config.simulation.reference):
         if name and not (path.parent / name).exists():
             raise InputError(f"{path}: {name} does not exist; paths are taken from the study's own folder")
     return config, members
@@ -141,11 +161,16 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
         if not isinstance(values, list) or not values:
             raise InputError(f"axis {axis!r}: give a list of at least one value, received {values!r}")
     members = []
-    for values in product(*config.grid.values()):
-        axes = dict(zip(config.grid, values, strict=True))
+    for places in product(*(range(len(values)) for values in config.grid.values())):
+        if config.half and sum(k for axis, k in zip(config.grid, places, strict=True) if axis != "seed") % 2:
+            continue
+        values = [config.grid[axis][k] for axis, k in zip(config.grid, places, strict=True)]
+        axes = {axis: _shown(axis, value) for axis, value in zip(config.grid, values, strict=True)}
         table: dict[str, Any] = {"name": "", "seed": 0, **{s: dict(getattr(config, s)) for s in _SECTIONS}}
-        for axis, value in axes.items():
+        for axis, value in zip(config.grid, values, strict=True):
             _set(table, axis, value)
+        if config.steps:
+            table["fit"]["epochs"] = _epochs(table, config.steps)
         for key in _PATHS:
             if table["data"].get(key):
                 table["data"][key] = str((home / table["data"][key]).resolve())
@@ -158,14 +183,47 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
     return tuple(members)
 
 
+def _shown(axis: str, value: Any) -> Any:
+    """What stands in the table for a value of an axis: itself, or the name of a variant."""
+    if axis != "variant":
+        return value
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise InputError(f'a variant is {value!r}; give a table with a name: {{ name = "powers", model.radial = ... }}')
+    return value["name"]
+
+
+def _epochs(table: dict[str, Any], steps: int) -> int:
+    """Epochs that take at least so many optimiser steps."""
+    n_train = table["data"].get("n_train", DataSettings.n_train)
+    batch = table["fit"].get("batch_size", FitSettings.batch_size)
+    if not (isinstance(n_train, int) and isinstance(batch, int) and n_train > 0 and batch > 0):
+        return 1  # the mistake is told when the configuration is built
+    return math.ceil(steps / math.ceil(n_train / batch))
+
+
 def _set(table: dict[str, Any], axis: str, value: Any) -> None:
     section, _, key = axis.rpartition(".")
+    if axis == "variant":
+        for name, setting in _flat(value):
+            _set(table, name, setting)
+        return
     if section in _SECTIONS and key:
         table[section][key] = value
     elif axis == "seed":
         table["seed"] = value
     else:
         raise InputError(f"axis {axis!r} is not known; write model.cutoff, data.n_train, fit.epochs or seed")
+
+
+def _flat(variant: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Settings of a variant as axes; TOML makes a table of `model.radial`."""
+    found = []
+    for name, setting in variant.items():
+        if isinstance(setting, dict):
+            found += [(f"{name}.{key}", value) for key, value in setting.items()]
+        elif name != "name":
+            found.append((name, setting))
+    return found
 
 
 def _label(axis: str, value: Any) -> str:

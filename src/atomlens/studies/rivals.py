@@ -1,4 +1,4 @@
-r"""What else could foretell stability: roughness of bond scans, and how much models of an ensemble disagree."""
+r"""What else could foretell stability: rough bond scans, energies that do not add, models that disagree."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from atomlens.dynamics.energies import energy_forces_stress
 from atomlens.models import Potential
 from atomlens.structures import collate, perceive_bonds
 
+# Two copies of a structure are moved so far apart, in Å.
+_APART = 200.0
 # Bonds are scanned from 0.3 Å shorter to 0.7 Å longer.
 _SCAN = np.arange(-0.30, 0.701, 0.02)
 
@@ -68,6 +70,20 @@ def _side(i: int, j: int, bonds: list[list[int]]) -> set[int]:
                 side.add(other)
                 rim.append(other)
     return side
+
+
+def size_error(model: Potential, atoms: ase.Atoms) -> float:
+    r"""How far the energy of two copies 200 Å apart is from twice that of one: :math:`|E(AA) - 2 E(A)|` in eV.
+
+    Zero for a model that ends at a cutoff; one with energies of all pairs has to have learned neutral molecules.
+    """
+    alone = atoms.copy()
+    alone.pbc = False
+    other = alone.copy()
+    other.positions[:, 0] += float(np.ptp(alone.positions[:, 0])) + _APART
+    found = energy_forces_stress(model, collate([model.graph(alone), model.graph(alone + other)])).energy
+    one, two = found.double().cpu().tolist()
+    return abs(two - 2 * one)
 
 
 def disagreement(models: Sequence[Potential], structures: Sequence[ase.Atoms]) -> float:

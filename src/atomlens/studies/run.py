@@ -17,12 +17,13 @@ from atomlens.report.resuming import open_run, write_text
 from atomlens.report.run import PAGE
 from atomlens.report.summary import package_versions
 from atomlens.report.writing import MARK
-from atomlens.structures import read_structures
-from atomlens.studies.correlation import Association, associations
+from atomlens.structures import InputError, read_structures
+from atomlens.studies.correlation import ENSEMBLE, Association, associations
 from atomlens.studies.member import run_member
 from atomlens.studies.page import study_page
 from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of
 from atomlens.studies.rivals import disagreement
+from atomlens.training import TrainingError
 
 SCHEMA = 1
 # Frames on which models of an ensemble are compared.
@@ -41,11 +42,14 @@ class StudyRun:
         One row a model.
     associations
         How each predictor goes with survival.
+    failed
+        Models that could not be taken through all stages, and why.
     """
 
     folder: Path
     table: pl.DataFrame
     associations: list[Association]
+    failed: dict[str, str]
 
 
 def run_study(
@@ -88,15 +92,24 @@ def run_study(
     settings = {"study": config.name, **settings_of(config), "models": [member.config for member in members]}
     folder = open_run(out, to_plain(settings), overwrite).resolve()
     rows: dict[str, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
     for name, row in _rows(config, members, folder, home, n_workers, scheduler, report):
-        rows[name] = row
-        report(f"{name}: done, {len(rows)} of {len(members)}")
+        if isinstance(row, str):
+            failed[name] = row
+        else:
+            rows[name] = row
+        report(f"{name}: {'failed, ' + row if isinstance(row, str) else 'done'}; {len(rows)} of {len(members)} done")
+    members = tuple(member for member in members if member.name in rows)
+    if not members:
+        raise InputError(
+            f"all {len(failed)} models failed; the first, {next(iter(failed))}: {next(iter(failed.values()))}"
+        )
     table = pl.DataFrame([rows[member.name] for member in members], infer_schema_length=None)
     table = _with_disagreement(table, config, members, folder, home)
     found = associations(table)
     table.write_parquet(folder / "models.parquet")
     table.write_csv(folder / "models.csv")
-    write_text(folder / PAGE, study_page(config, table, found, command))
+    write_text(folder / PAGE, study_page(config, table, found, failed, command))
     summary = {
         "schema": SCHEMA,
         "what": "models of a study: errors, deviation score, rivals, and how long simulations last",
@@ -105,10 +118,11 @@ def run_study(
         "settings": settings,
         "associations": found,
         "models": table.to_dicts(),
+        "failed": failed,
     }
     text = json.dumps(to_plain(summary), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(folder / MARK, text + "\n")
-    return StudyRun(folder, table, found)
+    return StudyRun(folder, table, found, failed)
 
 
 def _rows(
@@ -119,11 +133,15 @@ def _rows(
     n_workers: int,
     scheduler: str | None,
     report: Callable[[str], None],
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[str, dict[str, Any] | str]]:
+    """Every model's row, or why there is none: one that diverged does not end the study."""
     asked = (home, config.analysis, config.simulation)
     if n_workers == 1 and scheduler is None:
         for member in members:
-            yield member.name, run_member(member, folder / "models" / member.name, *asked, report)
+            try:
+                yield member.name, run_member(member, folder / "models" / member.name, *asked, report)
+            except (InputError, TrainingError) as error:
+                yield member.name, str(error)
         return
     from dask.distributed import Client, LocalCluster, as_completed
 
@@ -134,23 +152,30 @@ def _rows(
             for member in members
         }
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            try:
+                yield futures[future], future.result()
+            except (InputError, TrainingError) as error:
+                yield futures[future], str(error)
 
 
 def _with_disagreement(
     table: pl.DataFrame, config: StudyConfig, members: tuple[Member, ...], folder: Path, home: Path
 ) -> pl.DataFrame:
-    """Add the disagreement of models that differ in their seed only."""
+    """Add which models differ in their seed only, ``ensemble``, and how much these disagree."""
     structures = read_structures(home / config.analysis.path, config.analysis.frames)[:N_COMPARED]
     ensembles: dict[str, list[Member]] = {}
     for member in members:
         alike = {axis: value for axis, value in member.axes.items() if axis != "seed"}
         ensembles.setdefault(json.dumps(alike, sort_keys=True), []).append(member)
     value_of: dict[str, float] = {}
-    for ensemble in ensembles.values():
+    number_of: dict[str, int] = {}
+    for number, ensemble in enumerate(ensembles.values()):
         paths = [folder / "models" / member.name / "train" / "model.safetensors" for member in ensemble]
         models = [load_model(path, dtype=torch.float64) for path in paths]
         value = disagreement(models, structures)
         value_of |= {member.name: value for member in ensemble}
-    values = [value_of[name] for name in table["model"]]
-    return table.with_columns(pl.Series("disagreement", values, dtype=pl.Float64).fill_nan(None))
+        number_of |= {member.name: number for member in ensemble}
+    return table.with_columns(
+        pl.Series("disagreement", [value_of[name] for name in table["model"]], dtype=pl.Float64).fill_nan(None),
+        pl.Series(ENSEMBLE, [number_of[name] for name in table["model"]]),
+    )

@@ -17,6 +17,7 @@ pytest.importorskip("torch_sim", exc_type=ImportError)
 pytest.importorskip("tblite", exc_type=ImportError)
 from atomlens.dynamics.failure import explain_failure, first_failure
 from atomlens.dynamics.options import MDOptions
+from atomlens.dynamics.simulate import Simulation
 from atomlens.reference import model_response
 from atomlens.report.md import MDRun, run_md
 
@@ -89,13 +90,12 @@ def test_frames_that_fell_in_on_one_spot_are_left_out(model: Potential, run: MDR
     last = int(np.flatnonzero(times <= fate.time + 1e-9)[-1])
     positions[last, 4] = positions[last, 5] + 0.01
 
-    class Fallen:
-        bonds = run.simulation.bonds
-
+    class Fallen(Simulation):
         def frames(self, replica: int) -> tuple[np.ndarray, np.ndarray]:
             return times, positions
 
-    failure = explain_failure(model, ETHANOL, Fallen(), fate, n_frames=2)  # pyright: ignore[reportArgumentType]
+    fallen = Fallen(**vars(run.simulation))
+    failure = explain_failure(model, ETHANOL, fallen, fate, n_frames=2)
     assert failure.times == (times[last - 2], times[last - 1])
 
 

@@ -56,6 +56,11 @@ def test_good_configuration(tmp_path: Path) -> None:
             r"unknown setting 'model.longrange'; did you mean 'long_range'\?",
         ),
         ("[model]", '[model]\nlong_range = "coulomb"\nreadout = "mean"', r"needs readout = 'sum', received 'mean'"),
+        (
+            "[model]",
+            "[model]\ncentre = false",
+            r"references = 'none' or 'free_atoms', received 'fit'",
+        ),
         ("[model]", '[model]\nradial = "inverse"', r"did you mean 'inverse_powers'\?"),
         ("[fit]\nlr = 1", "fit = 3", r"must be a table \[fit\]|not a TOML file|unknown setting"),
     ],

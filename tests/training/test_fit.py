@@ -11,6 +11,7 @@ import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomlens.data import Column, Dataset, GraphStore, find_edges, make_split, read_dataset
+from atomlens.interactions import explain
 from atomlens.models import (
     ModelConfig,
     OutputConfig,
@@ -147,6 +148,31 @@ def test_free_atoms_and_the_mean_of_what_remains() -> None:
     bare = replace(dataset, columns=(replace(dataset.columns[0], free_atoms=()),))
     with pytest.raises(InputError, match="brings no free-atom y"):
         standardise(bare, np.arange(80), "y", None, kind="free_atoms", extensive=True)
+
+
+def test_without_a_centre_the_network_says_everything(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config(epochs=12, schedule="cosine")
+    whole = 'n_layers = 2\nreferences = "none"\ncentre = false\n'
+    config.write_text(config.read_text().replace("n_layers = 2\n", whole))
+    springs = np.load(tmp_path / "springs.npz")
+    np.savez(tmp_path / "springs.npz", **{**springs, "E": springs["E"] + 1990.0})  # 10 eV a molecule remain
+    train(config, tmp_path / "run", report=quiet)
+    model = load_model(tmp_path / "run" / "model.safetensors", dtype=torch.float64)
+    atoms = ase.Atoms("OHH", springs["R"][0])
+    explained = explain(model, atoms)
+    assert explained.constant == 0.0
+    terms = explained.interactions(3)
+    total = sum(float(terms.order(n).relevance.sum()) for n in (1, 2, 3))
+    assert total == pytest.approx(explained.prediction, rel=1e-9)
+    assert explained.prediction < -1  # forces weigh more, so few epochs go only part of the way to -10 eV
+    assert float(model.state_dict()["readout.network.layers.1.bias"]) == 0.0
+
+
+def test_the_scale_without_a_centre_is_that_of_an_atom() -> None:
+    dataset = molecules(lambda z, n: -4.0 * n)
+    found = standardise(dataset, np.arange(80), "y", None, kind="none", extensive=True, centred=False)
+    assert (found.mean, found.scale) == (0.0, pytest.approx(4.0))
+    assert not found.references.any()
 
 
 def test_intensive_targets_have_a_plain_mean() -> None:

@@ -83,6 +83,9 @@ class ModelSettings:
     references
         Atom references: ``fit`` (least squares on the training set), ``none``, or ``free_atoms`` (energies of
         free atoms that the data set brings along).
+    centre
+        Whether the mean (an atom, where the property is extensive) is taken off, and the last layer has a bias. Without
+        both the network has to say all that references do not, so that pair terms hold the whole of the binding.
     activation
         The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN.
     radial
@@ -104,6 +107,7 @@ class ModelSettings:
     activation: str = ""
     readout: Literal["sum", "mean", "softmax", "dipole"] = "sum"
     references: Literal["fit", "none", "free_atoms"] = "fit"
+    centre: bool = True
     radial: RadialKind = "gaussian"
     envelope: CutoffKind = "cosine"
     onset: float = 0.0
@@ -113,6 +117,11 @@ class ModelSettings:
     total_charge: float = 0.0
 
     def __post_init__(self) -> None:
+        if not self.centre and (self.references == "fit" or self.readout != "sum"):
+            raise ValueError(
+                f"centre = false needs readout = 'sum', received {self.readout!r}, and references = 'none' or "
+                f"'free_atoms', received {self.references!r}"
+            )
         if self.long_range != "none" and self.readout != "sum":
             raise ValueError(f"long_range adds energies of pairs; it needs readout = 'sum', received {self.readout!r}")
 

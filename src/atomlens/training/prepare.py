@@ -24,6 +24,7 @@ from atomlens.data import (
     save_split,
 )
 from atomlens.models import OutputConfig, Potential
+from atomlens.models.readouts import Atomwise
 from atomlens.structures import InputError
 from atomlens.training.config import TrainConfig
 from atomlens.training.standardise import standardise
@@ -126,8 +127,12 @@ def make_model(config: TrainConfig, dataset: Dataset, split: Split, elements: tu
         "forces" if settings.forces else None,
         kind=config.model.references,
         extensive=extensive,
-        centred=readout != "dipole",
+        centred=readout != "dipole" and config.model.centre,
     )
+    if not config.model.centre:
+        assert isinstance(model.readout, Atomwise)
+        bias = model.readout.network.layers[-1].bias.requires_grad_(False)
+        bias.zero_()
     model.atomrefs.copy_(torch.from_numpy(standard.references[: len(model.atomrefs)]))
     model.mean.fill_(standard.mean)
     model.scale.fill_(standard.scale)

@@ -46,7 +46,7 @@ def standardise(
     References minimise :math:`\sum_k (y_k - \sum_Z n_{kZ} e_Z)^2` with :math:`n_{kZ}` the number of atoms of
     element Z in structure k (their fraction for an intensive property); where compositions do not tell elements
     apart, the smallest such references are taken. The scale is the root mean square of the forces where
-    forces are learned, else of the remainder.
+    forces are learned, else of the remainder; of the remainder an atom where an extensive one is not centred.
 
     Raises
     ------
@@ -76,6 +76,8 @@ def standardise(
     if kind != "fit" and centred:
         mean = float((rest / sizes).mean() if extensive else rest.mean())
         rest = rest - mean * (sizes if extensive else 1.0)
+    if kind != "fit" and extensive and not centred:
+        rest = rest / sizes  # the sum over a molecule would leave each atom's part next to nothing
     spread = (
         np.asarray(dataset.column(forces).values)[ragged_rows(np.asarray(dataset.starts), train)] if forces else rest
     )

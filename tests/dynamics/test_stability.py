@@ -135,7 +135,6 @@ def test_distances_of_ideal_and_shifted_frames() -> None:
         ({"friction": -1.0}, "friction"),
         ({"n_replicas": 0}, "n_replicas 0"),
         ({"n_steps": 5, "interval": 10}, "nothing would be recorded"),
-        ({"ensemble": "nose-hoover", "n_replicas": 2}, "couple"),
     ],
 )
 def test_bad_options_are_told(wrong: dict, says: str) -> None:

@@ -21,7 +21,7 @@ class MDOptions:
     Attributes
     ----------
     ensemble
-        ``langevin`` (NVT, BAOAB), ``nose-hoover`` (NVT, one replica) or ``nve``.
+        ``langevin`` (NVT, BAOAB), ``nose-hoover`` (NVT, a chain for every replica) or ``nve``.
     temperature
         In K: of the thermostat, and of the velocities at the start.
     timestep
@@ -64,11 +64,6 @@ class MDOptions:
                 raise InputError(f"{name} {getattr(self, name)}: give a number from 1")
         if self.interval > self.n_steps:
             raise InputError(f"a frame every {self.interval} steps of only {self.n_steps}: nothing would be recorded")
-        if self.ensemble == "nose-hoover" and self.n_replicas > 1:
-            raise InputError(
-                f"nose-hoover with {self.n_replicas} replicas: its one thermostat would couple them; "
-                "give 1 replica, or the ensemble langevin"
-            )
 
     @classmethod
     def lasting(cls, time: float, *, timestep: float, **settings: Any) -> Self:

@@ -13,10 +13,9 @@ import torch_sim as ts
 from ase import units
 from jaxtyping import Float, Int
 from torch_sim.integrators import MDState
-from torch_sim.integrators.md import NoseHooverChainFns
-from torch_sim.integrators.nvt import nvt_nose_hoover
 from torch_sim.units import MetalUnits
 
+from atomlens.dynamics.nose_hoover import nose_hoover
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.torchsim import TorchSimModel
 from atomlens.models import Potential
@@ -92,7 +91,7 @@ class Replicas:
             friction = torch.tensor(options.friction / picosecond, **scalar)
             start, self._step = ts.nvt_langevin(torch_model, gamma=friction, **common)
         else:
-            start, self._step = nvt_nose_hoover(model=torch_model, **common)
+            start, self._step = nose_hoover(torch_model, **common)
         self._fs = 1e-3 * picosecond
         state = ts.initialize_state([atoms] * options.n_replicas, model.device, model.dtype)
         # torch-sim's own draw takes the same momentum off every atom, which heats the light ones.
@@ -106,7 +105,7 @@ class Replicas:
     def advance(self, n_steps: int) -> None:
         """Make `n_steps` steps with all running replicas."""
         for _ in range(n_steps):
-            self.state = self._step(self.state)  # pyright: ignore[reportCallIssue]  # dt is bound
+            self.state = self._step(self.state)  # pyright: ignore[reportCallIssue, reportArgumentType]  # dt is bound
 
     def snapshot(self) -> Snapshot:
         """The running replicas as they are now."""
@@ -130,9 +129,8 @@ class Replicas:
 
     def store(self) -> dict[str, Any]:
         """Everything that `restore` needs to go on as if nothing had happened."""
-        # A Nose-Hoover state carries functions too; they are the same in every run.
-        values = {name: value for name, value in vars(self.state).items() if not isinstance(value, NoseHooverChainFns)}
-        return {"running": self.running.copy(), "state": copy.deepcopy(values), "random": torch.get_rng_state()}
+        state = copy.deepcopy(vars(self.state))
+        return {"running": self.running.copy(), "state": state, "random": torch.get_rng_state()}
 
     def restore(self, stored: dict[str, Any]) -> None:
         """Go back to what `store` returned."""

@@ -18,7 +18,7 @@ from atomlens.studies.correlation import ENSEMBLE, GIVEN, PREDICTORS, SURVIVAL, 
 from atomlens.studies.plan import StudyConfig
 
 _COLOURS = ("#2765b0", "#d9730d", "#009e73", "#b5488d", "#8a6d00", "#5d666f")
-_LABELS = {
+LABELS = {
     "deviation": "deviation score",
     "force_error": "force error, meV/Å",
     "energy_error": "energy error, meV",
@@ -84,7 +84,7 @@ def study_page(
         temperature=config.simulation.temperature,
         sentence=sentence(found),
         picture=svg_address(survival_figure(table)),
-        found=[(_LABELS[item.predictor], item) for item in found],
+        found=[(LABELS[item.predictor], item) for item in found],
         columns=shown,
         rows=rows,
         means=None if means is None else {"columns": means.columns, "rows": means.rows()},
@@ -123,7 +123,7 @@ def survival_figure(table: pl.DataFrame) -> Figure:
             axes.plot(rows[name], rows[SURVIVAL], "o", color=colour, alpha=0.8, label=kind)
         if name in (GIVEN, "energy_error", "disagreement"):
             axes.set_xscale("log")
-        axes.set_xlabel(_LABELS[name])
+        axes.set_xlabel(LABELS[name])
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("mean sound time, ps")
     if kinds != [None]:

@@ -1,0 +1,136 @@
+"""Fill the tables and figures of studies.md from finished studies, so that every number has the command that makes it.
+
+Usage: python docs/studies.py STUDY [STUDY ...]
+
+Each STUDY is a folder that ``atomlens study`` wrote; its table goes to docs/studies/NAME.csv. Between the marks
+``<!-- NAME -->`` and ``<!-- /NAME -->`` everything is replaced, and between those of ``all`` what they say together.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from findings import filled
+from matplotlib import rc_context
+from scipy.stats import rankdata
+
+from atomlens.structures import InputError
+from atomlens.studies.correlation import ENSEMBLE, PREDICTORS, SURVIVAL, Association, associations
+from atomlens.studies.page import LABELS, seed_means, sentence, survival_figure
+
+PAGE = Path(__file__).parent / "studies.md"
+FILES = Path(__file__).parent / "studies"
+
+
+def read_study_run(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Summary and table of a finished study.
+
+    Raises
+    ------
+    InputError
+        If the folder holds none.
+    """
+    try:
+        summary = json.loads((folder / "summary.json").read_text("utf-8"))
+        return summary, pl.read_parquet(folder / "models.parquet")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: holds no finished study; make one with atomlens study") from error
+
+
+def section(summary: dict[str, Any], table: pl.DataFrame, name: str) -> str:
+    """Command, sentence, means over seeds, correlations and figure of one study."""
+    axes = [axis for axis in summary["models"][0] if axis == "variant" or axis.startswith(("model.", "data.", "fit."))]
+    means = seed_means(table, axes)
+    found = associations(table)
+    failed = [f"- {model} failed: {reason}" for model, reason in summary.get("failed", {}).items()]
+    survival = summary["settings"]["simulation"]
+    return "\n".join(
+        [
+            "```bash",
+            summary["command"],
+            "```",
+            "",
+            f"{table.height} models; {survival['replicas']} replicas of {survival['time']:g} ps at "
+            f"{survival['temperature']:g} K each ([all numbers](studies/{name}.csv)). {sentence(found)}",
+            "",
+            *failed,
+            *markdown(means.columns, [[str(cell) for cell in row] for row in means.rows()]),
+            "",
+            "*Mean ± standard deviation over seeds.*",
+            "",
+            *correlations(found),
+            "",
+            f"![mean sound time against predictors, {name}](studies/{name}.svg)",
+        ]
+    )
+
+
+def correlations(found: list[Association]) -> list[str]:
+    """One row a predictor."""
+    rows = []
+    for item in found:
+        left = "; ".join(f"without {kind} {value:.2f}" for kind, value in item.left_out.items())
+        partial = str(item.partial) if math.isfinite(item.partial.value) else ""
+        rows.append([LABELS[item.predictor], str(item.spearman), partial, left])
+    return markdown(["predictor", "rank correlation with sound time", "given the force error", "one left out"], rows)
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a table."""
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
+
+
+def together(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """All studies in one table, every number replaced by its rank within its study, from 0 to 1."""
+    parts, first = [], 0
+    for name, table in tables.items():
+        columns = [column for column in (*PREDICTORS, SURVIVAL) if column in table.columns]
+        ranked = [pl.Series(column, _ranks(table[column].cast(pl.Float64).to_numpy())) for column in columns]
+        numbers = table[ENSEMBLE] + first
+        first = int(numbers.max() or 0) + 1  # pyright: ignore[reportArgumentType]
+        labels = [
+            pl.Series("study", [name] * len(table)),
+            table["model.architecture"],
+            numbers.cast(pl.Int64).alias(ENSEMBLE),
+        ]
+        parts.append(pl.DataFrame([*labels, *ranked]).with_columns(pl.col(columns).fill_nan(None)))
+    return pl.concat(parts, how="diagonal")
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    known = np.isfinite(values)
+    result = np.full(len(values), math.nan)
+    result[known] = (rankdata(values[known]) - 0.5) / max(known.sum(), 1)
+    return result
+
+
+def main(folders: list[str]) -> None:
+    """Read, draw, fill."""
+    parts, tables = {}, {}
+    FILES.mkdir(exist_ok=True)
+    for folder in map(Path, folders):
+        summary, table = read_study_run(folder)
+        name = summary["settings"]["study"]
+        tables[name] = table
+        table.write_csv(FILES / f"{name}.csv", float_precision=6)
+        with rc_context({"svg.hashsalt": "atomlens"}):
+            survival_figure(table).savefig(FILES / f"{name}.svg", format="svg", metadata={"Date": None})
+        parts[name] = section(summary, table, name)
+    found = associations(together(tables), group="study")
+    command = ["```bash", f"python docs/studies.py {' '.join(folders)}", "```", ""]
+    told = f"{sum(map(len, tables.values()))} models. {sentence(found)}"
+    parts["all"] = "\n".join([*command, told, "", *correlations(found)])
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:] or sys.exit(__doc__))
+    except InputError as error:
+        sys.exit(str(error))

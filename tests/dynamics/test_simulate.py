@@ -13,6 +13,8 @@ import torch
 from atomlens import InputError, ModelConfig, Potential, load_model
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
+from atomlens.analyses import Outcome
+from atomlens.dynamics.judgement import judge_stability
 from atomlens.dynamics.observables import energy_drift
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.simulate import Simulation, simulate
@@ -177,3 +179,12 @@ def test_model_without_energy_is_refused(tmp_path: Path) -> None:
     config = ModelConfig.from_dict({"output": {"property": "HOMO", "unit": "eV", "extensive": False}})
     with pytest.raises(InputError, match="no energy"):
         simulate(Potential(config), ETHANOL, tmp_path, SHORT)
+
+
+def test_an_atom_has_nothing_to_lose(tmp_path: Path) -> None:
+    atom = ase.Atoms("O", positions=[[0.0, 0.0, 0.0]])
+    options = MDOptions(n_replicas=2, n_steps=4, interval=2)
+    run = simulate(load_model("zoo:qm9-u0-schnet").converted(torch.float64), atom, tmp_path, options)
+    verdict = judge_stability(run, options, 1)
+    assert verdict.outcome is Outcome.CANNOT_TELL
+    assert "no bonds" in verdict.sentence

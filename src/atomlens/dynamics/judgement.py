@@ -7,7 +7,7 @@ import math
 import ase
 import numpy as np
 
-from atomlens.analyses import Effect, Finding, Verdict, conclude, decide, molecule_effect
+from atomlens.analyses import Effect, Finding, Outcome, Verdict, conclude, decide, molecule_effect
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.dynamics.observables import distance_distribution, distribution_error, energy_drift
 from atomlens.dynamics.options import MDOptions
@@ -64,9 +64,13 @@ def _survival_finding(simulation: Simulation) -> Finding:
         sentence += f", half of them within {curve.median_time:.3g} ps."
     else:
         sentence += f" in {max(fate.time for fate in simulation.fates):.3g} ps."
+    # What has no bonds cannot lose one; an explosion is one all the same.
+    unbound = not len(simulation.bonds.pairs) and not curve.n_broken
+    if unbound:
+        sentence = "the structure has no bonds that could break"
     return Finding(
         f"At least {ALIVE:.0%} of the replicas stay whole.",
-        decide(effect, ALIVE),
+        Outcome.CANNOT_TELL if unbound else decide(effect, ALIVE),
         sentence,
         effect,
         ALIVE,

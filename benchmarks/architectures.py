@@ -1,7 +1,7 @@
 """What the models of a study say where molecules part: a cluster that expands, and two of its molecules pulled apart.
 
-Energies relative to the start are held against GFN2-xTB, which the models were trained on. One row a kind of model, mean
-and standard deviation over seeds; `--curves FILE` adds paths with energies of their own (bonds that break).
+Energies relative to the start are held against GFN2-xTB, which the models were trained on. A row is a kind of model:
+mean and deviation over seeds; `--curves FILE` adds paths with energies of their own (bonds that break).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from atomlens.data import Dataset, load_dataset, load_split, make_split, read_dataset, save_dataset, save_split
-from atomlens.data.storage import atomic_folder, atomic_write, cache_folder
+from atomlens.data.storage import cache_folder
 from atomlens.structures import InputError
 
 
@@ -38,30 +38,10 @@ def test_truncated_set(tmp_path: Path, springs: Dataset) -> None:
         load_dataset(tmp_path / "set")
 
 
-def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
-    def fill() -> None:
-        with atomic_folder(tmp_path / "set") as part:
-            (part / "half").touch()
-            raise RuntimeError("disk full")
-
-    with pytest.raises(RuntimeError, match="disk full"):
-        fill()
-    assert not list(tmp_path.iterdir())
-
-    def fail(path: Path) -> None:
-        path.write_text("half")
-        raise RuntimeError("disk full")
-
-    (tmp_path / "file").write_text("old")
-    with pytest.raises(RuntimeError, match="disk full"):
-        atomic_write(tmp_path / "file", fail)
-    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
-
-
 KILLED = """
 import sys, time
 from pathlib import Path
-from atomlens.data.storage import atomic_folder
+from atomlens.structures.files import atomic_folder
 with atomic_folder(Path(sys.argv[1])) as part:
     (part / "half").write_text("x")
     print("writing", flush=True)

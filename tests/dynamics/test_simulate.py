@@ -124,6 +124,8 @@ def test_a_part_without_checkpoint_is_made_again(
     monkeypatch.setattr(torch, "save", fail_once)
     with pytest.raises(Killed):
         simulate(model, ETHANOL, tmp_path / "killed", SHORT)
+    # A process that is killed leaves what it was writing, hidden.
+    (tmp_path / "killed" / ".frames-00002.npz.part-1-0").touch()
     same(simulate(model, ETHANOL, tmp_path / "killed", SHORT), whole)
 
 

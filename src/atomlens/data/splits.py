@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from atomlens.data.storage import atomic_write
 from atomlens.structures import InputError
+from atomlens.structures.files import write_text
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def make_split(n: int, n_train: int, n_val: int, n_test: int | None, seed: int) 
 def save_split(split: Split, path: Path) -> None:
     """Write a split as JSON."""
     parts = {name: getattr(split, name).tolist() for name in ("train", "val", "test")}
-    atomic_write(path, lambda part: part.write_text(json.dumps({"seed": split.seed, **parts})))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps({"seed": split.seed, **parts}))
 
 
 def load_split(path: Path, n: int) -> Split:

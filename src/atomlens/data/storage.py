@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +11,7 @@ import numpy as np
 
 from atomlens.data.dataset import Column, Dataset
 from atomlens.structures import InputError
+from atomlens.structures.files import atomic_folder
 
 FORMAT = "atomlens-dataset-1"
 _ARRAYS = ("numbers", "positions", "cells", "periodic", "starts")
@@ -29,46 +25,6 @@ def cache_folder() -> Path:
     if path := os.environ.get("ATOMLENS_CACHE"):
         return Path(path)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "atomlens"
-
-
-@contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
-    """Fill a folder that appears under its name only when everything in it is on disk.
-
-    A kill while it is filled leaves a ``.part-<process>`` folder behind, which the next writer removes. If
-    another process finished the same folder meanwhile, that one stays.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
-    part = target.parent / f".{target.name}.part-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    part.mkdir()
-    try:
-        yield part
-        for file in part.iterdir():
-            _sync(file)
-        _sync(part)
-        try:
-            part.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-        _sync(target.parent)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
-    """Call ``write(temporary path)``, then move the file to `path` in one step, on disk before it is visible."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
-        write(part)
-        _sync(part)
-        os.replace(part, path)
-        _sync(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
@@ -137,31 +93,3 @@ def check_shapes(dataset: Dataset, where: str) -> None:
     for name, length in lengths.items():
         if found[name] != length:
             raise InputError(f"{where}: {name} has {found[name]} entries, expected {length}; the data are truncated")
-
-
-def _sweep(target: Path) -> None:
-    # What killed writers of the same target left behind.
-    for stale in target.parent.glob(f".{glob.escape(target.name)}.part-*"):
-        if not _alive(int(stale.name.rpartition("part-")[2].split("-")[0])):
-            if stale.is_dir():
-                shutil.rmtree(stale, ignore_errors=True)
-            else:
-                stale.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -17,9 +17,10 @@ from ase.md.langevin import Langevin
 from jaxtyping import Float
 
 from atomlens.data.dataset import Column, Dataset
-from atomlens.data.storage import atomic_write, load_dataset, save_dataset
+from atomlens.data.storage import load_dataset, save_dataset
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.structures import InputError, read_structures
+from atomlens.structures.files import atomic_file, write_text
 
 _BLOCK = 50  # frames that a kill may cost
 _HOTTEST = 20.0  # times the wanted temperature: past this the molecule has flown apart
@@ -126,7 +127,8 @@ def _finished(out: Path) -> Dataset:
             energy, forces = float(dataset.column("energy").values[k]), dataset.column("forces").values[start:stop]
             frame.calc = SinglePointCalculator(frame, energy=energy, forces=forces)
             frames.append(frame)
-        atomic_write(path, lambda part: write(part, frames, format="extxyz"))
+        with atomic_file(path) as part:
+            write(part, frames, format="extxyz")
     return dataset
 
 
@@ -158,7 +160,8 @@ def _claim(out: Path, source: str, atoms: ase.Atoms, settings: XtbSettings) -> N
     elif out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty and holds no trajectory; give another --out")
     else:
-        atomic_write(path, lambda part: part.write_text(json.dumps(wanted, indent=1)))
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(wanted, indent=1))
 
 
 def _start(out: Path, atoms: ase.Atoms, settings: XtbSettings) -> tuple[int, np.random.Generator]:
@@ -206,7 +209,8 @@ def _make_block(
     block = {key: np.stack([frame[key] for frame in frames]) for key in frames[0]}
     block |= {"last_positions": atoms.positions, "last_velocities": atoms.get_velocities()}
     block["rng"] = np.array(json.dumps(rng.bit_generator.state))
-    atomic_write(_block_path(out, number), lambda part: _save(part, block))
+    with atomic_file(_block_path(out, number)) as part, part.open("wb") as file:
+        np.savez(file, **block)  # pyright: ignore[reportArgumentType]
 
 
 def _run(dynamics: Langevin, atoms: ase.Atoms, steps: int, settings: XtbSettings, frame: int) -> None:
@@ -286,8 +290,3 @@ def correlation_time(x: Float[np.ndarray, " n"]) -> float:
 
 def _block_path(out: Path, number: int) -> Path:
     return out / f"block-{number:05d}.npz"
-
-
-def _save(path: Path, block: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, **block)  # pyright: ignore[reportArgumentType]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from atomlens.dynamics.replicas import Replicas, Snapshot
 from atomlens.dynamics.stability import BondReference, Break, Criteria, FrameCheck, bond_reference, check_frames
 from atomlens.models import Potential
 from atomlens.structures import InputError, check_atoms
+from atomlens.structures.files import atomic_file, write_text
 
 # Called with frames done, frames in all, replicas still running, and simulated ns per day.
 Report = Callable[[int, int, int, float], None]
@@ -261,12 +261,12 @@ class _Run:
         arrays |= {"replica": columns["replica"], "time_ps": columns["time_ps"]}
         name = f"{self.part:05d}"
         try:
-            with _replacing(self.folder / f"frames-{name}.npz") as path, path.open("wb") as file:
+            with atomic_file(self.folder / f"frames-{name}.npz") as path, path.open("wb") as file:
                 np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
-            with _replacing(self.folder / f"observables-{name}.parquet") as path:
+            with atomic_file(self.folder / f"observables-{name}.parquet") as path:
                 pl.DataFrame(columns).write_parquet(path)
             self.part, self.rows = self.part + 1, []
-            with _replacing(self.folder / _CHECKPOINT) as path:
+            with atomic_file(self.folder / _CHECKPOINT) as path:
                 torch.save(self._stored(), path)
         except OSError as error:
             reason = error.strerror or str(error)
@@ -280,26 +280,10 @@ class _Run:
         self.replicas.restore(stored.pop("replicas"))
         for name, value in stored.items():
             setattr(self, name, value)
-        # Parts that were written after the checkpoint are made again.
-        for path in self.folder.glob("*-?????.*"):
+        # Parts that were written after the checkpoint are made again; hidden files are what a kill left of some.
+        for path in self.folder.glob("[!.]*-?????.*"):
             if int(path.stem.rsplit("-", 1)[1]) >= self.part:
                 path.unlink()
-
-
-class _replacing:
-    """A neighbour of a file that takes its place when it is complete."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.unfinished = path, path.with_name(f"unfinished-{os.getpid()}{path.suffix}")
-
-    def __enter__(self) -> Path:
-        return self.unfinished
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.unfinished.replace(self.path)
-        else:
-            self.unfinished.unlink(missing_ok=True)
 
 
 def _fingerprint(
@@ -324,9 +308,7 @@ def _claim(folder: Path, fingerprint: str, options: MDOptions) -> None:
                     f"{folder}: holds a simulation with another model, structure or settings; name another folder"
                 )
             return
-        with _replacing(path) as unfinished:
-            text = json.dumps({"fingerprint": fingerprint, "options": options.as_dict()}, indent=1)
-            unfinished.write_text(text + "\n", encoding="utf-8")
+        write_text(path, json.dumps({"fingerprint": fingerprint, "options": options.as_dict()}, indent=1) + "\n")
     except InputError:
         raise
     except ValueError as error:

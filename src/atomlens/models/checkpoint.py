@@ -8,8 +8,6 @@ in its own dtype, those of shared layers once.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from pathlib import Path
 
 import safetensors
@@ -20,6 +18,7 @@ from atomlens.models.config import ModelConfig
 from atomlens.models.potential import Potential
 from atomlens.models.weights import build_potential, empty_potential, named_tensors
 from atomlens.structures import InputError
+from atomlens.structures.files import atomic_file
 
 FORMAT = "atomlens-model"
 FORMAT_VERSION = 1
@@ -104,18 +103,11 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     InputError
         If the system refuses, for instance because the folder does not exist.
     """
-    path = Path(path)
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with atomic_file(Path(path)) as part:
+            part.write_bytes(data)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); give a file in an existing folder") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _config_to_json(config: ModelConfig) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,12 +30,13 @@ from atomlens.models import Potential
 from atomlens.models.units import to_internal
 from atomlens.report.chapters import Chapter, make_chapter
 from atomlens.report.page import Page, frames_on_page
-from atomlens.report.resuming import open_run, write_text
+from atomlens.report.resuming import open_run
 from atomlens.report.run import PAGE
 from atomlens.report.summary import RunInfo, model_summary, package_versions
 from atomlens.report.wording import property_words
 from atomlens.report.writing import MARK
 from atomlens.structures import InputError
+from atomlens.structures.files import atomic_folder, write_text
 from atomlens.tables import explained_frame
 from atomlens.tables.shards import survey_structures
 
@@ -223,10 +223,8 @@ def _answer(question: Question, material: Material, folder: Path, progress: Prog
     else:
         progress(question.title, 0, 1)
         result = question.compute(material, progress)
-        unfinished = folder / f"{question.slug}.partial"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        save_result(result, unfinished)
-        unfinished.rename(home)
+        with atomic_folder(home) as part:
+            save_result(result, part)
     return make_chapter(question, result, question.judge(result))
 
 

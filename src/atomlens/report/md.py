@@ -22,10 +22,11 @@ from atomlens.models import Potential
 from atomlens.report.chapters import Chapter, svg_address
 from atomlens.report.md_figures import failure_figure, stability_figure
 from atomlens.report.page import Page
-from atomlens.report.resuming import open_run, write_text
+from atomlens.report.resuming import open_run
 from atomlens.report.run import PAGE
 from atomlens.report.summary import RunInfo, model_summary, package_versions
 from atomlens.report.writing import MARK
+from atomlens.structures.files import write_text
 from atomlens.tables import explained_frame
 
 # Raised whenever a key of a simulation's summary.json changes its meaning or goes away.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from atomlens.report.writing import MARK
 from atomlens.structures import InputError
+from atomlens.structures.files import write_text
 
 # Says what a run was asked for, from its first moment on; `MARK` is written last.
 _STARTED = "started.json"
@@ -50,10 +50,3 @@ def open_run(out: Path, settings: dict[str, Any], overwrite: bool = False) -> Pa
         reason = getattr(error, "strerror", None) or f"its {_STARTED} cannot be read"
         raise InputError(f"--out {out}: {reason}; name another folder") from error
     return out
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file at once: a kill leaves the old one or the new one."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)

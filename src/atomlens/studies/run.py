@@ -13,11 +13,12 @@ import torch
 
 from atomlens.analyses.storage import to_plain
 from atomlens.models import load_model
-from atomlens.report.resuming import open_run, write_text
+from atomlens.report.resuming import open_run
 from atomlens.report.run import PAGE
 from atomlens.report.summary import package_versions
 from atomlens.report.writing import MARK
 from atomlens.structures import InputError, read_structures
+from atomlens.structures.files import write_text
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
 from atomlens.studies.member import run_member
 from atomlens.studies.page import study_page

@@ -13,7 +13,6 @@ import copy
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +27,7 @@ from atomlens.chain import check_product_rule, make_rule
 from atomlens.interactions.terms import check_order
 from atomlens.models import Potential, load_model, save_model
 from atomlens.structures import InputError
+from atomlens.structures.files import write_text
 from atomlens.tables.shard import (
     MODEL,
     SHARDS,
@@ -141,7 +141,7 @@ def survey_structures(
             parts = (shard_folder(folder, k) / f"{name}.parquet" for k in range(len(reports)))
             merge_tables((part for part in parts if part.is_file()), folder / f"{name}.parquet")
         done = {"complete": True, "tables": names, "n_done": n_done, "n_skipped": n_skipped}
-        _write_state(folder, {**state, **done})
+        write_text(folder / STATE, json.dumps({**state, **done}, indent=1) + "\n")
         _clean(folder)
     return SurveyResult(folder, n_done, n_skipped)
 
@@ -234,7 +234,7 @@ def _opened(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         state = json.loads((folder / STATE).read_text())
     except FileNotFoundError:
-        _write_state(folder, asked)
+        write_text(folder / STATE, json.dumps(asked, indent=1) + "\n")
         return asked
     except (OSError, ValueError) as error:
         raise InputError(
@@ -245,15 +245,6 @@ def _opened(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
             other = {"model": "another model", "structures": "other structures", "options": "other settings"}[what]
             raise InputError(f"{folder}: holds a run with {other}; name another folder, or delete this one")
     return state
-
-
-def _write_state(folder: Path, state: dict[str, Any]) -> None:
-    new = folder / f".{STATE}"
-    with new.open("w") as file:
-        file.write(json.dumps(state, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(folder / STATE)
 
 
 def _clean(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,8 @@ from typing import Any, Self
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from atomlens.structures.files import atomic_file
 
 # Rows of a table that are joined at once, and the length of its row groups.
 _ROWS = 200_000
@@ -79,26 +80,23 @@ def merge_tables(parts: Iterable[Path], target: Path) -> int:
 
     Only `_ROWS` rows are in memory.
     """
-    part = target.with_name(f".{target.name}.part")
     writer: pq.ParquetWriter | None = None
     waiting: list[pa.Table] = []
     total = 0
-    try:
-        for path in parts:
-            waiting.append(pq.read_table(path))
+    with atomic_file(target) as part:
+        try:
+            for path in parts:
+                waiting.append(pq.read_table(path))
+                if writer is None:
+                    writer = pq.ParquetWriter(part, waiting[0].schema, **_encoding(waiting[0].schema))
+                if sum(rows.num_rows for rows in waiting) >= _ROWS:
+                    total += _write(writer, waiting)
             if writer is None:
-                writer = pq.ParquetWriter(part, waiting[0].schema, **_encoding(waiting[0].schema))
-            if sum(rows.num_rows for rows in waiting) >= _ROWS:
-                total += _write(writer, waiting)
-        if writer is None:
-            raise ValueError(f"{target}: no part to join")
-        total += _write(writer, waiting)
-    finally:
-        if writer is not None:
-            writer.close()
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(target)
+                raise ValueError(f"{target}: no part to join")
+            total += _write(writer, waiting)
+        finally:
+            if writer is not None:
+                writer.close()
     return total
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from atomlens.data.storage import atomic_write
 from atomlens.structures import InputError
+from atomlens.structures.files import atomic_file
 from atomlens.training.loop import EpochResult, Fit
 
 
@@ -20,7 +20,8 @@ class RunLogs:
             raise InputError("training needs the package tensorboard; run: pip install 'atomlens[train]'") from error
         self.path = out / "metrics.csv"
         if fit.history:
-            atomic_write(self.path, lambda part: _write_rows(part, fit.history))
+            with atomic_file(self.path) as part:
+                _write_rows(part, fit.history)
         else:
             self.path.unlink(missing_ok=True)
         self.board = SummaryWriter(str(out / "tensorboard"), purge_step=fit.epoch + 1)

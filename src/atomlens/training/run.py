@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from atomlens.data.storage import atomic_write
 from atomlens.models.checkpoint import save_model
 from atomlens.structures import InputError
+from atomlens.structures.files import atomic_file, write_text
 from atomlens.training.card import make_card
 from atomlens.training.config import TrainConfig, read_config
 from atomlens.training.errors import Errors, evaluate
@@ -129,7 +129,7 @@ def finish(
     test = {t.name: evaluate(model, t.store.batches(t.indices, size)) for t in prepared.tests}
     card = make_card(config, config_path, prepared, fit, seconds, test)
     model.config = replace(model.config, card=card)
-    atomic_write(out / CARD, lambda part: part.write_text(json.dumps(card, indent=1, ensure_ascii=False)))
+    write_text(out / CARD, json.dumps(card, indent=1, ensure_ascii=False))
     save_model(model, out / MODEL)
     for name, errors in test.items():
         report(f"{config.name}: {name} ({errors.n} structures): {errors.line()}")
@@ -138,7 +138,8 @@ def finish(
 
 def _save(path: Path, config: TrainConfig, fit: Fit, seconds: float) -> None:
     state = {"format": _FORMAT, "config": asdict(config), "seconds": seconds, "fit": fit.state()}
-    atomic_write(path, lambda part: torch.save(state, part))
+    with atomic_file(path) as part:
+        torch.save(state, part)
 
 
 def _load(path: Path, config: TrainConfig, fit: Fit) -> float:

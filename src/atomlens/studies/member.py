@@ -19,9 +19,9 @@ from atomlens.dynamics.options import MDOptions
 from atomlens.models import load_model
 from atomlens.report.analysis import AnalysisOptions, run_analysis
 from atomlens.report.md import run_md
-from atomlens.report.resuming import write_text
 from atomlens.report.writing import MARK
 from atomlens.structures import read_structures
+from atomlens.structures.files import write_text
 from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
 from atomlens.studies.rivals import roughness, size_error
 from atomlens.training import train

@@ -20,7 +20,8 @@ from atomlens.data.dataset import Column, Dataset
 from atomlens.data.storage import load_dataset, save_dataset
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.structures import InputError, read_structures
-from atomlens.structures.files import atomic_file, write_text
+from atomlens.structures.claims import claim
+from atomlens.structures.files import atomic_file
 
 _BLOCK = 50  # frames that a kill may cost
 _HOTTEST = 20.0  # times the wanted temperature: past this the molecule has flown apart
@@ -149,19 +150,14 @@ def starting_structure(source: str, seed: int) -> ase.Atoms:
 def _claim(out: Path, source: str, atoms: ase.Atoms, settings: XtbSettings) -> None:
     wanted = {"source": source, "atoms": atoms.get_chemical_formula(), **asdict(settings)}
     path = out / "trajectory.json"
-    if path.exists():
-        found = json.loads(path.read_text())
-        changed = [key for key in wanted if found.get(key) != wanted[key]]
-        if changed:
-            raise InputError(
-                f"{out} holds a trajectory with {changed[0]} = {found.get(changed[0])!r}, asked for "
-                f"{wanted[changed[0]]!r}; give another --out"
-            )
-    elif out.exists() and any(out.iterdir()):
+    if not path.exists() and out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty and holds no trajectory; give another --out")
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(wanted, indent=1))
+    found, changed = claim(path, wanted)
+    if changed:
+        raise InputError(
+            f"{out} holds a trajectory with {changed} = {found.get(changed)!r}, asked for {wanted[changed]!r}; "
+            "give another --out"
+        )
 
 
 def _start(out: Path, atoms: ase.Atoms, settings: XtbSettings) -> tuple[int, np.random.Generator]:

@@ -22,7 +22,8 @@ from atomlens.dynamics.replicas import Replicas, Snapshot
 from atomlens.dynamics.stability import BondReference, Break, Criteria, FrameCheck, bond_reference, check_frames
 from atomlens.models import Potential
 from atomlens.structures import InputError, check_atoms
-from atomlens.structures.files import atomic_file, write_text
+from atomlens.structures.claims import claim
+from atomlens.structures.files import atomic_file
 
 # Called with frames done, frames in all, replicas still running, and simulated ns per day.
 Report = Callable[[int, int, int, float], None]
@@ -301,17 +302,10 @@ def _fingerprint(
 def _claim(folder: Path, fingerprint: str, options: MDOptions) -> None:
     path = folder / _SETTINGS
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
-            if json.loads(path.read_text("utf-8")).get("fingerprint") != fingerprint:
-                raise InputError(
-                    f"{folder}: holds a simulation with another model, structure or settings; name another folder"
-                )
-            return
-        write_text(path, json.dumps({"fingerprint": fingerprint, "options": options.as_dict()}, indent=1) + "\n")
-    except InputError:
-        raise
+        _, other = claim(path, {"fingerprint": fingerprint}, {"options": options.as_dict()})
     except ValueError as error:
         raise InputError(f"{path}: cannot be read; name another folder") from error
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror or error}; name another folder") from error
+    if other:
+        raise InputError(f"{folder}: holds a simulation with another model, structure or settings; name another folder")

@@ -10,7 +10,7 @@ from typing import Any
 
 from atomlens.report.writing import MARK
 from atomlens.structures import InputError
-from atomlens.structures.files import write_text
+from atomlens.structures.claims import claim
 
 # Says what a run was asked for, from its first moment on; `MARK` is written last.
 _STARTED = "started.json"
@@ -29,24 +29,22 @@ def open_run(out: Path, settings: dict[str, Any], overwrite: bool = False) -> Pa
         if out.exists() and not out.is_dir():
             raise InputError(f"--out {out}: is a file; name a folder that does not exist yet")
         if out.is_dir() and any(out.iterdir()):
-            started = out / _STARTED
-            ours = started.is_file() or (out / MARK).is_file()
+            ours = (out / _STARTED).is_file() or (out / MARK).is_file()
             if not ours:
                 raise InputError(f"--out {out}: the folder is not empty and was not written by atomlens; name another")
             if overwrite:
                 shutil.rmtree(out)
             elif (out / MARK).is_file():
                 raise InputError(f"--out {out}: holds a finished run; name another folder or add --overwrite")
-            elif json.loads(started.read_text("utf-8"))["fingerprint"] != mark:
-                raise InputError(
-                    f"--out {out}: holds an unfinished run with another model, structures or settings; "
-                    "repeat its command to go on, name another folder, or add --overwrite"
-                )
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / _STARTED, json.dumps({"fingerprint": mark, "settings": settings}, indent=1) + "\n")
+        _, other = claim(out / _STARTED, {"fingerprint": mark}, {"settings": settings})
+        if other:
+            raise InputError(
+                f"--out {out}: holds an unfinished run with another model, structures or settings; "
+                "repeat its command to go on, name another folder, or add --overwrite"
+            )
     except InputError:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or f"its {_STARTED} cannot be read"
         raise InputError(f"--out {out}: {reason}; name another folder") from error
     return out

@@ -27,6 +27,7 @@ from atomlens.chain import check_product_rule, make_rule
 from atomlens.interactions.terms import check_order
 from atomlens.models import Potential, load_model, save_model
 from atomlens.structures import InputError
+from atomlens.structures.claims import claim
 from atomlens.structures.files import write_text
 from atomlens.tables.shard import (
     MODEL,
@@ -232,18 +233,16 @@ def _write_model(model: Potential, folder: Path) -> str:
 def _opened(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """The state of the run in a folder, begun now if there is none."""
     try:
-        state = json.loads((folder / STATE).read_text())
-    except FileNotFoundError:
-        write_text(folder / STATE, json.dumps(asked, indent=1) + "\n")
-        return asked
+        state, what = claim(folder / STATE, asked)
     except (OSError, ValueError) as error:
+        if not (folder / STATE).exists():  # not begun: whoever holds the folder tells of that
+            raise
         raise InputError(
             f"{folder}: {STATE} cannot be read ({error}); delete the folder or name another one"
         ) from error
-    for what, value in asked.items():
-        if state.get(what) != value:
-            other = {"model": "another model", "structures": "other structures", "options": "other settings"}[what]
-            raise InputError(f"{folder}: holds a run with {other}; name another folder, or delete this one")
+    if what:
+        other = {"model": "another model", "structures": "other structures", "options": "other settings"}[what]
+        raise InputError(f"{folder}: holds a run with {other}; name another folder, or delete this one")
     return state
 
 

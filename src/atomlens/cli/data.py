@@ -35,9 +35,9 @@ def xtb(
     seed: Annotated[int, typer.Option(min=0, help="Seed of geometry, velocities and thermostat.")] = 0,
 ) -> None:
     """Make a GFN2-xTB trajectory: energies, forces, charges, bond orders (needs the extra xtb)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import MofNCompleteColumn
 
+    from atomlens.cli.progress import progress_bars
     from atomlens.data import XtbSettings, make_xtb
 
     settings = XtbSettings(
@@ -49,12 +49,10 @@ def xtb(
         charge=charge,
         seed=seed,
     )
-    console = Console(stderr=True)
-    columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("frames", total=frames)
+    with progress_bars(MofNCompleteColumn()) as bars:
+        task = bars.add_task("frames", total=frames)
         try:
-            dataset = make_xtb(source, out, settings, progress=lambda done, _: bar.update(task, completed=done))
+            dataset = make_xtb(source, out, settings, progress=lambda done, _: bars.update(task, completed=done))
         except KeyboardInterrupt:
             print("atomlens: interrupted; the same command continues", file=sys.stderr)
             sys.exit(130)

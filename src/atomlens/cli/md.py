@@ -117,12 +117,9 @@ def md(
 
 @contextmanager
 def _simulation_progress() -> Iterator[Report]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from atomlens.cli.progress import progress_bars
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with progress_bars() as bars:
         task = bars.add_task("simulating", total=None)
 
         def report(frame: int, total: int, running: int, ns_per_day: float) -> None:

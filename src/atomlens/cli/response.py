@@ -113,11 +113,10 @@ def _responses(
 @contextmanager
 def _progress(n_frames: int) -> Iterator[Callable[[int, int, int], None]]:
     """Progress bar on stderr over structures, moved by every row of a Hessian; silent where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import TaskProgressColumn
 
-    console = Console(stderr=True)
-    columns = (TextColumn("responses"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("responses", total=n_frames)
-        yield lambda index, done, total: bar.update(task, completed=index + done / total)
+    from atomlens.cli.progress import progress_bars
+
+    with progress_bars(TaskProgressColumn()) as bars:
+        task = bars.add_task("responses", total=n_frames)
+        yield lambda index, done, total: bars.update(task, completed=index + done / total)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
 
+from atomlens.cli.progress import progress_bars
 from atomlens.structures import geometry_note
 
 if TYPE_CHECKING:
@@ -32,13 +33,11 @@ def frame_progress(n_frames: int) -> Iterator[Callable[[ExplainedFrame], Explain
     ------
     A function that takes and returns a frame, and moves the bar.
     """
-    console = Console(stderr=True)
-    columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("frames", total=n_frames)
+    with progress_bars(MofNCompleteColumn()) as bars:
+        task = bars.add_task("explaining", total=n_frames)
 
         def advance(frame: ExplainedFrame) -> ExplainedFrame:
-            progress.advance(task)
+            bars.advance(task)
             return frame
 
         yield advance

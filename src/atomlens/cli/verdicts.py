@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
+
+from atomlens.cli.progress import progress_bars
 
 if TYPE_CHECKING:
     from atomlens.analyses import Progress as Tell
@@ -22,9 +24,7 @@ _STYLES = {"agrees": "green", "deviates": "dark_orange", "cannot tell": "dim"}
 @contextmanager
 def step_progress() -> Iterator[Tell]:
     """A bar on stderr for each step of a long run; silent where stderr is no terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with progress_bars(MofNCompleteColumn()) as bars:
         steps: dict[str, int] = {}
 
         def tell(what: str, done: int, total: int) -> None:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from atomlens.reference import Response
+from atomlens.report.axes import GREEN, INK, ORANGE, PINK, plain
 from atomlens.report.summary import package_version
 from atomlens.report.writing import MARK, RunFolder
 from atomlens.tables import RELATIONS, TableStream, survey
@@ -33,7 +34,7 @@ COLUMNS = {
     "relation": "bonds between the two atoms: 1-2, 1-3, 1-4, further, other molecule",
     "coupling": "Frobenius norm of the 3x3 block of second derivatives of the energy, eV/Å^2",
 }
-_COLOURS = ("#1c2126", "#009e73", "#b5488d", "#8d97a1", "#d9730d")
+_COLOURS = (INK, GREEN, PINK, "#8d97a1", ORANGE)
 _DRAWN = 20_000  # points of a picture at most; more only blacken it
 
 
@@ -151,9 +152,7 @@ def couplings_figure(table: pl.DataFrame, title: str = "") -> Figure:
         part = shown.filter(pl.col("relation") == name)
         if len(part):
             axes.plot(part["distance"], part["coupling"], "o", ms=3.5, color=colour, alpha=0.6, mew=0, label=name)
-    axes.set_xlabel("distance, Å")
-    axes.set_ylabel("response coupling, eV/Å²")
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes, x="distance, Å", y="response coupling, eV/Å²")
     if len(shown):
         axes.set_xscale("log")
         axes.set_yscale("log")

@@ -8,15 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from atomlens.interactions import Explanation
+from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain
 from atomlens.report.projection import viewing_rotation
 from atomlens.tables.frame import ExplainedFrame, explained_frame
 from atomlens.tables.surroundings import RELATIONS
 from atomlens.tables.totals import order_totals
 
 # Blue lowers, orange raises; told apart with every common colour vision. The others name bonds between atoms.
-DOWN, UP = "#2765b0", "#d9730d"
-_INK, _QUIET, _FAINT = "#1c2126", "#5d666f", "#c4cad0"
-_RELATION_COLOURS = ("#1c2126", "#009e73", "#b5488d", "#8d97a1", "#8a6d00")
+DOWN, UP = BLUE, ORANGE
+_RELATION_COLOURS = (INK, GREEN, PINK, "#8d97a1", "#8a6d00")
 _ORDER_NAMES = ("single atoms", "pairs", "triples")
 # Pairs below this share of the strongest one would only blur the drawing.
 _DRAWN_FROM = 0.06
@@ -44,7 +44,7 @@ def overview_figure(explanation: Explanation | ExplainedFrame, *, title: str | N
     if title is None:
         value = f"{frame.prediction:.3f}".replace("-", "\u2212")
         title = f"{_formula(frame)}: {frame.quantity} {value} {frame.unit}, taken apart atom by atom"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12.5, color=_INK, parse_math=True)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12.5, color=INK, parse_math=True)
     return figure
 
 
@@ -57,7 +57,7 @@ def draw_molecule(axes: Axes, frame: ExplainedFrame) -> None:
     extent = max(np.ptp(flat[:, 0]) / 5.2, np.ptp(flat[:, 1]) / 4.0, 1.0) + 0.3
     points = 72 / extent
     for i, j in frame.surroundings.bonds.pairs:
-        axes.plot(*flat[[i, j]].T, color=_FAINT, lw=0.06 * points, solid_capstyle="round", zorder=1)
+        axes.plot(*flat[[i, j]].T, color=FAINT, lw=0.06 * points, solid_capstyle="round", zorder=1)
     if frame.interactions.max_order >= 2 and len(frame.interactions.order(2).relevance):
         terms = frame.interactions.order(2)
         largest = np.abs(terms.relevance).max()
@@ -70,9 +70,9 @@ def draw_molecule(axes: Axes, frame: ExplainedFrame) -> None:
             axes.plot(*flat[terms.atoms[k]].T, color=colour, lw=width, alpha=0.8, solid_capstyle="round", zorder=2)
     for k, (symbol, place) in enumerate(zip(frame.surroundings.symbols, flat, strict=True)):
         radius = (0.24 if symbol == "H" else 0.3) * points
-        axes.plot(*place, "o", ms=2 * radius * 0.8, mfc="white", mec=_QUIET, mew=0.8, zorder=3)
+        axes.plot(*place, "o", ms=2 * radius * 0.8, mfc="white", mec=QUIET, mew=0.8, zorder=3)
         axes.annotate(
-            symbol, place, ha="center", va="center_baseline", fontsize=max(5.0, 0.62 * radius), color=_INK, zorder=4
+            symbol, place, ha="center", va="center_baseline", fontsize=max(5.0, 0.62 * radius), color=INK, zorder=4
         )
         if len(flat) <= 30:
             axes.annotate(
@@ -81,7 +81,7 @@ def draw_molecule(axes: Axes, frame: ExplainedFrame) -> None:
                 xytext=(0.62 * radius, -0.85 * radius),
                 textcoords="offset points",
                 fontsize=max(4.0, 0.4 * radius),
-                color=_QUIET,
+                color=QUIET,
                 zorder=4,
                 path_effects=[withStroke(linewidth=1.5, foreground="white")],
             )
@@ -94,16 +94,14 @@ def draw_molecule(axes: Axes, frame: ExplainedFrame) -> None:
         ncols=2,
         frameon=False,
         fontsize=9,
-        labelcolor=_INK,
+        labelcolor=INK,
         borderaxespad=0,
     )
 
 
 def draw_distances(axes: Axes, frame: ExplainedFrame) -> None:
     """Strength of every pair term against distance, coloured by the bonds between the atoms."""
-    _plain(axes)
-    axes.set_xlabel("distance, Å", color=_INK)
-    axes.set_ylabel(f"pair strength, {frame.unit}", color=_INK)
+    plain(axes, x="distance, Å", y=f"pair strength, {frame.unit}")
     if frame.interactions.max_order < 2:
         return
     terms = frame.interactions.order(2)
@@ -120,7 +118,7 @@ def draw_distances(axes: Axes, frame: ExplainedFrame) -> None:
     if len(relevance):
         axes.set_yscale("log")
         axes.set_ylim(bottom=max(np.abs(relevance).min(), 1e-5 * np.abs(relevance).max()) * 0.6)
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=_INK, loc="lower left", handletextpad=0.2, borderpad=0.1)
+        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="lower left", handletextpad=0.2, borderpad=0.1)
         axes.annotate(
             "full: lowers, open: raises",
             (1, 1),
@@ -128,32 +126,25 @@ def draw_distances(axes: Axes, frame: ExplainedFrame) -> None:
             ha="right",
             va="top",
             fontsize=8.5,
-            color=_QUIET,
+            color=QUIET,
         )
 
 
 def draw_orders(axes: Axes, frame: ExplainedFrame) -> None:
     """Terms by order: what lowers to the left, what raises to the right, their net sum as a tick."""
-    _plain(axes)
+    plain(axes, x=f"sum of terms, {frame.unit} (tick: net)")
     totals = order_totals(frame)
     names = [*_ORDER_NAMES[: len(totals)], f"{len(totals) + 1} or more"]
     for row, total in enumerate(totals):
         low, high = (total.total - total.strength) / 2, (total.total + total.strength) / 2
         axes.barh(row, low, color=DOWN, height=0.62)
         axes.barh(row, high, color=UP, height=0.62)
-        axes.plot([total.total] * 2, [row - 0.42, row + 0.42], color=_INK, lw=1.8)
+        axes.plot([total.total] * 2, [row - 0.42, row + 0.42], color=INK, lw=1.8)
     rest = float(frame.interactions.remainder)
     axes.barh(len(totals), rest, color=DOWN if rest < 0 else UP, height=0.62)
-    axes.axvline(0, color=_QUIET, lw=0.8)
+    axes.axvline(0, color=QUIET, lw=0.8)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlabel(f"sum of terms, {frame.unit} (tick: net)", color=_INK)
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_FAINT)
-    axes.tick_params(colors=_QUIET, labelsize=9, labelcolor=_INK)
 
 
 def _formula(frame: ExplainedFrame) -> str:

@@ -10,9 +10,9 @@ from atomlens.dynamics.failure import Failure
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.simulate import Simulation
 from atomlens.dynamics.survival import Survival
+from atomlens.report.axes import FAINT, QUIET, plain
 from atomlens.report.figures import DOWN, UP
 
-_QUIET = "#5d666f"
 # More lines than this hide each other.
 _MAX_TRACES = 16
 
@@ -33,8 +33,7 @@ def draw_survival(axes: Axes, curve: Survival, label: str | None = None, colour:
     bands = {"step": "post", "color": colour, "alpha": 0.15, "linewidth": 0}
     axes.fill_between(times, np.append(curve.low, curve.low[-1]), np.append(curve.high, curve.high[-1]), **bands)
     axes.step(times, np.append(curve.alive, curve.alive[-1]), where="post", color=colour, linewidth=1.8, label=label)
-    axes.set(xlabel="time, ps", ylabel="share of sound replicas", ylim=(-0.03, 1.05), xlim=(0, end))
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes, x="time, ps", y="share of sound replicas").set(ylim=(-0.03, 1.05), xlim=(0, end))
 
 
 def _draw_traces(axes: Axes, simulation: Simulation, options: MDOptions) -> None:
@@ -53,9 +52,8 @@ def _draw_traces(axes: Axes, simulation: Simulation, options: MDOptions) -> None
         if fate.kind is not None:
             axes.plot(times[sound][-1:], values[sound][-1:], "x", color=UP, markersize=6)
     if not conserved:
-        axes.axhline(options.temperature, color=_QUIET, linewidth=0.8, linestyle="--")
-    axes.set(xlabel="time, ps", ylabel="total energy, meV from the start" if conserved else "temperature, K")
-    axes.spines[["top", "right"]].set_visible(False)
+        axes.axhline(options.temperature, color=QUIET, linewidth=0.8, linestyle="--")
+    plain(axes, x="time, ps", y="total energy, meV from the start" if conserved else "temperature, K")
 
 
 def failure_figure(failure: Failure) -> Figure:
@@ -68,7 +66,7 @@ def failure_figure(failure: Failure) -> Figure:
     for (i, j), bond in table.group_by("atom_1", "atom_2", maintain_order=True):
         gave_way = (i, j) == failure.pair
         style = {
-            "color": UP if gave_way else "#c4cad0",
+            "color": UP if gave_way else FAINT,
             "linewidth": 2.0 if gave_way else 0.9,
             "zorder": 3 if gave_way else 1,
         }
@@ -82,11 +80,9 @@ def failure_figure(failure: Failure) -> Figure:
                 )
     symbols = failure.frames[0].symbols
     i, j = failure.pair
-    length.set(ylabel="bond length, Å", title=f"{symbols[i]}{i}\u2013{symbols[j]}{j} gave way")
-    term.set(ylabel="pair term of the model, eV")
-    coupling.set(ylabel="response coupling, eV/Å²")
+    when = "time from the break, fs"
+    plain(length, f"{symbols[i]}{i}\u2013{symbols[j]}{j} gave way", when, "bond length, Å")
+    plain(term, x=when, y="pair term of the model, eV")
+    plain(coupling, x=when, y="response coupling, eV/Å²")
     coupling.legend(frameon=False)
-    for axes in (length, term, coupling):
-        axes.set_xlabel("time from the break, fs")
-        axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -12,12 +12,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from atomlens.report import assets
+from atomlens.report.axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
 from atomlens.report.chapters import svg_address
 from atomlens.report.summary import package_version
 from atomlens.studies.correlation import ENSEMBLE, GIVEN, PREDICTORS, SURVIVAL, Association
 from atomlens.studies.plan import StudyConfig
 
-_COLOURS = ("#2765b0", "#d9730d", "#009e73", "#b5488d", "#8a6d00", "#5d666f")
+_COLOURS = (BLUE, ORANGE, GREEN, PINK, "#8a6d00", QUIET)
 LABELS = {
     "deviation": "deviation score",
     "force_error": "force error, meV/Å",
@@ -123,9 +124,8 @@ def survival_figure(table: pl.DataFrame) -> Figure:
             axes.plot(rows[name], rows[SURVIVAL], "o", color=colour, alpha=0.8, label=kind)
         if name in (GIVEN, "energy_error", "disagreement"):
             axes.set_xscale("log")
-        axes.set_xlabel(LABELS[name])
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("mean sound time, ps")
+        plain(axes, x=LABELS[name])
+    panels[0].set_ylabel("mean sound time, ps", color=INK)
     if kinds != [None]:
         panels[0].legend(frameon=False)
     return figure

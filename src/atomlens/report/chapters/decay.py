@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from atomlens.analyses.decay import DecayResult
-from atomlens.report.chapters.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain, say
+from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain, say
 
 HOW = """
 <p>Pairs are non-bonded from three bonds apart on. A pair term holds the walks that visit both atoms and no other, so

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from atomlens.analyses.extensivity import ExtensivityResult
 from atomlens.reference.properties import Kind, composed
-from atomlens.report.chapters.axes import BLUE, FAINT, GREEN, INK, ORANGE, QUIET, plain, say
+from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, QUIET, plain, say
 
 HOW = """
 <p>Pairs of molecules of the set, each molecule in one pair, are turned at random and moved apart along a line; the

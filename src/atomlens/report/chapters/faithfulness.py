@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from atomlens.analyses.faithfulness import PAIR_POTENTIALS, FaithfulnessResult
-from atomlens.report.chapters.axes import BLUE, FAINT, GREEN, INK, ORANGE, QUIET, plain, say
+from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, QUIET, plain, say
 
 HOW = """
 <p>Deletions (our choice): all messages between two atoms, or between one atom and all others, are left out of the

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from atomlens.analyses.clusters import WATER
 from atomlens.analyses.many_body import ManyBodyResult
-from atomlens.report.chapters.axes import FAINT, INK, ORDER_COLOURS, plain, say
+from atomlens.report.axes import FAINT, INK, ORDER_COLOURS, plain, say
 
 HOW = """
 <p>The term of a set S of atoms is the sum of all walks that visit exactly these atoms, so that all terms and the

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from atomlens.analyses.species import SpeciesResult
-from atomlens.report.chapters.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain, say
+from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain, say
 
 HOW = """
 <p>Every pair term <i>I</i> is sorted by its two elements, its bond class (RDKit) and the number of bonds between the

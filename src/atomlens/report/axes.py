@@ -1,4 +1,4 @@
-"""What the figures of the chapters share: colours, plain axes, words in place of a picture."""
+"""What all figures share: colours, plain axes, words in place of a picture."""
 
 from __future__ import annotations
 

@@ -145,6 +145,41 @@ def test_structures_that_cannot_be_explained_are_counted(model: Potential, tmp_p
     assert (found.n_structures, found.n_skipped) == (6, 1)
 
 
+def test_bad_input_leaves_nothing_that_was_not_there(model: Potential, tmp_path: Path) -> None:
+    options = AnalysisOptions(questions=(COUNT,), max_order=2)
+    silane = [ase.build.molecule("SiH4")]
+    home = tmp_path / "new" / "run"
+
+    def refused(out: Path) -> None:
+        with pytest.raises(InputError, match="none of the 1 structures can be explained"):
+            run_analysis(model, NAME, silane, "one.xyz", out, options)
+
+    refused(home)
+    assert list(tmp_path.iterdir()) == []
+    home.mkdir(parents=True)
+    refused(home)
+    assert list(tmp_path.rglob("*")) == [home.parent, home]
+    home.rmdir()
+    assert run(model, home).n_structures == 6  # nothing of the failure is in the way
+    (home / "summary.json").unlink()
+    before = sorted(home.rglob("*"))
+    with pytest.raises(InputError, match="unfinished run with another"):
+        run_analysis(model, NAME, silane, "one.xyz", home, options)
+    assert sorted(home.rglob("*")) == before
+
+
+def test_an_unfinished_run_is_not_taken_for_one_in_vain(
+    model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> str:
+        raise InputError("the disk is full")
+
+    monkeypatch.setattr(analysis, "_page", stop)
+    with pytest.raises(InputError, match="disk is full"):
+        run(model, tmp_path / "run")
+    assert (tmp_path / "run" / "tables" / "pairs.parquet").is_file()
+
+
 def test_no_structure_is_refused(model: Potential, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no structure"):
         run_analysis(model, NAME, [], "none.xyz", tmp_path / "run")

@@ -115,3 +115,12 @@ def test_what_cannot_be_simulated_leaves_no_folder(
     with pytest.raises(InputError, match=says):
         run_md(model, name, atoms, "x.xyz", tmp_path / "out", HOT, reference=frames)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_start_that_is_broken_already_leaves_no_folder(model: Potential, tmp_path: Path) -> None:
+    whole = ase.build.molecule("CH3CH2OH")
+    shrunk = whole.copy()
+    shrunk.positions *= 0.6
+    with pytest.raises(InputError, match="before any step"):
+        run_md(model, NAME, whole, "x.xyz", tmp_path / "new" / "out", HOT, reference=[shrunk])
+    assert not list(tmp_path.iterdir())

@@ -23,6 +23,7 @@ from atomlens.dynamics.stability import BondReference, Break, Criteria, FrameChe
 from atomlens.models import Potential
 from atomlens.structures import InputError, check_atoms
 from atomlens.structures.claims import claim
+from atomlens.structures.errors import NothingDone
 from atomlens.structures.files import atomic_file
 
 # Called with frames done, frames in all, replicas still running, and simulated ns per day.
@@ -174,7 +175,7 @@ class _Run:
             self._record(self.replicas.snapshot())
             if (self.broke_at >= 0).any():
                 pair = bonds.pairs[self.pair[0]].tolist() if self.pair[0] >= 0 else None
-                raise InputError(
+                raise NothingDone(
                     f"the structure breaks the criteria before any step (bond {pair} is off by more than "
                     f"{criteria.bond_deviation} Å); give a structure near equilibrium, or another reference"
                 )

@@ -30,7 +30,7 @@ from atomlens.models import Potential
 from atomlens.models.units import to_internal
 from atomlens.report.chapters import Chapter, make_chapter
 from atomlens.report.page import Page, frames_on_page
-from atomlens.report.resuming import open_run
+from atomlens.report.resuming import nothing_left_in_vain, open_run
 from atomlens.report.run import PAGE
 from atomlens.report.summary import RunInfo, model_summary, package_versions
 from atomlens.report.wording import property_words
@@ -153,27 +153,28 @@ def run_analysis(
     Raises
     ------
     InputError
-        If there is no structure, or `out` cannot be used.
+        If there is no structure, none can be explained, or `out` cannot be used. A folder that this call made is
+        removed where none can be explained.
     """
     started = time.perf_counter()
     options = options or AnalysisOptions()
     if not len(structures):
         raise InputError(f"{structures_name}: holds no structure")
     settings = {"model": str(model_path), "structures": structures_name, "n": len(structures), **options.as_dict()}
-    folder = open_run(out, settings, overwrite)
-
-    survey = survey_structures(
-        model,
-        structures,  # pyright: ignore[reportArgumentType]  # its slices are all that is asked of it
-        folder / "tables",
-        levels=_levels(options.max_order),
-        max_order=options.max_order,
-        n_workers=n_workers,
-        scheduler=scheduler,
-        progress=progress,
-        rule=options.rule,
-        product_rule=options.product_rule,
-    )
+    with nothing_left_in_vain(out):
+        folder = open_run(out, settings, overwrite)
+        survey = survey_structures(
+            model,
+            structures,  # pyright: ignore[reportArgumentType]  # its slices are all that is asked of it
+            folder / "tables",
+            levels=_levels(options.max_order),
+            max_order=options.max_order,
+            n_workers=n_workers,
+            scheduler=scheduler,
+            progress=progress,
+            rule=options.rule,
+            product_rule=options.product_rule,
+        )
     survey_structures(
         untrained_model(model, options.seed),
         structures[:N_UNTRAINED],  # pyright: ignore[reportArgumentType]

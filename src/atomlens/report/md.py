@@ -22,7 +22,7 @@ from atomlens.models import Potential
 from atomlens.report.chapters import Chapter, svg_address
 from atomlens.report.md_figures import failure_figure, stability_figure
 from atomlens.report.page import Page
-from atomlens.report.resuming import open_run
+from atomlens.report.resuming import nothing_left_in_vain, open_run
 from atomlens.report.run import PAGE
 from atomlens.report.summary import RunInfo, model_summary, package_versions
 from atomlens.report.writing import MARK
@@ -110,9 +110,10 @@ def run_md(
     options = options or MDOptions()
     check_start(model, atoms, reference)  # refused before a folder is made for it
     settings = {"model": model_path, "structure": structure_name, "dtype": str(dtype), **options.as_dict()}
-    folder = open_run(out, settings, overwrite)
     moving = model.converted(dtype)
-    simulation = simulate(moving, atoms, folder / "trajectory", options, reference=reference, report=report)
+    with nothing_left_in_vain(out):
+        folder = open_run(out, settings, overwrite)
+        simulation = simulate(moving, atoms, folder / "trajectory", options, reference=reference, report=report)
     verdict = judge_stability(simulation, options, len(atoms), reference)
     chapters = [
         Chapter(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from atomlens.report.writing import MARK
 from atomlens.structures import InputError
 from atomlens.structures.claims import claim
+from atomlens.structures.errors import NothingDone
 
 # Says what a run was asked for, from its first moment on; `MARK` is written last.
 _STARTED = "started.json"
@@ -48,3 +52,32 @@ def open_run(out: Path, settings: dict[str, Any], overwrite: bool = False) -> Pa
         reason = getattr(error, "strerror", None) or f"its {_STARTED} cannot be read"
         raise InputError(f"--out {out}: {reason}; name another folder") from error
     return out
+
+
+@contextmanager
+def nothing_left_in_vain(out: Path) -> Iterator[None]:
+    """Remove the folder of a run, with the parents made for it, where `NothingDone` ends the run that made it.
+
+    A folder that was there before stays, empty if it was empty; an unfinished run in it stays as well.
+    """
+    missing = [folder for folder in (out, *out.parents) if not os.path.exists(folder)]
+    ours = bool(missing) or not _entries(out)
+    try:
+        yield
+    except NothingDone:
+        for path in _entries(out) if ours else ():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        with suppress(OSError):  # someone else put something there meanwhile
+            for folder in missing:
+                folder.rmdir()
+        raise
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # `open_run` tells what is wrong with it
+        return []

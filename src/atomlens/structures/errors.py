@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints the message alone and exits with code 2.
     """
+
+
+class NothingDone(InputError):
+    """Bad input that showed only after a run had begun its folder, but before there was anything in it to keep."""

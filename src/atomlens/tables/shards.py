@@ -28,6 +28,7 @@ from atomlens.interactions.terms import check_order
 from atomlens.models import Potential, load_model, save_model
 from atomlens.structures import InputError
 from atomlens.structures.claims import claim
+from atomlens.structures.errors import NothingDone
 from atomlens.structures.files import write_text
 from atomlens.tables.shard import (
     MODEL,
@@ -135,7 +136,7 @@ def survey_structures(
         reports = _all_shards(folder, digest, source, settings, shard_size, (n_workers, scheduler), progress)
         n_done, n_skipped = sum(r.n_done for r in reports), sum(r.n_skipped for r in reports)
         if not n_done:
-            raise InputError(f"none of the {n_skipped} structures can be explained; the first: {reports[0].reason}")
+            raise NothingDone(f"none of the {n_skipped} structures can be explained; the first: {reports[0].reason}")
         progress("join tables", n_done + n_skipped, len(source))
         names = [name for name in LEVELS if name in settings.levels] + [SKIPPED]
         for name in names:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from markupsafe import Markup
 
 # Where chemiscope's wheel keeps the bundle that its own documentation pages load.
@@ -39,6 +40,22 @@ def viewer_script() -> Markup:
 def template_text(name: str) -> str:
     """Text of one of our own templates."""
     return (files("atomlens.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    # Autoescape everywhere: only text that this file made safe is marked as markup.
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(template_text),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+
+
+def page_template(name: str) -> jinja2.Template:
+    """One of our own templates, ready to be filled: everything is escaped, and nothing may be missing."""
+    return _environment().get_template(name)
 
 
 def script_text(source: str) -> Markup:

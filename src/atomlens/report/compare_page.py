@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import polars as pl
 from markupsafe import Markup
@@ -71,29 +70,25 @@ def compare_html(
     }
     rules = {run.summary["rule"] + _product(run) for run in runs}
     word = properties[0] if len(set(properties)) == 1 else "prediction"
-    return (
-        _environment()
-        .get_template("compare.html.jinja")
-        .render(
-            version=package_version(),
-            models=[_model_facts(run, out) for run in runs],
-            structures=runs[0].summary["structures"],
-            n_frames=len(runs[0].summary["frames"]),
-            shown=len(frames),
-            property=word,
-            one_property=len(set(properties)) == 1,
-            rules=sorted(rules),
-            unit=comparison.unit,
-            agreement=_agreement_text(comparison),
-            lowers=signs.lowers.format(property=word),
-            raises=signs.raises.format(property=word),
-            command=command,
-            links=list(links),
-            tables=list(tables),
-            style=Markup(assets.template_text("style.css") + assets.template_text("compare.css")),
-            data=assets.json_text(data),
-            script=assets.script_text("\n".join(assets.template_text(name) for name in _SCRIPTS)),
-        )
+    return assets.page_template("compare.html.jinja").render(
+        version=package_version(),
+        models=[_model_facts(run, out) for run in runs],
+        structures=runs[0].summary["structures"],
+        n_frames=len(runs[0].summary["frames"]),
+        shown=len(frames),
+        property=word,
+        one_property=len(set(properties)) == 1,
+        rules=sorted(rules),
+        unit=comparison.unit,
+        agreement=_agreement_text(comparison),
+        lowers=signs.lowers.format(property=word),
+        raises=signs.raises.format(property=word),
+        command=command,
+        links=list(links),
+        tables=list(tables),
+        style=Markup(assets.template_text("style.css") + assets.template_text("compare.css")),
+        data=assets.json_text(data),
+        script=assets.script_text("\n".join(assets.template_text(name) for name in _SCRIPTS)),
     )
 
 
@@ -179,12 +174,3 @@ def _agreement_text(comparison: Comparison) -> str:
         with_first = f" ({runs[k].name} with {runs[0].name})" if len(runs) > 2 else ""
         parts.append(("cannot be told" if r is None else f"{r:.3f}") + with_first)
     return ", ".join(parts)
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FunctionLoader(assets.template_text),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -113,40 +111,36 @@ class Page:
             "vocabulary": vocabulary(),
             "frames": self._records,
         }
-        return (
-            _environment()
-            .get_template("report.html.jinja")
-            .render(
-                version=package_version(),
-                title=self._records[0]["name"],
-                property=words,
-                unit=first.unit,
-                constant_meaning=first.constant_meaning,
-                sign_text=signs.sentence,
-                lowers=signs.lowers.format(property=words),
-                raises=signs.raises.format(property=words),
-                architecture={"painn": "PaiNN", "schnet": "SchNet"}[config.representation.architecture],
-                model=model,
-                long_range=[kind for kind, _ in first.long_range],
-                model_path=self.info.model_path,
-                structures_path=self.info.structures_path,
-                rule_name=rule.name + _strength(first, self.info) + (f", products: {product.name}" if product else ""),
-                rule_text=rule.short,
-                rule_long=rule.long + (f" {product.long}" if product else ""),
-                shown=len(self._records),
-                total_frames=self.n_frames,
-                left_out=self.n_frames > len(self._records),
-                command=self.info.command,
-                card=[(str(key), str(value)) for key, value in config.card.items()],
-                tables=tables or [],
-                chapters=chapters,
-                n_structures=n_structures,
-                headline=headline,
-                style=Markup(assets.template_text("style.css")),
-                data=assets.json_text(data),
-                viewer=assets.viewer_script(),
-                script=assets.script_text("\n".join(assets.template_text(name) for name in _SCRIPTS)),
-            )
+        return assets.page_template("report.html.jinja").render(
+            version=package_version(),
+            title=self._records[0]["name"],
+            property=words,
+            unit=first.unit,
+            constant_meaning=first.constant_meaning,
+            sign_text=signs.sentence,
+            lowers=signs.lowers.format(property=words),
+            raises=signs.raises.format(property=words),
+            architecture={"painn": "PaiNN", "schnet": "SchNet"}[config.representation.architecture],
+            model=model,
+            long_range=[kind for kind, _ in first.long_range],
+            model_path=self.info.model_path,
+            structures_path=self.info.structures_path,
+            rule_name=rule.name + _strength(first, self.info) + (f", products: {product.name}" if product else ""),
+            rule_text=rule.short,
+            rule_long=rule.long + (f" {product.long}" if product else ""),
+            shown=len(self._records),
+            total_frames=self.n_frames,
+            left_out=self.n_frames > len(self._records),
+            command=self.info.command,
+            card=[(str(key), str(value)) for key, value in config.card.items()],
+            tables=tables or [],
+            chapters=chapters,
+            n_structures=n_structures,
+            headline=headline,
+            style=Markup(assets.template_text("style.css")),
+            data=assets.json_text(data),
+            viewer=assets.viewer_script(),
+            script=assets.script_text("\n".join(assets.template_text(name) for name in _SCRIPTS)),
         )
 
 
@@ -172,14 +166,3 @@ def _strength(frame: ExplainedFrame, info: RunInfo) -> str:
 
 def _is_painn(info: RunInfo) -> bool:
     return info.config.representation.architecture == "painn"
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    # Autoescape everywhere: only text that assets.py made safe is marked as markup.
-    return jinja2.Environment(
-        loader=jinja2.FunctionLoader(assets.template_text),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )

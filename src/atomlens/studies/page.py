@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import jinja2
 import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -73,10 +72,7 @@ def study_page(
     shown = [name for name in table.columns if "/" not in name and name != ENSEMBLE]
     means = seed_means(table, [axis for axis in config.grid if axis != "seed"]) if "seed" in config.grid else None
     rows = [[_cell(row[name]) for name in shown] for row in table.to_dicts()]
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(assets.template_text), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template("study.html.jinja").render(
+    return assets.page_template("study.html.jinja").render(
         version=package_version(),
         name=config.name,
         n_models=table.height,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ase import units
 
 from atomlens.models.units import ENERGY_UNITS
@@ -23,10 +25,7 @@ def energy_factor(unit: str) -> float:
     >>> energy_factor("meV")
     0.001
     """
-    known = {name.lower(): factor for name, factor in ENERGY_UNITS.items()}
-    if unit.lower() not in known:
-        raise InputError(f"energy unit {unit!r} is not known; use one of {', '.join(ENERGY_UNITS)}")
-    return known[unit.lower()]
+    return _factor("energy", unit, ENERGY_UNITS)
 
 
 def length_factor(unit: str) -> float:
@@ -37,10 +36,7 @@ def length_factor(unit: str) -> float:
     InputError
         If the unit is unknown.
     """
-    known = {name.lower(): factor for name, factor in LENGTH_UNITS.items()}
-    if unit.lower() not in known:
-        raise InputError(f"length unit {unit!r} is not known; use one of {', '.join(LENGTH_UNITS)}")
-    return known[unit.lower()]
+    return _factor("length", unit, LENGTH_UNITS)
 
 
 def force_factor(unit: str) -> float:
@@ -75,3 +71,10 @@ def shown(value: float, unit: str) -> tuple[float, str]:
     if unit == "eV" or unit.startswith("eV/"):
         return 1e3 * value, f"m{unit}"
     return value, unit
+
+
+def _factor(kind: str, unit: str, factors: Mapping[str, float]) -> float:
+    known = {name.lower(): factor for name, factor in factors.items()}
+    if unit.lower() not in known:
+        raise InputError(f"{kind} unit {unit!r} is not known; use one of {', '.join(factors)}")
+    return known[unit.lower()]

@@ -21,7 +21,7 @@ import pytest
 import atomlens
 from atomlens.models import save_model
 from atomlens.structures import InputError
-from atomlens.tables import XyzFrames, shards, survey_structures
+from atomlens.tables import XyzFrames, shards, stream, survey_structures
 from atomlens.tables.shard import make_shard, shard_folder
 from samples import branched, small_model
 
@@ -217,6 +217,14 @@ def test_nothing_to_explain(model, tmp_path):
         survey_structures(model, shaken(1), tmp_path / "file")
     with pytest.raises(ValueError, match="triples"):
         survey_structures(model, shaken(1), tmp_path / "other", levels=["triples"])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 10])
+def test_tables_are_joined_whole_wherever_row_groups_end(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "_ROWS", rows)
+    parts = [stream.write_table(pl.DataFrame({"a": [k, k]}), tmp_path / f"{k}.parquet") for k in range(5)]
+    assert stream.merge_tables(parts, tmp_path / "all.parquet") == 10
+    assert pl.read_parquet(tmp_path / "all.parquet")["a"].to_list() == sorted([*range(5), *range(5)])
 
 
 class TestXyzFrames:

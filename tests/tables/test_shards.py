@@ -252,6 +252,24 @@ class TestXyzFrames:
         with pytest.raises(InputError, match="cannot be read"):
             XyzFrames.of(tmp_path / "none.xyz")
 
+    def test_one_frame_by_its_number(self, xyz):
+        frames, expected = XyzFrames.of(xyz), ase.io.read(xyz, ":")
+        for number in (0, 7, -1):
+            assert frames[number] == expected[number]
+        with pytest.raises(IndexError):
+            frames[24]
+
+    def test_a_torn_frame_by_its_number(self, tmp_path):
+        path = tmp_path / "x.xyz"
+        path.write_text("1\n\nH 0 0 0\n1\n\nH 0 zero 0\n")
+        with pytest.raises(InputError, match=r"x\.xyz, frame 1: ASE cannot read it"):
+            XyzFrames.of(path)[-1]
+
+    def test_cell_vectors_below_the_atoms(self, tmp_path):
+        path, cell = tmp_path / "x.xyz", "VEC1 5 0 0\nVEC2 0 5 0\nVEC3 0 0 5\n"
+        path.write_text(f"1\n\nH 0 0 0\n{cell}1\n\nHe 0 0 0\n{cell}")
+        assert list(XyzFrames.of(path)) == ase.io.read(path, ":")
+
 
 class TestWorkers:
     def test_any_number_of_workers(self, model, xyz, undisturbed, tmp_path):

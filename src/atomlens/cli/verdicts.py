@@ -41,7 +41,8 @@ def step_progress() -> Iterator[Tell]:
 def show_verdicts(run: AnalysisRun) -> None:
     """Print every finding with its score, and where everything is."""
     console = Console(markup=False, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, title=f"{run.n_structures} structures", title_justify="left")
+    judged = f", {run.n_judged} of them judged" if run.n_judged < run.n_structures else ""
+    table = Table(box=box.SIMPLE_HEAD, title=f"{run.n_structures} structures{judged}", title_justify="left")
     for name in ("question", "verdict", "in one sentence"):
         table.add_column(Text(name), overflow="fold")
     for verdict in run.verdicts:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from atomlens.analyses import Progress as Tell
     from atomlens.report.analysis import AnalysisRun
 
-_STYLES = {"agrees": "green", "deviates": "dark_orange", "cannot tell": "dim"}
+STYLES = {"agrees": "green", "deviates": "dark_orange", "cannot tell": "dim"}
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def show_verdicts(run: AnalysisRun) -> None:
     for name in ("question", "verdict", "in one sentence"):
         table.add_column(Text(name), overflow="fold")
     for verdict in run.verdicts:
-        style = _STYLES[verdict.outcome.value]
+        style = STYLES[verdict.outcome.value]
         table.add_row(verdict.question, Text(verdict.outcome.value, style=style), Text(verdict.sentence))
     console.print(table)
     if run.n_skipped:

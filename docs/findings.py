@@ -9,60 +9,23 @@ and ``<!-- /species -->`` everything is replaced; what stands outside of them is
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
 
-from atomlens.analyses import load_result
 from atomlens.analyses.questions import QUESTIONS
+from atomlens.report.findings import NOT_ASKED, AnalysedRun, claims_of, finding_lines, read_run
 from atomlens.structures import InputError
 
 PAGE = Path(__file__).parent / "findings.md"
 FIGURES = Path(__file__).parent / "findings"
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished run: its folder, and its summary."""
-
-    folder: Path
-    summary: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """How tables call the model."""
-        return self.folder.name
-
-    def findings(self, slug: str) -> dict[str, dict[str, Any]]:
-        """Findings of a question by their claim; none where it was not asked."""
-        verdicts = [verdict for verdict in self.summary["verdicts"] if verdict["question"] == slug]
-        return {finding["claim"]: finding for verdict in verdicts for finding in verdict["findings"]}
-
-
-def read_run(folder: Path) -> Run:
-    """Read the summary of a run.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished analysis.
-    """
-    try:
-        summary = json.loads((folder / "summary.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: holds no finished run; make one with atomlens analyze") from error
-    if "verdicts" not in summary:
-        raise InputError(f"{folder}: holds no verdicts; give a folder that atomlens analyze wrote")
-    return Run(folder, summary)
-
-
-def overview(runs: list[Run]) -> str:
+def overview(runs: list[AnalysedRun]) -> str:
     """Which models, on which structures, by which command."""
     lines = ["| run | property | structures |", "|---|---|---|"]
     for run in runs:
@@ -72,7 +35,7 @@ def overview(runs: list[Run]) -> str:
     return "\n".join([*lines, "", "```bash", *commands, f"python docs/findings.py {' '.join(map(_path, runs))}", "```"])
 
 
-def section(runs: list[Run], slug: str, pictures: dict[str, str]) -> str:
+def section(runs: list[AnalysedRun], slug: str, pictures: dict[str, str]) -> str:
     """Claims by models, what was said of each, and figures.
 
     Parameters
@@ -85,7 +48,7 @@ def section(runs: list[Run], slug: str, pictures: dict[str, str]) -> str:
         Address of the figure of each run, by its name.
     """
     asked = {run.name: run.findings(slug) for run in runs}
-    claims = list(dict.fromkeys(claim for findings in asked.values() for claim in findings))
+    claims = claims_of(runs, slug)
     if not claims:
         return "*No run asked this question.*"
     lines = [f"| claim | {' | '.join(asked)} |", "|---" * (len(runs) + 1) + "|"]
@@ -116,13 +79,12 @@ def filled(page: str, parts: dict[str, str]) -> str:
     return page
 
 
-def draw(run: Run, slug: str, folder: Path) -> str | None:
+def draw(run: AnalysedRun, slug: str, folder: Path) -> str | None:
     """Draw the figure of a question into a folder; its address on the page, or None where it was not asked."""
     question = next(question for question in QUESTIONS if question.slug == slug)
-    home = run.folder / "questions" / slug
-    if not home.is_dir():
+    result = run.result(question)
+    if result is None:
         return None
-    result = load_result(question.result_type, home)
     figure = import_module(f"atomlens.report.chapters.{question.module}").figure(result)
     folder.mkdir(exist_ok=True)
     path = folder / f"{run.name}-{slug}.svg"
@@ -133,30 +95,15 @@ def draw(run: Run, slug: str, folder: Path) -> str | None:
 
 def _cell(finding: dict[str, Any] | None) -> str:
     if finding is None:
-        return "not asked"
-    effect, text = finding["effect"], f"**{finding['outcome']}**"
-    if effect is None:
-        return text
-    text += f"<br>{_number(effect['value'])}"
-    if effect["low"] is not None:
-        text += f" [{_number(effect['low'])}, {_number(effect['high'])}]"
-    text += f" {effect['unit']}".rstrip() + f", n = {effect['n']}"
-    if finding["threshold"] is not None:
-        text += f"<br>held against {_number(finding['threshold'])}"
-    for control in finding["controls"]:
-        text += f"<br>{_safe(control['name'])}: {_number(control['value'])}"
-    return text
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+        return NOT_ASKED
+    return "<br>".join([f"**{finding['outcome']}**", *(_safe(line) for line in finding_lines(finding))])
 
 
 def _safe(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
-def _path(run: Run) -> str:
+def _path(run: AnalysedRun) -> str:
     return run.folder.as_posix()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ase
 import ase.build
+import ase.io
 import polars as pl
 import pytest
 import torch
@@ -18,6 +19,7 @@ from atomlens.analyses import questions as asked
 from atomlens.analyses.questions import QUESTIONS, Question, chosen_questions
 from atomlens.report import analysis, chapters
 from atomlens.report.analysis import AnalysisOptions, run_analysis
+from atomlens.tables import XyzFrames
 
 NAME = "zoo:qm9-u0-schnet"
 MOLECULES = [ase.build.molecule(name) for name in ("H2O", "CH4", "CH3OH", "C2H4", "HCN", "NH3")]
@@ -178,6 +180,68 @@ def test_an_unfinished_run_is_not_taken_for_one_in_vain(
     with pytest.raises(InputError, match="disk is full"):
         run(model, tmp_path / "run")
     assert (tmp_path / "run" / "tables" / "pairs.parquet").is_file()
+
+
+def test_of_many_structures_some_are_judged_and_all_are_in_the_tables(model: Potential, tmp_path: Path) -> None:
+    structures = [*MOLECULES[:3], ase.build.molecule("SiH4"), *MOLECULES[3:]]
+    options = AnalysisOptions(questions=(COUNT,), max_order=2, judged=3)
+    found = run_analysis(model, NAME, structures, "seven.xyz", tmp_path / "run", options)
+    assert (found.n_structures, found.n_skipped, found.n_judged) == (6, 1, 3)
+    summary = json.loads((found.folder / "summary.json").read_text())
+    assert [summary[key] for key in ("n_structures", "n_skipped", "n_judged")] == [6, 1, 3]
+    assert summary["options"]["judged"] == 3
+    assert "answered from 3 of 6 structures" in (found.folder / "report.html").read_text()
+    judged = pl.read_parquet(found.folder / "questions" / "judged.parquet")
+    assert judged["judged"].to_list() == [0, 1, 2]
+    assert judged["frame"].to_list() == [0, 2, 6]  # water, methanol, ammonia; silane is frame 3
+    pairs = pl.read_parquet(found.folder / "tables" / "pairs.parquet")
+    assert pairs["frame"].n_unique() == 6
+    seen = pairs.filter(pl.col("frame").is_in([0, 2, 6])).height
+    (finding,) = found.verdicts[0].findings
+    assert finding.effect is not None
+    assert finding.effect.value == seen
+    assert finding.controls[0].value == seen  # the untrained model is asked about the same structures
+
+
+def test_the_limit_changes_nothing_where_all_are_judged(model: Potential, tmp_path: Path) -> None:
+    run(model, tmp_path / "run")
+    whole = json.loads((tmp_path / "run" / "summary.json").read_text())
+    (tmp_path / "run" / "summary.json").unlink()
+    options = AnalysisOptions(questions=(COUNT,), max_order=2, judged=6)  # so the unfinished run goes on
+    found = run_analysis(model, NAME, MOLECULES, "six.xyz", tmp_path / "run", options)
+    assert _Module.computed == 1
+    assert found.summary["verdicts"] == whole["verdicts"]
+    assert found.n_judged == whole["n_judged"] == 6
+    (tmp_path / "run" / "summary.json").unlink()
+    with pytest.raises(InputError, match="other"):
+        run_analysis(
+            model,
+            NAME,
+            MOLECULES,
+            "six.xyz",
+            tmp_path / "run",
+            AnalysisOptions(questions=(COUNT,), max_order=2, judged=5),
+        )
+    with pytest.raises(InputError, match="at least 1"):
+        AnalysisOptions(judged=0)
+
+
+def test_xyz_frames_give_what_a_list_gives_and_broken_ones_are_skipped(model: Potential, tmp_path: Path) -> None:
+    ase.io.write(tmp_path / "six.xyz", MOLECULES, format="extxyz")
+    options = AnalysisOptions(questions=(COUNT,), max_order=2)
+    listed = ase.io.read(tmp_path / "six.xyz", ":")
+    whole = run_analysis(model, NAME, listed, "six.xyz", tmp_path / "list", options)
+    lazy = run_analysis(model, NAME, XyzFrames.of(tmp_path / "six.xyz"), "six.xyz", tmp_path / "frames", options)
+    assert lazy.summary["verdicts"] == whole.summary["verdicts"]
+    for name in ("frames", "atoms", "pairs"):
+        tables = [pl.read_parquet(run.folder / "tables" / f"{name}.parquet") for run in (lazy, whole)]
+        assert tables[0].equals(tables[1])
+    text = (tmp_path / "six.xyz").read_text().splitlines()
+    text[7] = "C 0 zero 0"  # of the second frame, which begins at line 5
+    (tmp_path / "torn.xyz").write_text("\n".join(text) + "\n")
+    torn = run_analysis(model, NAME, XyzFrames.of(tmp_path / "torn.xyz"), "torn.xyz", tmp_path / "torn", options)
+    assert (torn.n_structures, torn.n_skipped, torn.n_judged) == (5, 1, 5)
+    assert pl.read_parquet(tmp_path / "torn" / "tables" / "skipped.parquet")["frame"].to_list() == [1]
 
 
 def test_no_structure_is_refused(model: Potential, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 import atomlens
 from atomlens.models import save_model
 from atomlens.structures import InputError
-from atomlens.tables import XyzFrames, shards, survey_structures
+from atomlens.tables import XyzFrames, shards, stream, survey_structures
 from atomlens.tables.shard import make_shard, shard_folder
 from samples import branched, small_model
 
@@ -219,6 +219,14 @@ def test_nothing_to_explain(model, tmp_path):
         survey_structures(model, shaken(1), tmp_path / "other", levels=["triples"])
 
 
+@pytest.mark.parametrize("rows", [1, 2, 7, 10])
+def test_tables_are_joined_whole_wherever_row_groups_end(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "_ROWS", rows)
+    parts = [stream.write_table(pl.DataFrame({"a": [k, k]}), tmp_path / f"{k}.parquet") for k in range(5)]
+    assert stream.merge_tables(parts, tmp_path / "all.parquet") == 10
+    assert pl.read_parquet(tmp_path / "all.parquet")["a"].to_list() == sorted([*range(5), *range(5)])
+
+
 class TestXyzFrames:
     def test_same_as_ase(self, xyz):
         frames = XyzFrames.of(xyz)
@@ -243,6 +251,24 @@ class TestXyzFrames:
             XyzFrames.of(tmp_path / "x.xyz")
         with pytest.raises(InputError, match="cannot be read"):
             XyzFrames.of(tmp_path / "none.xyz")
+
+    def test_one_frame_by_its_number(self, xyz):
+        frames, expected = XyzFrames.of(xyz), ase.io.read(xyz, ":")
+        for number in (0, 7, -1):
+            assert frames[number] == expected[number]
+        with pytest.raises(IndexError):
+            frames[24]
+
+    def test_a_torn_frame_by_its_number(self, tmp_path):
+        path = tmp_path / "x.xyz"
+        path.write_text("1\n\nH 0 0 0\n1\n\nH 0 zero 0\n")
+        with pytest.raises(InputError, match=r"x\.xyz, frame 1: ASE cannot read it"):
+            XyzFrames.of(path)[-1]
+
+    def test_cell_vectors_below_the_atoms(self, tmp_path):
+        path, cell = tmp_path / "x.xyz", "VEC1 5 0 0\nVEC2 0 5 0\nVEC3 0 0 5\n"
+        path.write_text(f"1\n\nH 0 0 0\n{cell}1\n\nHe 0 0 0\n{cell}")
+        assert list(XyzFrames.of(path)) == ase.io.read(path, ":")
 
 
 class TestWorkers:

@@ -45,9 +45,9 @@ class Material:
     model
         The model in question.
     structures
-        What it is asked about, in the order of the tables' ``frame`` column.
+        What it is asked about, counted by the tables' ``frame`` column: of many structures, those that are judged.
     tables
-        ``frames``, ``atoms``, ``pairs`` and, if computed, ``triples`` of all structures (`atomlens.tables.COLUMNS`).
+        ``frames``, ``atoms``, ``pairs`` and, if computed, ``triples`` of these structures (`atomlens.tables.COLUMNS`).
     untrained
         The same tables for `untrained_model`, over the first structures only: a null control needs no more.
     unit

@@ -22,7 +22,7 @@ Two questions only, for your own model and trajectory:
 
     atomlens analyze model.safetensors md.xyz --frames ::50 --questions species,decay --out mine
 
-A large set on both cores; after a kill, the same command goes on:
+A large set on both cores, in constant memory; after a kill, the same command goes on:
 
     atomlens analyze zoo:qm9-u0-painn qm9:20000 --questions species --workers 2 --out large
 
@@ -61,6 +61,14 @@ def analyze(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="S66x8 file of COMP6 (.h5), to compare dimer curves with."),
     ] = None,
+    judged: Annotated[
+        int,
+        typer.Option(
+            parser=whole_number(1, 2**31 - 1),
+            metavar="COUNT",
+            help="Answer questions from so many structures at most, spread evenly; tables hold all.",
+        ),
+    ] = 2000,
     workers: Annotated[
         int, typer.Option(parser=whole_number(1, 1024), metavar="COUNT", help="Worker processes on this machine.")
     ] = 1,
@@ -85,7 +93,7 @@ def analyze(
     chosen = chosen_questions(questions)
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
     source = structure_source(structures, frames, seed)
-    options = AnalysisOptions(chosen, rule.value, product_rule.value, max_order, seed, trained_range, s66x8)
+    options = AnalysisOptions(chosen, rule.value, product_rule.value, max_order, seed, trained_range, s66x8, judged)
     try:
         with step_progress() as progress:
             run = run_analysis(

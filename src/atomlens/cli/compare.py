@@ -1,9 +1,10 @@
-"""``atomlens compare``: runs of several models on the same structures, side by side."""
+"""``atomlens compare``: runs of several models side by side, explanations or verdicts."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,36 +12,78 @@ import typer
 
 if TYPE_CHECKING:
     from atomlens.report.comparison import Comparison
+    from atomlens.report.verdicts import VerdictComparison
 
 EPILOG = """
-[b]Example[/b]
+[b]Examples[/b]
+
+Explanations of the same structures, term by term:
 
     atomlens explain zoo:qm9-u0-painn 'CCO' --out painn
     atomlens explain zoo:qm9-u0-schnet 'CCO' --out schnet
     atomlens compare painn schnet --out both
 
+Verdicts, claim by claim:
+
+    atomlens analyze zoo:qm9-u0-painn qm9:200 --out painn-verdicts
+    atomlens analyze zoo:qm9-u0-schnet qm9:200 --out schnet-verdicts
+    atomlens compare painn-verdicts schnet-verdicts --out verdicts
+
 [b]Written to --out[/b]
 
-report.html, tables of all runs with a column for the model, summary.json.
+report.html, summary.json, and tables of all runs with a column for the model; of verdicts: verdicts.parquet.
 """
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders that atomlens explain wrote, of the same structures.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders that atomlens explain wrote, or that atomlens analyze wrote.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """Put explanations of the same structures by several models side by side: one page, one set of tables."""
+    """Put several models side by side, explanations of the same structures or verdicts: one page, one set of tables."""
     from atomlens.report.compare_run import write_comparison
     from atomlens.report.comparison import compare_runs
     from atomlens.report.run import PAGE
+    from atomlens.report.verdicts import all_analyses, compare_verdicts, write_verdicts
     from atomlens.report.writing import RunFolder
 
+    command = shlex.join(["atomlens", *sys.argv[1:]])
     with RunFolder(out, overwrite) as folder:
-        comparison = compare_runs(runs)
-        write_comparison(folder.path, comparison, command=shlex.join(["atomlens", *sys.argv[1:]]))
-    show_comparison(comparison)
+        if all_analyses(runs):
+            verdicts = compare_verdicts(runs)
+            write_verdicts(folder.path, verdicts, command=command)
+            show = partial(show_verdict_comparison, verdicts)
+        else:
+            comparison = compare_runs(runs)
+            write_comparison(folder.path, comparison, command=command)
+            show = partial(show_comparison, comparison)
+    show()
     typer.echo(f"report: {out / PAGE}")
+
+
+def show_verdict_comparison(comparison: VerdictComparison) -> None:
+    """Print the outcome of every question for every model."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from atomlens.cli.verdicts import STYLES
+    from atomlens.report.findings import NOT_ASKED, questions_of
+
+    console, runs = Console(markup=False, highlight=False), comparison.runs
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("question")
+    for run in runs:
+        table.add_column(Text(run.name), overflow="fold")
+    for question in questions_of(runs):
+        outcomes = [(run.verdict(question.slug) or {}).get("outcome", NOT_ASKED) for run in runs]
+        table.add_row(question.slug, *(Text(outcome, style=STYLES.get(outcome, "dim")) for outcome in outcomes))
+    console.print(table)
+    if comparison.differing:
+        console.print(f"different structures: {comparison.differing}", soft_wrap=True)
 
 
 def show_comparison(comparison: Comparison) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from atomlens.structures import InputError, read_structures
+from atomlens.structures.reading import structure_file
+from atomlens.tables.sources import StructureSource, is_xyz, open_frames
 
 if TYPE_CHECKING:
     import ase
@@ -75,8 +77,10 @@ class QM9Sample(Sequence["ase.Atoms"]):
         return {"numbers": self.numbers}
 
 
-def structure_source(text: str, frames: str = ":", seed: int = 0) -> Sequence[ase.Atoms]:
+def structure_source(text: str, frames: str = ":", seed: int = 0) -> StructureSource:
     """Structures named on a command line: a file, a SMILES string, or ``qm9:COUNT``.
+
+    Frames of (extended) xyz files and molecules of QM9 are read when they are needed; other files now and whole.
 
     Raises
     ------
@@ -84,7 +88,8 @@ def structure_source(text: str, frames: str = ":", seed: int = 0) -> Sequence[as
         If it is none of these.
     """
     if not text.startswith(_QM9):
-        return read_structures(text, frames, seed=seed)
+        file = structure_file(text)
+        return open_frames(file, frames) if file and is_xyz(file) else read_structures(text, frames, seed=seed)
     count = text[len(_QM9) :]
     if not count.isdigit():
         raise InputError(f"{text}: say how many molecules to draw, for example qm9:200")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from atomlens.analyses import Progress as Tell
     from atomlens.report.analysis import AnalysisRun
 
-_STYLES = {"agrees": "green", "deviates": "dark_orange", "cannot tell": "dim"}
+STYLES = {"agrees": "green", "deviates": "dark_orange", "cannot tell": "dim"}
 
 
 @contextmanager
@@ -41,11 +41,12 @@ def step_progress() -> Iterator[Tell]:
 def show_verdicts(run: AnalysisRun) -> None:
     """Print every finding with its score, and where everything is."""
     console = Console(markup=False, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, title=f"{run.n_structures} structures", title_justify="left")
+    judged = f", {run.n_judged} of them judged" if run.n_judged < run.n_structures else ""
+    table = Table(box=box.SIMPLE_HEAD, title=f"{run.n_structures} structures{judged}", title_justify="left")
     for name in ("question", "verdict", "in one sentence"):
         table.add_column(Text(name), overflow="fold")
     for verdict in run.verdicts:
-        style = _STYLES[verdict.outcome.value]
+        style = STYLES[verdict.outcome.value]
         table.add_row(verdict.question, Text(verdict.outcome.value, style=style), Text(verdict.sentence))
     console.print(table)
     if run.n_skipped:

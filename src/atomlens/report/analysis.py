@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-import ase
-import polars as pl
 
 from atomlens.analyses import (
     Material,
@@ -23,6 +19,7 @@ from atomlens.analyses import (
     save_result,
     untrained_model,
 )
+from atomlens.analyses.judged import N_JUDGED, Judged, read_judged, read_tables
 from atomlens.analyses.questions import QUESTIONS, Question
 from atomlens.analyses.storage import to_plain
 from atomlens.interactions import explain
@@ -39,6 +36,8 @@ from atomlens.structures import InputError
 from atomlens.structures.files import atomic_folder, write_text
 from atomlens.tables import explained_frame
 from atomlens.tables.shards import survey_structures
+from atomlens.tables.sources import StructureSource
+from atomlens.tables.stream import write_table
 
 # Raised whenever a key of an analysis's summary.json changes its meaning or goes away.
 SCHEMA = 1
@@ -66,6 +65,9 @@ class AnalysisOptions:
         Largest distance in Å between atoms of one training structure, where that is known.
     s66x8
         COMP6's file of S66x8, where it is at hand.
+    judged
+        From how many structures at most questions are answered, spread evenly over the explained ones: what is in
+        memory at a time.
     """
 
     questions: tuple[Question, ...] = QUESTIONS
@@ -75,10 +77,13 @@ class AnalysisOptions:
     seed: int = 0
     trained_range: float | None = None
     s66x8: Path | None = None
+    judged: int = N_JUDGED
 
     def __post_init__(self) -> None:
         if self.trained_range is not None and not 0 < self.trained_range < math.inf:
             raise InputError(f"the trained range is {self.trained_range:g} Å; it must be positive")
+        if self.judged < 1:
+            raise InputError(f"{self.judged} structures to judge; give at least 1")
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON allows them."""
@@ -103,19 +108,22 @@ class AnalysisRun:
         The answers in the order of the questions.
     n_structures, n_skipped
         How many structures were explained, and how many could not be.
+    n_judged
+        From how many of the explained ones the questions were answered.
     """
 
     folder: Path
     verdicts: tuple[Verdict, ...]
     n_structures: int
     n_skipped: int = 0
+    n_judged: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
 
 
 def run_analysis(
     model: Potential,
     model_path: str | Path,
-    structures: Sequence[ase.Atoms],
+    structures: StructureSource,
     structures_name: str,
     out: Path,
     options: AnalysisOptions | None = None,
@@ -136,7 +144,8 @@ def run_analysis(
     model, model_path
         The model, and where workers load it from.
     structures, structures_name
-        What to ask it about; picklable where there are workers.
+        What to ask it about; picklable where there are workers. Tables hold all of them; only those that are judged
+        are in memory together.
     out
         Folder to write.
     options
@@ -161,11 +170,13 @@ def run_analysis(
     if not len(structures):
         raise InputError(f"{structures_name}: holds no structure")
     settings = {"model": str(model_path), "structures": structures_name, "n": len(structures), **options.as_dict()}
+    if len(structures) <= options.judged:
+        del settings["judged"]  # all are judged, whatever the limit: a run goes on under any other
     with nothing_left_in_vain(out):
         folder = open_run(out, settings, overwrite)
         survey = survey_structures(
             model,
-            structures,  # pyright: ignore[reportArgumentType]  # its slices are all that is asked of it
+            structures,
             folder / "tables",
             levels=_levels(options.max_order),
             max_order=options.max_order,
@@ -175,9 +186,10 @@ def run_analysis(
             rule=options.rule,
             product_rule=options.product_rule,
         )
+    judged = read_judged(structures, folder / "tables", options.judged)
     survey_structures(
         untrained_model(model, options.seed),
-        structures[:N_UNTRAINED],  # pyright: ignore[reportArgumentType]
+        judged.structures[:N_UNTRAINED],
         folder / "untrained",
         levels=_levels(options.max_order),
         max_order=options.max_order,
@@ -187,16 +199,18 @@ def run_analysis(
     )
     material = Material(
         model=model,
-        structures=structures,
-        tables=_read_tables(folder / "tables"),
-        untrained=_read_tables(folder / "untrained"),
+        structures=judged.structures,
+        tables=judged.tables,
+        untrained=read_tables(folder / "untrained"),
         unit=to_internal(model.config.output.unit)[1],
         settings=options.settings,
     )
+    (folder / "questions").mkdir(exist_ok=True)
+    write_table(judged.table, folder / "questions" / "judged.parquet")
     chapters = [_answer(question, material, folder / "questions", progress) for question in options.questions]
 
     info = RunInfo(str(model_path), structures_name, model.config, command, options.as_dict())
-    write_text(folder / PAGE, _page(material, info, chapters))
+    write_text(folder / PAGE, _page(material, judged, info, chapters))
     summary = {
         "schema": SCHEMA,
         "what": "verdicts of a model against known chemistry; see report.html for how each is computed",
@@ -209,12 +223,13 @@ def run_analysis(
         "unit": material.unit,
         "n_structures": survey.n_done,
         "n_skipped": survey.n_skipped,
+        "n_judged": len(judged.frames),
         "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
         "seconds": round(time.perf_counter() - started, 3),
     }
     write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     verdicts = tuple(chapter.verdict for chapter in chapters)
-    return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, summary)
+    return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(judged.frames), summary)
 
 
 def _answer(question: Question, material: Material, folder: Path, progress: Progress) -> Chapter:
@@ -229,23 +244,18 @@ def _answer(question: Question, material: Material, folder: Path, progress: Prog
     return make_chapter(question, result, question.judge(result))
 
 
-def _page(material: Material, info: RunInfo, chapters: list[Chapter]) -> str:
-    # Structures that could not be explained have no row in the tables.
-    frames = material.tables["frames"]["frame"].to_list()
-    shown = [frames[k] for k in frames_on_page(len(frames), N_SHOWN)]
+def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> str:
+    shown = frames_on_page(len(judged.structures), N_SHOWN)
     page = Page(info, len(shown))
     held = material.settings
     for place, number in enumerate(shown):
         explanation = explain(material.model, material.structures[number], held.rule, held.product_rule)
         page.add(explained_frame(explanation, index=place))
     headline = f"What {info.model_path} has learned of the {property_words(material.property)}, against what is known"
-    tables = [f"tables/{name}" for name in sorted(material.tables)]
-    return page.html(tables, chapters=chapters, n_structures=len(frames), headline=headline)
+    tables = [f"tables/{name}" for name in sorted([*judged.tables, "skipped"])]
+    counts = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
+    return page.html(tables, chapters=chapters, headline=headline, **counts)
 
 
 def _levels(max_order: int) -> tuple[str, ...]:
     return ("frames", "atoms", "pairs", "triples")[: max_order + 1]
-
-
-def _read_tables(folder: Path) -> dict[str, pl.DataFrame]:
-    return {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}

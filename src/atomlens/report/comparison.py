@@ -92,7 +92,11 @@ def compare_runs(folders: Sequence[str | Path]) -> Comparison:
     found = [_read(Path(folder)) for folder in folders]
     runs = tuple(
         ComparedRun(name, run.folder, run.summary, run.atoms, run.pairs)
-        for name, run in zip(_names([run.summary for run in found]), found, strict=True)
+        for name, run in zip(
+            run_names([run.summary["model"]["path"] for run in found], [_rules(run.summary) for run in found]),
+            found,
+            strict=True,
+        )
     )
     first = runs[0]
     for run in runs[1:]:
@@ -165,12 +169,23 @@ def _read(folder: Path) -> ComparedRun:
     return ComparedRun("", folder, summary, atoms, pairs.select(*_KEYS, *kept))
 
 
-def _names(summaries: list[dict[str, Any]]) -> list[str]:
-    """Zoo or file name of every model; where two are one, the rule, and at last a number, tells them apart."""
-    names = [Path(str(s["model"]["path"]).removeprefix("zoo:")).stem or "model" for s in summaries]
+def _rules(summary: dict[str, Any]) -> str:
+    return summary["rule"] + (f"/{summary['product_rule']}" if summary.get("product_rule") else "")
+
+
+def run_names(models: Sequence[str], tags: Sequence[str]) -> list[str]:
+    """Zoo or file name of every model; where two are one, its run's tag, and at last a number, tells them apart.
+
+    Examples
+    --------
+    >>> run_names(["zoo:a", "b.safetensors"], ["gate", "gate"])
+    ['a', 'b']
+    >>> run_names(["zoo:a", "zoo:a"], ["gate", "gamma"])
+    ['a gate', 'a gamma']
+    """
+    names = [Path(str(model).removeprefix("zoo:")).stem or "model" for model in models]
     if len(set(names)) < len(names):
-        rules = [s["rule"] + (f"/{s['product_rule']}" if s.get("product_rule") else "") for s in summaries]
-        names = [f"{name} {rule}" for name, rule in zip(names, rules, strict=True)]
+        names = [f"{name} {tag}" for name, tag in zip(names, tags, strict=True)]
     return [name if names.count(name) == 1 else f"{name} #{k + 1}" for k, name in enumerate(names)]
 
 

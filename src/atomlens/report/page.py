@@ -78,6 +78,7 @@ class Page:
         *,
         chapters: Sequence[Chapter] = (),
         n_structures: int = 0,
+        n_judged: int | None = None,
         headline: str = "",
     ) -> str:
         """The page as text.
@@ -86,8 +87,9 @@ class Page:
         ----------
         tables
             Names of the tables that lie beside the page.
-        chapters, n_structures
-            Answered questions, shown before the structures, and how many structures they rest on.
+        chapters, n_structures, n_judged
+            Answered questions, shown before the structures, how many structures were explained, and from how many of
+            them the questions were answered; all if None.
         headline
             Heading of a page of questions; of one structure if empty.
 
@@ -136,6 +138,7 @@ class Page:
             tables=tables or [],
             chapters=chapters,
             n_structures=n_structures,
+            n_judged=n_structures if n_judged is None else n_judged,
             headline=headline,
             style=Markup(assets.template_text("style.css")),
             data=assets.json_text(data),

@@ -92,20 +92,10 @@ def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> li
         If it is neither a file nor a SMILES string, or the file is empty, of no known format, or holds a structure that
         `check_atoms` refuses.
     """
-    if not _is_there(path):
-        return _embedded(str(path), _frame_index(frames), frames, seed)
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give a structure file")
-    try:
-        empty = path.stat().st_size == 0
-        with path.open("rb"):
-            pass
-    except PermissionError as error:
-        raise InputError(f"{path}: no permission to read it") from error
-    if empty:
-        raise InputError(f"{path} is empty; give a file with at least one structure")
-    index = _frame_index(frames)
+    file = structure_file(path)
+    if file is None:
+        return _embedded(str(path), frame_index(frames), frames, seed)
+    path, index = file, frame_index(frames)
     try:
         structures, numbers = _read_frames(path, index)
     except IndexError as error:
@@ -120,6 +110,30 @@ def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> li
             where = str(path) if list(numbers) == [0] else f"{path}, frame {number}"
             raise InputError(f"{where}: {error}") from error
     return structures
+
+
+def structure_file(path: str | Path) -> Path | None:
+    """The path of a file that is there, can be read and holds something; None where nothing has that name.
+
+    Raises
+    ------
+    InputError
+        If it is a folder, is empty, or may not be read.
+    """
+    if not _is_there(path):
+        return None
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give a structure file")
+    try:
+        empty = path.stat().st_size == 0
+        with path.open("rb"):
+            pass
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it") from error
+    if empty:
+        raise InputError(f"{path} is empty; give a file with at least one structure")
+    return path
 
 
 def _is_there(path: str | Path) -> bool:
@@ -175,7 +189,14 @@ def _only_atoms(structures: list[ase.Atoms], path: Path) -> Iterator[ase.Atoms]:
         yield atoms
 
 
-def _frame_index(frames: str) -> int | slice:
+def frame_index(frames: str) -> int | slice:
+    """The number or slice that `frames` writes as Python does ("0", "-1", ":10", "::5").
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
     parts = frames.split(":")
     try:
         numbers = [int(part) if part.strip() else None for part in parts]

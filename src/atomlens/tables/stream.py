@@ -93,7 +93,8 @@ def merge_tables(parts: Iterable[Path], target: Path) -> int:
                     total += _write(writer, waiting)
             if writer is None:
                 raise ValueError(f"{target}: no part to join")
-            total += _write(writer, waiting)
+            if waiting:  # none where the last part filled a row group
+                total += _write(writer, waiting)
         finally:
             if writer is not None:
                 writer.close()

@@ -1,0 +1,142 @@
+"""The page of several analyses: a table a question, claim by model, and the pictures of all models side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import polars as pl
+from markupsafe import Markup
+
+from atomlens.analyses.questions import Question
+from atomlens.report import assets
+from atomlens.report.chapters import make_chapter
+from atomlens.report.findings import NOT_ASKED, AnalysedRun, claims_of, finding_lines, questions_of
+from atomlens.report.run import PAGE
+from atomlens.report.summary import package_version
+from atomlens.report.wording import property_words
+from atomlens.structures import InputError
+
+
+def verdicts_html(
+    runs: Sequence[AnalysedRun],
+    out: Path,
+    *,
+    differing: str = "",
+    command: str = "",
+    tables: Sequence[str] = (),
+) -> str:
+    """The page as text.
+
+    Parameters
+    ----------
+    runs
+        The runs, each with a name of its own.
+    out
+        Folder that the page will lie in: links to the runs' own pages start there.
+    differing
+        Why the runs do not rest on the same structures; empty where they do.
+    command
+        The command line.
+    tables
+        Names of the tables beside the page.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(assets.template_text), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    properties = {run.summary["property"] for run in runs}
+    questions = [_question(question, runs) for question in questions_of(runs)]
+    return environment.get_template("verdicts.html.jinja").render(
+        version=package_version(),
+        models=[_facts(run, out) for run in runs],
+        questions=questions,
+        one_property=len(properties) == 1,
+        one_rule=_one_rule(runs),
+        differing=differing,
+        partly=[question["title"] for question in questions if None in question["outcomes"]],
+        not_asked=NOT_ASKED,
+        command=command,
+        tables=list(tables),
+        style=Markup(assets.template_text("style.css") + assets.template_text("verdicts.css")),
+    )
+
+
+def _question(question: Question, runs: Sequence[AnalysedRun]) -> dict[str, Any]:
+    verdicts = [run.verdict(question.slug) for run in runs]
+    asked = [run.findings(question.slug) for run in runs]
+    pictures = [_picture(question, run) for run, verdict in zip(runs, verdicts, strict=True) if verdict is not None]
+    return {
+        "slug": question.slug,
+        "title": question.title,
+        "asks": question.asks,
+        "outcomes": [None if verdict is None else verdict["outcome"] for verdict in verdicts],
+        "sentences": [None if verdict is None else verdict["sentence"] for verdict in verdicts],
+        "claims": [
+            {
+                "claim": claim,
+                "reference": next(found[claim]["reference"] for found in asked if claim in found),
+                "cells": [_cell(found.get(claim)) for found in asked],
+            }
+            for claim in claims_of(runs, question.slug)
+        ],
+        "pictures": pictures,
+        "how": next((picture["how"] for picture in pictures if picture["how"]), ""),
+    }
+
+
+def _cell(finding: dict[str, Any] | None) -> dict[str, Any] | None:
+    if finding is None:
+        return None
+    # Where nothing could be measured, the sentence says why.
+    effect, *others = finding_lines(finding) or ["", finding["sentence"]]
+    return {"outcome": finding["outcome"], "effect": effect, "others": others, "sentence": finding["sentence"]}
+
+
+def _picture(question: Question, run: AnalysedRun) -> dict[str, Any]:
+    """The figure of a run, drawn again from what it stored; and why not, where that cannot be read."""
+    try:
+        result = run.result(question)
+        if result is None:
+            raise InputError("the run has no stored result of this question")
+        chapter = make_chapter(question, result, question.judge(result))
+    except (InputError, OSError, pl.exceptions.PolarsError) as error:
+        return {"name": run.name, "address": "", "missing": str(error).splitlines()[0], "how": ""}
+    return {"name": run.name, "address": chapter.picture, "missing": "", "how": chapter.how}
+
+
+def _facts(run: AnalysedRun, out: Path) -> dict[str, Any]:
+    summary, model = run.summary, run.summary["model"]
+    page = run.folder / PAGE
+    return {
+        "name": run.name,
+        "path": model["path"],
+        "architecture": {"painn": "PaiNN", "schnet": "SchNet"}.get(model["architecture"], model["architecture"]),
+        "layers": model["n_layers"],
+        "cutoff": model["cutoff_angstrom"],
+        "property": property_words(summary["property"]),
+        "unit": summary["unit"],
+        "rule": _rule(run),
+        "structures": summary["structures"],
+        "n_structures": summary["n_structures"],
+        "n_judged": run.n_judged,
+        "page": os.path.relpath(page, out) if page.is_file() else None,
+    }
+
+
+def _one_rule(runs: Sequence[AnalysedRun]) -> bool:
+    """Whether models are explained alike; the rule of products is asked of those that have any."""
+    products = {run.summary["options"]["product_rule"] for run in runs if _has_products(run)}
+    return len({run.summary["options"]["rule"] for run in runs}) == 1 and len(products) <= 1
+
+
+def _has_products(run: AnalysedRun) -> bool:
+    # SchNet multiplies no two signals.
+    return run.summary["model"]["architecture"] == "painn"
+
+
+def _rule(run: AnalysedRun) -> str:
+    options = run.summary["options"]
+    return options["rule"] + (f", products: {options['product_rule']}" if _has_products(run) else "")

@@ -103,7 +103,7 @@ def sentence(found: list[Association]) -> str:
         told = "Against expectation, models of higher deviation score last longer"
     else:
         told = "The deviation score does not foretell survival here"
-    return f"{told}: rank correlation {score.spearman} over {score.spearman.n} models{partial}."
+    return f"{told}: rank correlation {score.spearman} over {score.spearman.n} kinds of models{partial}."
 
 
 def survival_figure(table: pl.DataFrame) -> Figure:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from atomlens.report import assets
 from atomlens.report.axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
@@ -60,7 +61,10 @@ def seed_means(table: pl.DataFrame, axes: list[str]) -> pl.DataFrame:
         for name in names:
             values = part[name].cast(pl.Float64).drop_nulls().drop_nans()
             spread = f" ± {values.std():.2g}" if len(values) > 1 and values.std() else ""
-            row[_AVERAGED[name]] = f"{values.mean():.4g}{spread}" if len(values) else ""
+            mean = (
+                "" if not len(values) else f"{values.mean():.0f}" if name == "n_parameters" else f"{values.mean():.4g}"
+            )
+            row[_AVERAGED[name]] = mean + spread
         rows.append(row)
     return pl.DataFrame(rows)
 
@@ -120,6 +124,9 @@ def survival_figure(table: pl.DataFrame) -> Figure:
             axes.plot(rows[name], rows[SURVIVAL], "o", color=colour, alpha=0.8, label=kind)
         if name in (GIVEN, "energy_error", "disagreement"):
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         plain(axes, x=LABELS[name])
     panels[0].set_ylabel("mean sound time, ps", color=INK)
     if kinds != [None]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import polars as pl
 from markupsafe import Markup
 
@@ -44,12 +43,9 @@ def verdicts_html(
     tables
         Names of the tables beside the page.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(assets.template_text), autoescape=True, undefined=jinja2.StrictUndefined
-    )
     properties = {run.summary["property"] for run in runs}
     questions = [_question(question, runs) for question in questions_of(runs)]
-    return environment.get_template("verdicts.html.jinja").render(
+    return assets.page_template("verdicts.html.jinja").render(
         version=package_version(),
         models=[_facts(run, out) for run in runs],
         questions=questions,

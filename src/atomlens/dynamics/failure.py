@@ -92,9 +92,11 @@ def explain_failure(
         frame = atoms.copy()
         frame.positions = positions[k]
         frame.info["name"] = f"replica {fate.replica}, {times[k]:.4f} ps"
-        if len(frames) < n_frames and _explainable(frame):
+        if _explainable(frame):
             usable.insert(0, k)
             frames.insert(0, frame)
+        if len(frames) == n_frames:
+            break
     pair = fate.pair or _closest(positions[usable[-1]])
     bonds = {tuple(bond) for bond in simulation.bonds.pairs.tolist()} | {pair}
     tables, reference = [], "GFN2-xTB"

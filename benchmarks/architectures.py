@@ -22,6 +22,7 @@ import atomlens
 from atomlens.dynamics.energies import energy_forces_stress
 from atomlens.reference import Gfn2Calculator
 from atomlens.structures import collate, perceive_bonds, read_structures
+from atomlens.studies.page import mean_and_spread, setting_columns
 
 FACTORS = np.array([1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0])
 DISTANCES = np.arange(2.6, 12.01, 0.2)
@@ -135,15 +136,11 @@ def main() -> None:
             row[f"{stem} RMSE, eV"] = float(np.std(wrong - means[kinds]))
         rows.append(row)
     found = pl.concat([table, pl.DataFrame(rows)], how="horizontal")
-    axes = [a for a in summary["models"][0] if a == "variant" or a.startswith(("model.", "data.", "fit."))]
+    axes = setting_columns(table)
     columns = [*(c for c in SHOWN if c in found.columns), *rows[0]]
     print("| " + " | ".join([*axes, "seeds", *columns]) + " |\n" + "|---" * (len(axes) + 1 + len(columns)) + "|")
     for keys, part in found.group_by(axes, maintain_order=True):
-        cells = []
-        for column in columns:
-            values = part[column].cast(pl.Float64).drop_nulls().drop_nans()
-            spread = f" ± {values.std():.2g}" if len(values) > 1 and values.std() else ""
-            cells.append(f"{values.mean():.4g}{spread}" if len(values) else "none")
+        cells = [mean_and_spread(part[column]) or "none" for column in columns]
         print("| " + " | ".join([*map(str, keys), str(len(part)), *cells]) + " |")
     if scans:
         reference = [exponent(d - f) for _, d, f in known]

@@ -45,8 +45,7 @@ def read_study_run(folder: Path) -> tuple[dict[str, Any], pl.DataFrame]:
 
 def section(summary: dict[str, Any], table: pl.DataFrame, name: str) -> str:
     """Command, sentence, means over seeds, correlations and figure of one study."""
-    axes = [axis for axis in summary["models"][0] if axis == "variant" or axis.startswith(("model.", "data.", "fit."))]
-    means = seed_means(table, axes)
+    means = seed_means(table)
     found = associations(table)
     failed = [f"- {model} failed: {reason}" for model, reason in summary.get("failed", {}).items()]
     survival = summary["settings"]["simulation"]

@@ -30,7 +30,7 @@ from atomlens.models import LongRangeConfig, ReadoutConfig, RepresentationConfig
 from atomlens.studies import associations, read_study, run_study
 from atomlens.studies.correlation import partial_rank_correlation
 from atomlens.studies.member import restricted_mean
-from atomlens.studies.page import sentence
+from atomlens.studies.page import sentence, study_page
 from atomlens.studies.rivals import _excess, _side, disagreement, roughness, size_error
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
@@ -291,3 +291,12 @@ def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     assert "http" not in page.replace("http-equiv", "").split("<body>")[1]
     with pytest.raises(InputError, match="finished run"):
         run_study(path, out)
+
+
+def test_a_study_of_seeds_alone_has_a_page(tmp_path: Path) -> None:
+    path = planned(tmp_path, PLAN.replace('"model.architecture" = ["schnet", "painn"]\n', ""))
+    config, members = read_study(path)
+    table = pl.DataFrame({"model": [m.name for m in members], "seed": [1, 2], "deviation": [0.1, 0.2]})
+    page = study_page(config, table.with_columns(sound_time_ps=1.0), [], {}, "")
+    assert "Means over seeds" not in page
+    assert "seed2" in page

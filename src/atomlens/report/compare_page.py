@@ -24,7 +24,7 @@ from atomlens.report.page import frames_on_page
 from atomlens.report.projection import viewing_rotation
 from atomlens.report.run import PAGE
 from atomlens.report.summary import package_version
-from atomlens.report.wording import SIGNS, property_words
+from atomlens.report.wording import SIGNS, architecture_name, property_words
 from atomlens.tables.surroundings import RELATIONS
 
 _SCRIPTS = ("state.js", "draw.js", "compare_pictures.js", "compare.js")
@@ -149,7 +149,7 @@ def _model_facts(run: ComparedRun, out: Path) -> dict[str, Any]:
     return {
         "name": run.name,
         "path": model["path"],
-        "architecture": {"painn": "PaiNN", "schnet": "SchNet"}.get(model["architecture"], model["architecture"]),
+        "architecture": architecture_name(model["architecture"]),
         "cutoff": model["cutoff_angstrom"],
         "layers": model["n_layers"],
         "property": property_words(run.summary["property"]),

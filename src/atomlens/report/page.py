@@ -12,7 +12,7 @@ from markupsafe import Markup
 from atomlens.report import assets
 from atomlens.report.records import MAX_PAIRS, Orientation, frame_record, vocabulary
 from atomlens.report.summary import RunInfo, package_version
-from atomlens.report.wording import PRODUCT_RULES, RULES, SIGNS, property_words
+from atomlens.report.wording import PRODUCT_RULES, RULES, SIGNS, architecture_name, property_words
 from atomlens.tables.frame import ExplainedFrame
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Page:
             sign_text=signs.sentence,
             lowers=signs.lowers.format(property=words),
             raises=signs.raises.format(property=words),
-            architecture={"painn": "PaiNN", "schnet": "SchNet"}[config.representation.architecture],
+            architecture=architecture_name(config.representation.architecture),
             model=model,
             long_range=[kind for kind, _ in first.long_range],
             model_path=self.info.model_path,

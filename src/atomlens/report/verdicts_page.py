@@ -16,7 +16,7 @@ from atomlens.report.chapters import make_chapter
 from atomlens.report.findings import NOT_ASKED, AnalysedRun, claims_of, finding_lines, questions_of
 from atomlens.report.run import PAGE
 from atomlens.report.summary import package_version
-from atomlens.report.wording import property_words
+from atomlens.report.wording import architecture_name, property_words
 from atomlens.structures import InputError
 
 
@@ -109,7 +109,7 @@ def _facts(run: AnalysedRun, out: Path) -> dict[str, Any]:
     return {
         "name": run.name,
         "path": model["path"],
-        "architecture": {"painn": "PaiNN", "schnet": "SchNet"}.get(model["architecture"], model["architecture"]),
+        "architecture": architecture_name(model["architecture"]),
         "layers": model["n_layers"],
         "cutoff": model["cutoff_angstrom"],
         "property": property_words(summary["property"]),

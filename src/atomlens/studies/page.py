@@ -44,29 +44,37 @@ _AVERAGED = {
 }
 
 
-def seed_means(table: pl.DataFrame, axes: list[str]) -> pl.DataFrame:
+def seed_means(table: pl.DataFrame) -> pl.DataFrame:
     """Mean and standard deviation over seeds of what models of the same settings give, as text, in the table's order.
 
     Parameters
     ----------
     table
         One row a model.
-    axes
-        Columns of the settings, seeds apart.
     """
+    axes = setting_columns(table)
     names = [name for name in _AVERAGED if name in table.columns and table[name].drop_nulls().len()]
     rows = []
     for keys, part in table.group_by(axes, maintain_order=True):
         row: dict[str, Any] = dict(zip(axes, map(str, keys), strict=True)) | {"seeds": len(part)}
         for name in names:
-            values = part[name].cast(pl.Float64).drop_nulls().drop_nans()
-            spread = f" ± {values.std():.2g}" if len(values) > 1 and values.std() else ""
-            mean = (
-                "" if not len(values) else f"{values.mean():.0f}" if name == "n_parameters" else f"{values.mean():.4g}"
-            )
-            row[_AVERAGED[name]] = mean + spread
+            row[_AVERAGED[name]] = mean_and_spread(part[name], ".0f" if name == "n_parameters" else ".4g")
         rows.append(row)
     return pl.DataFrame(rows)
+
+
+def mean_and_spread(column: pl.Series, form: str = ".4g") -> str:
+    """Mean ± standard deviation of the numbers in a column; "" where there are none."""
+    values = column.cast(pl.Float64).drop_nulls().drop_nans()
+    if not len(values):
+        return ""
+    spread = f" ± {values.std():.2g}" if len(values) > 1 and values.std() else ""
+    return f"{values.mean():{form}}{spread}"
+
+
+def setting_columns(table: pl.DataFrame) -> list[str]:
+    """Columns of a study's table that are axes of its grid, seeds apart."""
+    return [name for name in table.columns if name == "variant" or name.startswith(("model.", "data.", "fit."))]
 
 
 def study_page(
@@ -74,7 +82,7 @@ def study_page(
 ) -> str:
     """The page as text."""
     shown = [name for name in table.columns if "/" not in name and name != ENSEMBLE]
-    means = seed_means(table, [axis for axis in config.grid if axis != "seed"]) if "seed" in config.grid else None
+    means = seed_means(table) if "seed" in config.grid and setting_columns(table) else None
     rows = [[_cell(row[name]) for name in shown] for row in table.to_dicts()]
     return assets.page_template("study.html.jinja").render(
         version=package_version(),

@@ -3,6 +3,9 @@
 Everything counts: neighbours, bonds, terms, Parquet files, joining. The anchor is the energy alone, of the same
 molecules by the same model on one thread, one by one (neighbours included). Things are timed in turn, medians over
 rounds. Processor time is told too: it changes less when others use the machine.
+
+What two workers can gain at most on this machine is measured beside it: two processes that explain all molecules each,
+at the same time and with nothing in common, against one that does it alone.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import shutil
 import statistics
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import ase
@@ -44,6 +48,23 @@ def processor_seconds(*clients: Client) -> float:
 def survey(model: str, structures: list[ase.Atoms], folder: Path, max_order: int, scheduler: str | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     survey_structures(model, structures, folder, max_order=max_order, scheduler=scheduler, shard_size=64)
+
+
+@cache
+def loaded(count: int) -> list[ase.Atoms]:
+    """Molecules of this process."""
+    return molecules(count)
+
+
+def survey_here(model: str, count: int, max_order: int) -> None:
+    """A survey in a folder of its own, by this process alone."""
+    with tempfile.TemporaryDirectory() as scratch:
+        survey(model, loaded(count), Path(scratch) / "run", max_order, None)
+
+
+def apart(client: Client, model: str, count: int, max_order: int) -> None:
+    """Every worker makes a survey of its own, all at the same time."""
+    client.run(survey_here, model, count, max_order)
 
 
 def profile(model: str, structures: list[ase.Atoms], folder: Path, max_order: int) -> None:
@@ -113,7 +134,10 @@ def main() -> None:
                 "two workers": lambda: survey(
                     options.model, structures, folder, options.max_order, two.scheduler_address
                 ),
+                "alone": lambda: apart(a, options.model, options.count, options.max_order),
+                "side by side": lambda: apart(b, options.model, options.count, options.max_order),
             }
+            works["alone"](), works["side by side"]()  # molecules are loaded
             rounds: list[dict[str, float]] = []
             busy: dict[str, list[float]] = {}
             for _ in range(options.rounds):
@@ -124,8 +148,8 @@ def main() -> None:
                     seconds[name] = time.perf_counter() - start
                     busy.setdefault(name, []).append(processor_seconds(a, b) - used)
                 rounds.append(seconds)
-                print("  ".join(f"{name} {n / s:.0f}/s" for name, s in seconds.items()))
-        for name in works:
+                print("  ".join(f"{name} {n / s:.0f}/s" for name, s in seconds.items()), flush=True)
+        for name in list(works)[:4]:
             rate = statistics.median(n / r[name] for r in rounds)
             ratio = statistics.median(r["energies one by one"] / r[name] for r in rounds)
             used = statistics.median(busy[name]) / n
@@ -136,6 +160,9 @@ def main() -> None:
         gain = statistics.median(r["one worker"] / r["two workers"] for r in rounds)
         gains = ", ".join(f"{r['one worker'] / r['two workers']:.2f}" for r in rounds)
         print(f"two workers against one: {gain:.2f}x ({gains})")
+        most = statistics.median(2 * r["alone"] / r["side by side"] for r in rounds)
+        mosts = ", ".join(f"{2 * r['alone'] / r['side by side']:.2f}" for r in rounds)
+        print(f"two processes with nothing in common against one: {most:.2f}x ({mosts})")
         if options.profile:
             print("share of one process's time:")
             profile(options.model, structures[:256], folder, options.max_order)

@@ -10,11 +10,14 @@ from typing import Any, Self
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import dataset
 
 from atomlens.structures.files import atomic_file
 
 # Rows of a table that are joined at once, and the length of its row groups.
 _ROWS = 200_000
+# Parts of a table that are read, on other threads, before it is their turn to be joined.
+_PARTS_AHEAD = 4
 
 
 class TableStream:
@@ -78,31 +81,23 @@ def write_table(table: pl.DataFrame, path: Path) -> Path:
 def merge_tables(parts: Iterable[Path], target: Path) -> int:
     """Join Parquet files of one table, in order, to one; it appears when it is complete. Return its number of rows.
 
-    Only `_ROWS` rows are in memory.
+    Only a few parts and `_ROWS` rows are in memory.
     """
-    writer: pq.ParquetWriter | None = None
-    waiting: list[pa.Table] = []
-    total = 0
-    with atomic_file(target) as part:
-        try:
-            for path in parts:
-                waiting.append(pq.read_table(path))
-                if writer is None:
-                    writer = pq.ParquetWriter(part, waiting[0].schema, **_encoding(waiting[0].schema))
-                if sum(rows.num_rows for rows in waiting) >= _ROWS:
-                    total += _write(writer, waiting)
-            if writer is None:
-                raise ValueError(f"{target}: no part to join")
-            if waiting:  # none where the last part filled a row group
+    total, waiting = 0, []
+    joined = dataset.dataset([str(part) for part in parts], format="parquet")
+    with atomic_file(target) as part, pq.ParquetWriter(part, joined.schema, **_encoding(joined.schema)) as writer:
+        ahead = {"batch_readahead": _PARTS_AHEAD, "fragment_readahead": _PARTS_AHEAD}
+        for batch in joined.to_batches(batch_size=_ROWS, **ahead):
+            waiting.append(batch)
+            if sum(rows.num_rows for rows in waiting) >= _ROWS:
                 total += _write(writer, waiting)
-        finally:
-            if writer is not None:
-                writer.close()
+        if waiting:  # none where the last part filled a row group
+            total += _write(writer, waiting)
     return total
 
 
-def _write(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> int:
-    rows = pa.concat_tables(waiting)
+def _write(writer: pq.ParquetWriter, waiting: list[pa.RecordBatch]) -> int:
+    rows = pa.Table.from_batches(waiting)
     waiting.clear()
     writer.write_table(rows, row_group_size=_ROWS)
     return rows.num_rows

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import ase.build
 import numpy as np
@@ -165,21 +166,23 @@ def test_what_hangs_on_a_bond_moves_with_it() -> None:
     assert _side(0, 1, [[0, 1], [1, 2], [0, 2], [1, 3]]) == {1}  # a ring
 
 
-def test_copies_far_apart_add_unless_they_are_charged() -> None:
+def test_structures_far_apart_add_unless_they_exchange_charge() -> None:
     torch.manual_seed(0)
-    for kind in ("none", "dispersion", "coulomb"):
-        config = ModelConfig(
-            RepresentationConfig(n_features=16, n_layers=1),
-            ReadoutConfig(widths=(16, 1)),
-            long_range=LongRangeConfig(kind, total_charge=0.0),
-        )
-        model = Potential(config).converted(torch.float64).eval()
-        assert size_error(model, ETHANOL) < 1e-6, kind
-    charged = Potential(replace(config, long_range=LongRangeConfig("coulomb", total_charge=1.0))).converted(
-        torch.float64
-    )
-    # Every structure has one elementary charge, so two copies have half of it each: they cannot add.
-    assert size_error(charged.eval(), ETHANOL) > 0.1
+    config = ModelConfig(RepresentationConfig(n_features=16, n_layers=1), ReadoutConfig(widths=(16, 1)))
+    methane = ase.build.molecule("CH4")
+
+    def error(other: ase.Atoms, **long_range: Any) -> float:
+        model = Potential(replace(config, long_range=LongRangeConfig(**long_range))).converted(torch.float64)
+        return size_error(model.eval(), ETHANOL, other)
+
+    assert error(methane, kind="none") == 0
+    assert error(methane, kind="dispersion") < 1e-6
+    assert error(methane, kind="coulomb", balance="neighbors") < 1e-6
+    # The excess is taken off all atoms alike: unlike molecules exchange charge, two copies of one do not.
+    assert error(methane, kind="coulomb", balance="mean") > 1e-5
+    assert error(ETHANOL, kind="coulomb", balance="mean") < 1e-6
+    # Every structure has one elementary charge, so each of two has half of it: they cannot add.
+    assert error(ETHANOL, kind="coulomb", total_charge=1.0) > 0.1
 
 
 def test_models_disagree_with_others_and_not_with_themselves() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from atomlens.cli.options import ProductRuleName, RuleName, whole_number
+from atomlens.cli.runs import command_line, goes_on
 
 EPILOG = """
 [b]Examples[/b]
@@ -94,22 +93,18 @@ def analyze(
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
     source = structure_source(structures, frames, seed)
     options = AnalysisOptions(chosen, rule.value, product_rule.value, max_order, seed, trained_range, s66x8, judged)
-    try:
-        with step_progress() as progress:
-            run = run_analysis(
-                potential,
-                model,
-                source,
-                f"{structures} {frames}" if frames != ":" else structures,
-                out,
-                options,
-                n_workers=workers,
-                scheduler=scheduler,
-                progress=progress,
-                command=shlex.join(["atomlens", *sys.argv[1:]]),
-                overwrite=overwrite,
-            )
-    except KeyboardInterrupt:
-        print(f"atomlens: interrupted; the same command goes on where it stopped ({out})", file=sys.stderr)
-        sys.exit(130)
+    with goes_on(out), step_progress() as progress:
+        run = run_analysis(
+            potential,
+            model,
+            source,
+            f"{structures} {frames}" if frames != ":" else structures,
+            out,
+            options,
+            n_workers=workers,
+            scheduler=scheduler,
+            progress=progress,
+            command=command_line(),
+            overwrite=overwrite,
+        )
     show_verdicts(run)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from atomlens.cli.runs import command_line
 
 if TYPE_CHECKING:
     from atomlens.report.comparison import Comparison
@@ -49,7 +49,7 @@ def compare(
     from atomlens.report.verdicts import all_analyses, compare_verdicts, write_verdicts
     from atomlens.report.writing import RunFolder
 
-    command = shlex.join(["atomlens", *sys.argv[1:]])
+    command = command_line()
     with RunFolder(out, overwrite) as folder:
         if all_analyses(runs):
             verdicts = compare_verdicts(runs)

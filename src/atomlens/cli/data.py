@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +37,7 @@ def xtb(
     from rich.progress import MofNCompleteColumn
 
     from atomlens.cli.progress import progress_bars
+    from atomlens.cli.runs import goes_on
     from atomlens.data import XtbSettings, make_xtb
 
     settings = XtbSettings(
@@ -49,13 +49,9 @@ def xtb(
         charge=charge,
         seed=seed,
     )
-    with progress_bars(MofNCompleteColumn()) as bars:
+    with goes_on(out), progress_bars(MofNCompleteColumn()) as bars:
         task = bars.add_task("frames", total=frames)
-        try:
-            dataset = make_xtb(source, out, settings, progress=lambda done, _: bars.update(task, completed=done))
-        except KeyboardInterrupt:
-            print("atomlens: interrupted; the same command continues", file=sys.stderr)
-            sys.exit(130)
+        dataset = make_xtb(source, out, settings, progress=lambda done, _: bars.update(task, completed=done))
     _show(dataset)
     typer.echo(f"data set: {out / 'dataset'}")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from atomlens.cli.runs import command_line
 
 
 def demo(
@@ -26,7 +26,7 @@ def demo(
     from atomlens.report.writing import RunFolder
 
     with RunFolder(out, overwrite) as folder, frame_progress(demo_steps()) as advance:
-        done = write_demo(folder, command=shlex.join(["atomlens", *sys.argv[1:]]), advance=advance)
+        done = write_demo(folder, command=command_line(), advance=advance)
     show_comparison(done.main)
     typer.echo(f"done in {time.perf_counter() - started:.1f} s")
     typer.echo(f"report: {out / PAGE}")

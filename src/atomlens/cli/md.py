@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomlens.cli.options import Precision, whole_number
+from atomlens.cli.runs import command_line, goes_on
 
 if TYPE_CHECKING:
     from atomlens.dynamics.simulate import Report
@@ -92,24 +91,20 @@ def md(
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
     atoms = read_structures(structure, frame)[0]
     trajectory = None if reference is None else read_structures(reference)
-    try:
-        with _simulation_progress() as report:
-            run = run_md(
-                potential,
-                model,
-                atoms,
-                structure,
-                out,
-                options,
-                dtype=getattr(torch, dtype.value),
-                reference=trajectory,
-                report=report,
-                command=shlex.join(["atomlens", *sys.argv[1:]]),
-                overwrite=overwrite,
-            )
-    except KeyboardInterrupt:
-        print(f"atomlens: interrupted; the same command goes on where it stopped ({out})", file=sys.stderr)
-        sys.exit(130)
+    with goes_on(out), _simulation_progress() as report:
+        run = run_md(
+            potential,
+            model,
+            atoms,
+            structure,
+            out,
+            options,
+            dtype=getattr(torch, dtype.value),
+            reference=trajectory,
+            report=report,
+            command=command_line(),
+            overwrite=overwrite,
+        )
     for finding in run.verdict.findings:
         typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
     typer.echo(f"report: {run.folder / 'report.html'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from atomlens.cli.options import whole_number
+from atomlens.cli.runs import command_line, goes_on
 
 EPILOG = """
 [b]Examples[/b]
@@ -45,22 +45,20 @@ def study(
         from atomlens.studies import run_study
         from atomlens.studies.page import sentence
 
-        found = run_study(
-            config,
-            out,
-            n_workers=workers,
-            scheduler=scheduler,
-            report=lambda line: typer.echo(line, err=True),
-            command=shlex.join(["atomlens", *sys.argv[1:]]),
-            overwrite=overwrite,
-        )
+        with goes_on(out):
+            found = run_study(
+                config,
+                out,
+                n_workers=workers,
+                scheduler=scheduler,
+                report=lambda line: typer.echo(line, err=True),
+                command=command_line(),
+                overwrite=overwrite,
+            )
     except ModuleNotFoundError as error:
         raise InputError(
             f"{error.name} is not installed; a study needs the extras train, md and xtb, and dask for workers"
         ) from error
-    except KeyboardInterrupt:
-        print(f"atomlens: interrupted; the same command goes on where it stopped ({out})", file=sys.stderr)
-        sys.exit(130)
     typer.echo(sentence(found.associations))
     typer.echo(f"report: {found.folder / 'report.html'}")
     if found.failed:

@@ -12,8 +12,10 @@ from atomlens.dynamics.energies import energy_forces_stress
 from atomlens.models import Potential
 from atomlens.structures import collate, perceive_bonds
 
-# Two copies of a structure are moved so far apart, in Å.
+# Two structures are moved so far apart, in Å.
 _APART = 200.0
+# Sums of energies differ by so much of their size for no reason.
+_ROUNDING = 1e-14
 # Bonds are scanned from 0.3 Å shorter to 0.7 Å longer.
 _SCAN = np.arange(-0.30, 0.701, 0.02)
 
@@ -72,18 +74,20 @@ def _side(i: int, j: int, bonds: list[list[int]]) -> set[int]:
     return side
 
 
-def size_error(model: Potential, atoms: ase.Atoms) -> float:
-    r"""How far the energy of two copies 200 Å apart is from twice that of one: :math:`|E(AA) - 2 E(A)|` in eV.
+def size_error(model: Potential, one: ase.Atoms, other: ase.Atoms) -> float:
+    r"""How far two structures 200 Å apart are from the sum of both: :math:`|E(AB) - E(A) - E(B)|` in eV.
 
-    Zero for a model that ends at a cutoff; one with energies of all pairs has to have learned neutral molecules.
+    Zero for a model that ends at a cutoff. One with energies of all pairs has to have learned that each is neutral:
+    otherwise charge is exchanged at any distance. Two frames of a trajectory will do; two copies of one structure would
+    hide it, since by symmetry neither gives charge to the other. What is below the rounding of float64 sums is 0.
     """
-    alone = atoms.copy()
-    alone.pbc = False
-    other = alone.copy()
-    other.positions[:, 0] += float(np.ptp(alone.positions[:, 0])) + _APART
-    found = energy_forces_stress(model, collate([model.graph(alone), model.graph(alone + other)])).energy
-    one, two = found.double().cpu().tolist()
-    return abs(two - 2 * one)
+    first, second = one.copy(), other.copy()
+    first.pbc = second.pbc = False
+    second.positions[:, 0] += first.positions[:, 0].max() - second.positions[:, 0].min() + _APART
+    graphs = [model.graph(atoms) for atoms in (first, second, first + second)]
+    a, b, both = energy_forces_stress(model, collate(graphs)).energy.double().cpu().tolist()
+    error = abs(both - a - b)
+    return error if error > _ROUNDING * (abs(a) + abs(b)) else 0.0
 
 
 def disagreement(models: Sequence[Potential], structures: Sequence[ase.Atoms]) -> float:

@@ -10,7 +10,6 @@ from typing import Any, Self
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import dataset
 
 from atomlens.structures.files import atomic_file
 
@@ -83,6 +82,8 @@ def merge_tables(parts: Iterable[Path], target: Path) -> int:
 
     Only a few parts and `_ROWS` rows are in memory.
     """
+    from pyarrow import dataset  # imports pandas where that is installed
+
     total, waiting = 0, []
     joined = dataset.dataset([str(part) for part in parts], format="parquet")
     with atomic_file(target) as part, pq.ParquetWriter(part, joined.schema, **_encoding(joined.schema)) as writer:

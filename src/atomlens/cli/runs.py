@@ -1,0 +1,24 @@
+"""What commands share that write a run into a folder: its command, and going on after an interruption."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def command_line() -> str:
+    """The command as it was typed, for the run to remember."""
+    return shlex.join(["atomlens", *sys.argv[1:]])
+
+
+@contextmanager
+def goes_on(out: Path) -> Iterator[None]:
+    """Leave with exit code 130 where a run is interrupted, and say that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"atomlens: interrupted; the same command goes on where it stopped ({out})", file=sys.stderr)
+        sys.exit(130)

@@ -304,15 +304,17 @@ def made_result(noise: float, n: int = 12, sign: float = 1.0, known: float = 0.9
         "method": "terms gate/scalar",
         "order": 2,
         "potential": "morse",
+        "seed": 1,
         "slope": 0.9,
         "n": 40,
     }
     limits = {"correlation": known, "correlation_low": known - 0.01, "correlation_high": known + 0.005}
     fresh = {**row, **limits, "method": "terms gate/scalar, untrained model", "correlation": -0.3}
+    better = {**row, "seed": 2, "correlation": 1.0, "correlation_low": 1.0, "correlation_high": 1.0}
     return FaithfulnessResult(
         deletions=table,
         scores=deletion_scores(table),
-        known=pl.DataFrame([{**row, **limits}, fresh]),
+        known=pl.DataFrame([better, {**row, **limits}, fresh]),
         effects={kind: effect_of(table, kind, "gate/scalar") for kind in ("pair", "atom")},
         controls={kind: controls_of(table, kind, "gate/scalar", []) for kind in ("pair", "atom")},
         method="gate/scalar",
@@ -413,10 +415,13 @@ def test_shipped_model_and_stored_scores() -> None:
     molecules = [ase.build.molecule(name) for name in ("CH3CH2OH", "CH4", "H2O", "C6H6", "CH3CHO")]
     result = compute(Material(load_model("zoo:qm9-u0-schnet"), molecules, {}), n_deletions=6)
     assert result.effects["atom"].has_interval
-    assert len(judge(result).findings) == 3
+    found = judge(result).findings
+    assert len(found) == 3
+    assert "3 trainings each" in found[-1].sentence
     known = stored_known_scores()
     assert set(known["potential"]) == set(known_names())
     assert set(known["architecture"]) == {"schnet", "painn"}
+    assert (known.group_by("potential", "architecture").agg(pl.col("seed").n_unique())["seed"] == 3).all()
     # A model fits its potential, or its terms say nothing about the rules.
     assert (known["force_mae_meV_per_A"] < 0.15 * known["force_rms_meV_per_A"]).all()
     assert set(question.PAIR_POTENTIALS) <= set(known["potential"])

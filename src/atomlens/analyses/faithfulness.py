@@ -175,10 +175,12 @@ def _known_finding(result: FaithfulnessResult) -> Finding:
         worst["n"],
     )
     sentence = (
-        f"On {len(rows)} known pair potentials the terms of {result.architecture} under {result.method} correlate "
-        f"with the true ones by at least {effect} ({worst['potential']}), slope {worst['slope']:.2f}."
+        f"On {rows['potential'].n_unique()} known pair potentials, {rows['seed'].n_unique()} trainings each, the terms "
+        f"of {result.architecture} under {result.method} correlate with the true ones by at least {effect} "
+        f"({worst['potential']}), slope {worst['slope']:.2f}."
     )
-    fresh = pairs.filter((pl.col("method") == UNTRAINED) & (pl.col("potential") == worst["potential"]))
+    same = (pl.col("potential") == worst["potential"]) & (pl.col("seed") == worst["seed"])
+    fresh = pairs.filter((pl.col("method") == UNTRAINED) & same)
     # The sign of an untrained model's terms is that of its random readout.
     controls = tuple(Control("untrained model, without sign", abs(value)) for value in fresh["correlation"])
     outcome = decide(effect, KNOWN_THRESHOLD, controls)

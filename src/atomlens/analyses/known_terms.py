@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from importlib.resources import files
 
@@ -33,7 +32,7 @@ RULES = ("gate", "gamma", "gradient")
 # Values of pairs from the predictions for all subsets of atoms.
 OfSubsets = Callable[[Float[np.ndarray, " K"], Int[np.ndarray, "P 2"]], Float[np.ndarray, " P"]]
 UNTRAINED = "terms gate/scalar, untrained model"
-_STORED = "known_terms.json"
+_STORED = "known_terms.csv"
 
 
 def rule_names(model: Potential) -> list[tuple[str, str]]:
@@ -176,8 +175,9 @@ def _look_up(
 def stored_known_scores() -> pl.DataFrame:
     """The table that ``benchmarks/faithfulness.py`` made: `known_scores` of models fitted to every known potential.
 
-    Besides the columns of `known_scores`: ``potential``, ``architecture``, and the model's errors on its test set,
-    ``energy_mae_meV`` and ``force_mae_meV_per_A``, beside the root mean square of the true forces.
+    Besides the columns of `known_scores`: ``potential``, ``architecture``, ``seed`` of training, and the model's errors
+    on its test set, ``energy_mae_meV`` and ``force_mae_meV_per_A``, beside the root mean square of the true forces.
     """
-    stored = json.loads((files("atomlens.analyses") / _STORED).read_text("utf-8"))
-    return pl.DataFrame(stored["rows"], infer_schema_length=None).with_columns(columns.float().fill_null(np.nan))
+    stored = (files("atomlens.analyses") / _STORED).read_bytes()
+    table = pl.read_csv(stored, comment_prefix="#", infer_schema_length=None)
+    return table.with_columns(columns.float().fill_null(np.nan))

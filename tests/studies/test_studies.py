@@ -296,6 +296,25 @@ def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
         run_study(path, out)
 
 
+def test_a_grid_may_grow(tmp_path: Path) -> None:
+    text = PLAN.replace('["schnet", "painn"]', '["schnet"]')
+    out = tmp_path / "out"
+    run_study(planned(tmp_path, text.replace("seed = [1, 2]", "seed = [1]")), out)
+    before = (out / "models" / "schnet-seed1" / "row.json").stat().st_mtime_ns
+    found = run_study(planned(tmp_path, text), out)
+    assert found.table["model"].to_list() == ["schnet-seed1", "schnet-seed2"]
+    assert found.table["disagreement"].null_count() == 0
+    assert (out / "models" / "schnet-seed1" / "row.json").stat().st_mtime_ns == before
+    other = text.replace("seed = [1, 2]", "seed = [1, 2, 3]").replace("n_features = 16", "n_features = 12")
+    assert other.count("n_features = 12") == 1
+    with pytest.raises(InputError, match="holds a model schnet-seed1 of other settings"):
+        run_study(planned(tmp_path, other), out)
+    later = text.replace("seed = [1, 2]", "seed = [1, 2, 3]").replace("time = 0.01", "time = 0.02")
+    with pytest.raises(InputError, match="another model, structures or settings"):
+        run_study(planned(tmp_path, later), out)
+    assert not (out / "models" / "schnet-seed3").exists()
+
+
 def test_a_study_of_seeds_alone_has_a_page(tmp_path: Path) -> None:
     path = planned(tmp_path, PLAN.replace('"model.architecture" = ["schnet", "painn"]\n', ""))
     config, members = read_study(path)

@@ -20,8 +20,8 @@ from atomlens.structures.errors import NothingDone
 _STARTED = "started.json"
 
 
-def open_run(out: Path, settings: dict[str, Any], overwrite: bool = False) -> Path:
-    """The folder of a new or an unfinished run with the same settings.
+def open_run(out: Path, settings: dict[str, Any], overwrite: bool = False, *, grows: bool = False) -> Path:
+    """The folder of a new or an unfinished run with the same settings, or of a finished one that `grows`.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def open_run(out: Path, settings: dict[str, Any], overwrite: bool = False) -> Pa
                 raise InputError(f"--out {out}: the folder is not empty and was not written by atomlens; name another")
             if overwrite:
                 shutil.rmtree(out)
-            elif (out / MARK).is_file():
+            elif (out / MARK).is_file() and not grows:
                 raise InputError(f"--out {out}: holds a finished run; name another folder or add --overwrite")
         _, other = claim(out / _STARTED, {"fingerprint": mark}, {"settings": settings})
         if other:

@@ -26,7 +26,7 @@ from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
 from atomlens.studies.rivals import roughness, size_error
 from atomlens.training import train
 
-ROW = "row.json"
+ROW, CONFIG = "row.json", "config.toml"
 
 
 def run_member(
@@ -60,8 +60,8 @@ def run_member(
     path = folder / "train" / "model.safetensors"
     if not path.is_file():
         report(f"{member.name}: train")
-        write_text(folder / "config.toml", member.toml())
-        train(folder / "config.toml", folder / "train", resume=True, report=lambda line: None)
+        write_text(folder / CONFIG, member.toml())
+        train(folder / CONFIG, folder / "train", resume=True, report=lambda line: None)
     card = json.loads((folder / "train" / "card.json").read_text("utf-8"))
     model = load_model(path, dtype=torch.float64)
 

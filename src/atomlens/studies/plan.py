@@ -233,5 +233,5 @@ def _label(axis: str, value: Any) -> str:
 
 
 def settings_of(config: StudyConfig) -> Mapping[str, Any]:
-    """Everything but the grid that decides a row, for its fingerprint."""
+    """Everything but its model that decides a row."""
     return {"analysis": vars(config.analysis), "simulation": vars(config.simulation)}

@@ -20,7 +20,7 @@ from atomlens.report.writing import MARK
 from atomlens.structures import InputError, read_structures
 from atomlens.structures.files import write_text
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
-from atomlens.studies.member import run_member
+from atomlens.studies.member import CONFIG, ROW, run_member
 from atomlens.studies.page import study_page
 from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of
 from atomlens.studies.rivals import disagreement
@@ -65,7 +65,8 @@ def run_study(
 ) -> StudyRun:
     """Train, analyse, score and simulate all models of a study.
 
-    Every stage of every model is kept, so a study that was stopped goes on when it is called again.
+    Every stage of every model is kept, so a study that was stopped goes on when it is called again, and one whose grid
+    has grown (by a seed, say) makes the models that it lacks.
 
     Parameters
     ----------
@@ -90,8 +91,9 @@ def run_study(
     path = Path(path)
     config, members = read_study(path)
     home = path.parent.resolve()
-    settings = {"study": config.name, **settings_of(config), "models": [member.config for member in members]}
-    folder = open_run(out, to_plain(settings), overwrite).resolve()
+    asked = {"study": config.name, **settings_of(config)}
+    folder = open_run(out, to_plain(asked), overwrite, grows=not _all_there(out, members)).resolve()
+    _check_the_same(out, members)
     rows: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
     for name, row in _rows(config, members, folder, home, n_workers, scheduler, report):
@@ -116,7 +118,7 @@ def run_study(
         "what": "models of a study: errors, deviation score, rivals, and how long simulations last",
         "versions": package_versions(),
         "command": command,
-        "settings": settings,
+        "settings": {**asked, "models": [member.config for member in members]},
         "associations": found,
         "models": table.to_dicts(),
         "failed": failed,
@@ -124,6 +126,21 @@ def run_study(
     text = json.dumps(to_plain(summary), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(folder / MARK, text + "\n")
     return StudyRun(folder, table, found, failed)
+
+
+def _all_there(out: Path, members: tuple[Member, ...]) -> bool:
+    return all((out / "models" / member.name / ROW).is_file() for member in members)
+
+
+def _check_the_same(out: Path, members: tuple[Member, ...]) -> None:
+    """No model may be taken for one of the same name with other settings."""
+    for member in members:
+        path = out / "models" / member.name / CONFIG
+        if path.is_file() and path.read_text("utf-8") != member.toml():
+            raise InputError(
+                f"--out {out}: holds a model {member.name} of other settings; "
+                "name another folder, or add --overwrite (a grid may grow, what its models share must stay)"
+            )
 
 
 def _rows(

@@ -1,7 +1,8 @@
 """What the models of a study say where molecules part: a cluster that expands, and two of its molecules pulled apart.
 
 Energies relative to the start are held against GFN2-xTB, which the models were trained on. A row is a kind of model:
-mean and deviation over seeds; `--curves FILE` adds paths with energies of their own (bonds that break).
+mean and deviation over seeds. `--curves FILE` adds paths with energies of their own (bonds that break), `--s66x8 FILE`
+the dimers of S66x8 from their equilibrium to the double distance.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from scipy.sparse.csgraph import connected_components
 
 import atomlens
 from atomlens.dynamics.energies import energy_forces_stress
-from atomlens.reference import Gfn2Calculator
+from atomlens.reference import Gfn2Calculator, read_s66x8
+from atomlens.reference.s66x8 import Dimer
 from atomlens.structures import collate, perceive_bonds, read_structures
 from atomlens.studies.page import mean_and_spread, setting_columns
 
@@ -49,15 +51,20 @@ def expanded(atoms: ase.Atoms) -> list[ase.Atoms]:
     return frames
 
 
+def further(start: float) -> np.ndarray:
+    """Distances beyond a start, which is the first of them."""
+    return np.concatenate([[start], DISTANCES[start + 0.1 < DISTANCES]])
+
+
 def two_apart(atoms: ase.Atoms) -> list[ase.Atoms]:
-    """The two closest molecules of a cluster at given distances of their centres."""
+    """The two closest molecules of a cluster, from where they are to the distances of their centres beyond."""
     parts = molecules(atoms)
     centre = np.array([atoms.positions[part].mean(axis=0) for part in parts])
     distance = np.linalg.norm(centre[:, None] - centre[None], axis=-1) + 1e9 * np.eye(len(parts))
     a, b = np.unravel_index(distance.argmin(), distance.shape)
     axis = (centre[b] - centre[a]) / distance[a, b]
     frames = []
-    for r in DISTANCES:
+    for r in further(distance[a, b]):
         frame = atoms[np.concatenate([parts[a], parts[b]])]
         frame.positions[len(parts[a]) :] += (r - distance[a, b]) * axis
         frames.append(frame)
@@ -74,24 +81,48 @@ def gfn2(frames: list[ase.Atoms]) -> np.ndarray:
     return np.array(energies)
 
 
+def rms(parts: list[np.ndarray]) -> float:
+    return float(np.sqrt(np.mean(np.square(np.concatenate(parts)))))
+
+
 def predicted(model: atomlens.Potential, frames: list[ase.Atoms]) -> np.ndarray:
     graphs = [model.graph(frame) for frame in frames]
     return energy_forces_stress(model, collate(graphs)).energy.double().numpy()
 
 
-def exponent(energy: np.ndarray) -> float:
-    """Slope of log |E(r) - E(far)| over the tail, E(far) that of 200 Å; NaN where nothing is left."""
-    inside = (TAIL[0] <= DISTANCES) & (TAIL[1] >= DISTANCES) & (np.abs(energy) > 1e-7)
+def exponent(start: float, energy: np.ndarray) -> float:
+    """Slope of log |dE/dr| over log r in the tail, plus one: p of an energy r^p, whatever its value far away.
+
+    NaN where nothing is left.
+    """
+    distances = further(start)
+    slopes, middle = np.diff(energy) / np.diff(distances), 0.5 * (distances[1:] + distances[:-1])
+    inside = (TAIL[0] <= middle) & (TAIL[1] >= middle) & (np.abs(slopes) > 1e-7)
     if inside.sum() < 10:
         return float("nan")
-    return float(np.polyfit(np.log(DISTANCES[inside]), np.log(np.abs(energy[inside])), 1)[0])
+    return float(np.polyfit(np.log(middle[inside]), np.log(np.abs(slopes[inside])), 1)[0]) + 1.0
 
 
-def far(frames: list[ase.Atoms]) -> ase.Atoms:
-    frame = frames[-1].copy()
-    half = len(frame) // 2
-    frame.positions[half:] += 200.0 * np.array([1.0, 0, 0])
-    return frame
+def centres_apart(frame: ase.Atoms) -> float:
+    """Distance of the centres of the two molecules of a frame of `two_apart`."""
+    first, second = molecules(frame)
+    return float(np.linalg.norm(frame.positions[first].mean(axis=0) - frame.positions[second].mean(axis=0)))
+
+
+def s66x8_curves(path: Path) -> list[tuple[list[ase.Atoms], np.ndarray, np.ndarray]]:
+    """Frames of every dimer from 1.0 to 2.0 of the equilibrium distance, with energies of GFN2-xTB and of the file."""
+    curves: dict[int, list[Dimer]] = {}
+    for dimer in read_s66x8(path):
+        if dimer.factor >= 1.0:
+            curves.setdefault(dimer.system, []).append(dimer)
+    frames = [[dimer.atoms for dimer in curve] for curve in curves.values()]
+    known = [np.array([dimer.energy for dimer in curve]) for curve in curves.values()]
+    return [(f, gfn2(f), e) for f, e in zip(frames, known, strict=True)]
+
+
+def from_the_last(energy: np.ndarray) -> np.ndarray:
+    """Energies of a curve relative to its last point, without that point."""
+    return energy[:-1] - energy[-1]
 
 
 def main() -> None:
@@ -99,6 +130,7 @@ def main() -> None:
     parser.add_argument("study", type=Path, help="folder that atomlens study wrote")
     parser.add_argument("--home", type=Path, default=Path("configs/studies"), help="folder of the study's own file")
     parser.add_argument("--frames", default="::500", help="which frames of the study's structures start clusters")
+    parser.add_argument("--s66x8", type=Path, help="COMP6's file of S66x8")
     parser.add_argument("--curves", type=Path, action="append", default=[], help="paths with energies (extended XYZ)")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -107,7 +139,9 @@ def main() -> None:
     structures = read_structures(options.home / summary["settings"]["analysis"]["path"], options.frames)
     clusters = [atoms for atoms in structures if len(molecules(atoms)) > 1]
     scans = [(expanded(atoms), two_apart(atoms)) for atoms in clusters]
-    known = [(gfn2(e), gfn2(d), gfn2([far(d)])[0]) for e, d in scans]
+    starts = [centres_apart(d[0]) for _, d in scans]
+    known = [(gfn2(e), gfn2(d)) for e, d in scans]
+    curves = s66x8_curves(options.s66x8) if options.s66x8 else []
     paths = {path.stem: ase.io.read(path, ":") for path in options.curves}
     rows = []
     for name in table["model"]:
@@ -116,24 +150,32 @@ def main() -> None:
         model.requires_grad_(False)
         row: dict[str, float] = {}
         errors, pair_errors, exponents = [], [], []
-        for (clusters_out, dimers), (e_known, d_known, far_known) in zip(scans, known, strict=True):
-            e = predicted(model, clusters_out)
+        for (clusters_out, dimers), (e_known, d_known), start in zip(scans, known, starts, strict=True):
+            e, d = predicted(model, clusters_out), predicted(model, dimers)
             errors.append((e - e[0]) - (e_known - e_known[0]))
-            d = predicted(model, [*dimers, far(dimers)])
-            pair_errors.append((d[:-1] - d[-1]) - (d_known - far_known))
-            exponents.append(exponent(d[:-1] - d[-1]))
+            pair_errors.append((d - d[0]) - (d_known - d_known[0]))
+            exponents.append(exponent(start, d))
         if scans:
-            row["expansion RMSE, eV"] = float(np.sqrt(np.mean(np.square(errors))))
-            row["two molecules RMSE, meV"] = 1e3 * float(np.sqrt(np.mean(np.square(pair_errors))))
+            row["expansion RMSE, eV"] = rms(errors)
+            row["two molecules RMSE, meV"] = 1e3 * rms(pair_errors)
             row[f"exponent {TAIL[0]:g}-{TAIL[1]:g} Å"] = float(np.median(exponents))
+        wrong, of_file = [], []
+        for frames, e_gfn2, e_file in curves:
+            if set(frames[0].numbers) <= set(model.config.elements or frames[0].numbers):
+                own = from_the_last(predicted(model, frames))
+                wrong.append(own - from_the_last(e_gfn2))
+                of_file.append(own - from_the_last(e_file))
+        if wrong:
+            row["S66x8, GFN2: RMSE, meV"] = 1e3 * rms(wrong)
+            row["S66x8, ωB97X: RMSE, meV"] = 1e3 * rms(of_file)
         for stem, frames in paths.items():
             usable = [f for f in frames if set(f.numbers) <= set(model.config.elements or f.numbers)]
             e, true = predicted(model, usable), np.array([f.get_potential_energy() for f in usable])
             # A constant for each composition: models of one molecule know no energies of atoms.
             kinds = np.unique([f.get_chemical_formula() for f in usable], return_inverse=True)[1]
-            wrong = e - true
-            means = np.bincount(kinds, wrong) / np.bincount(kinds)
-            row[f"{stem} RMSE, eV"] = float(np.std(wrong - means[kinds]))
+            off = e - true
+            means = np.bincount(kinds, off) / np.bincount(kinds)
+            row[f"{stem} RMSE, eV"] = float(np.std(off - means[kinds]))
         rows.append(row)
     found = pl.concat([table, pl.DataFrame(rows)], how="horizontal")
     axes = setting_columns(table)
@@ -143,10 +185,14 @@ def main() -> None:
         cells = [mean_and_spread(part[column]) or "none" for column in columns]
         print("| " + " | ".join([*map(str, keys), str(len(part)), *cells]) + " |")
     if scans:
-        reference = [exponent(d - f) for _, d, f in known]
+        reference = [exponent(start, d) for start, (_, d) in zip(starts, known, strict=True)]
         print(f"\nGFN2-xTB: exponent {np.median(reference):.3g} (median of {len(reference)} dimers)")
-        size = np.sqrt(np.mean(np.square([e - e[0] for e, _, _ in known])))
-        print(f"root mean square of GFN2's own change on expansion: {size:.3g} eV")
+        size, change = rms([e - e[0] for e, _ in known]), rms([d - d[0] for _, d in known])
+        print(f"root mean square of GFN2's own change: expansion {size:.3g} eV, two molecules {1e3 * change:.3g} meV")
+    if curves:
+        own = rms([from_the_last(e) for _, e, _ in curves])
+        off = rms([from_the_last(e) - from_the_last(f) for _, e, f in curves])
+        print(f"S66x8: GFN2's own change {1e3 * own:.3g} meV, its difference from ωB97X {1e3 * off:.3g} meV")
     target = options.study / "architectures.csv"
     found.write_csv(target)
     print(f"all models: {target}")

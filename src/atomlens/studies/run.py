@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,10 +134,10 @@ def _all_there(out: Path, members: tuple[Member, ...]) -> bool:
 
 
 def _check_the_same(out: Path, members: tuple[Member, ...]) -> None:
-    """No model may be taken for one of the same name with other settings."""
+    """No model may be taken for one of the same name with other settings; what it is called decides nothing."""
     for member in members:
         path = out / "models" / member.name / CONFIG
-        if path.is_file() and path.read_text("utf-8") != member.toml():
+        if path.is_file() and tomllib.loads(path.read_text("utf-8")) | {"name": ""} != member.config | {"name": ""}:
             raise InputError(
                 f"--out {out}: holds a model {member.name} of other settings; "
                 "name another folder, or add --overwrite (a grid may grow, what its models share must stay)"

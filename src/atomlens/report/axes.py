@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 from matplotlib.axes import Axes
 
 # Told apart with every common colour vision (Okabe and Ito), from dark to light.
 INK, QUIET, FAINT = "#1c2126", "#5d666f", "#c4cad0"
 BLUE, ORANGE, GREEN, PINK = "#2765b0", "#d9730d", "#009e73", "#b5488d"
 ORDER_COLOURS = (QUIET, BLUE, ORANGE, GREEN)
+# Characters a line that fit into a third of a page's width.
+_LINE = 40
 
 
 def plain(axes: Axes, title: str = "", x: str = "", y: str = "") -> Axes:
@@ -24,4 +28,7 @@ def plain(axes: Axes, title: str = "", x: str = "", y: str = "") -> Axes:
 def say(axes: Axes, text: str) -> None:
     """Words in place of a picture, where there is nothing to draw."""
     axes.axis("off")
-    axes.text(0.5, 0.5, text, ha="center", va="center", wrap=True, color=QUIET, fontsize=10, transform=axes.transAxes)
+    # Lines of our own: matplotlib wraps at the edge of the figure, and a long line takes the room of all other axes.
+    lines = fill(text, _LINE)
+    said = axes.text(0.5, 0.5, lines, ha="center", va="center", color=QUIET, fontsize=10, transform=axes.transAxes)
+    said.set_in_layout(False)

@@ -69,7 +69,12 @@ def analyze(
         ),
     ] = 2000,
     workers: Annotated[
-        int, typer.Option(parser=whole_number(1, 1024), metavar="COUNT", help="Worker processes on this machine.")
+        int,
+        typer.Option(
+            parser=whole_number(1, 1024),
+            metavar="COUNT",
+            help="Worker processes on this machine; they share structures, then questions.",
+        ),
     ] = 1,
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")

@@ -14,9 +14,7 @@ from atomlens.analyses import (
     Progress,
     Settings,
     Verdict,
-    load_result,
     no_progress,
-    save_result,
     untrained_model,
 )
 from atomlens.analyses.judged import N_JUDGED, Judged, read_judged, read_tables
@@ -25,7 +23,8 @@ from atomlens.analyses.storage import to_plain
 from atomlens.interactions import explain
 from atomlens.models import Potential
 from atomlens.models.units import to_internal
-from atomlens.report.chapters import Chapter, make_chapter
+from atomlens.report.answering import answer
+from atomlens.report.chapters import Chapter
 from atomlens.report.page import Page, frames_on_page
 from atomlens.report.resuming import nothing_left_in_vain, open_run
 from atomlens.report.run import PAGE
@@ -33,7 +32,7 @@ from atomlens.report.summary import RunInfo, model_summary, package_versions
 from atomlens.report.wording import property_words
 from atomlens.report.writing import MARK
 from atomlens.structures import InputError
-from atomlens.structures.files import atomic_folder, write_text
+from atomlens.structures.files import write_text
 from atomlens.tables import explained_frame
 from atomlens.tables.shards import survey_structures
 from atomlens.tables.sources import StructureSource
@@ -151,7 +150,8 @@ def run_analysis(
     options
         Settings; the defaults if None.
     n_workers, scheduler
-        Worker processes of this machine, or the address of a Dask scheduler.
+        Worker processes of this machine, which share structures and then questions; or the address of a Dask scheduler
+        for the structures. Scripts that ask for processes need the guard ``if __name__ == "__main__"``.
     progress
         Told what is being done.
     command
@@ -207,7 +207,7 @@ def run_analysis(
     )
     (folder / "questions").mkdir(exist_ok=True)
     write_table(judged.table, folder / "questions" / "judged.parquet")
-    chapters = [_answer(question, material, folder / "questions", progress) for question in options.questions]
+    chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
 
     info = RunInfo(str(model_path), structures_name, model.config, command, options.as_dict())
     write_text(folder / PAGE, _page(material, judged, info, chapters))
@@ -230,18 +230,6 @@ def run_analysis(
     write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     verdicts = tuple(chapter.verdict for chapter in chapters)
     return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(judged.frames), summary)
-
-
-def _answer(question: Question, material: Material, folder: Path, progress: Progress) -> Chapter:
-    home = folder / question.slug
-    if home.is_dir():
-        result = load_result(question.result_type, home)
-    else:
-        progress(question.title, 0, 1)
-        result = question.compute(material, progress)
-        with atomic_folder(home) as part:
-            save_result(result, part)
-    return make_chapter(question, result, question.judge(result))
 
 
 def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> str:

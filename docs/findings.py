@@ -18,7 +18,7 @@ from typing import Any
 from matplotlib import rc_context
 
 from atomlens.analyses.questions import QUESTIONS
-from atomlens.report.findings import NOT_ASKED, AnalysedRun, claims_of, finding_lines, read_run
+from atomlens.report.findings import AnalysedRun, number_text, read_run
 from atomlens.structures import InputError
 
 PAGE = Path(__file__).parent / "findings.md"
@@ -36,31 +36,46 @@ def overview(runs: list[AnalysedRun]) -> str:
 
 
 def section(runs: list[AnalysedRun], slug: str, pictures: dict[str, str]) -> str:
-    """Claims by models, what was said of each, and figures.
+    """Claims by models at a glance; then claim by claim what was said of each model, and figures.
 
     Parameters
     ----------
     runs
-        The runs.
+        The runs; those that did not ask the question are left out, those with the same claims share a table.
     slug
         Which question.
     pictures
         Address of the figure of each run, by its name.
     """
-    asked = {run.name: run.findings(slug) for run in runs}
-    claims = claims_of(runs, slug)
-    if not claims:
+    alike: dict[tuple[str, ...], list[AnalysedRun]] = {}
+    for run in runs:
+        if run.findings(slug):
+            alike.setdefault(tuple(run.findings(slug)), []).append(run)
+    if not alike:
         return "*No run asked this question.*"
-    lines = [f"| claim | {' | '.join(asked)} |", "|---" * (len(runs) + 1) + "|"]
-    for claim in claims:
-        cells = [_cell(findings.get(claim)) for findings in asked.values()]
-        lines.append(f"| {_safe(claim)} | {' | '.join(cells)} |")
-    for name, findings in asked.items():
-        told = [f"- *{finding['outcome']}*: {_safe(finding['sentence'])}" for finding in findings.values()]
-        lines += ["", f"**{name}**", "", *told]
+    lines = [line for claims, group in alike.items() for line in [*_glances(claims, group, slug), ""]]
+    lines += ['??? note "Claim by claim: intervals, sentences and controls"', ""]
+    lines += [f"    {line}" for claims, group in alike.items() for line in _details(claims, group, slug)]
+    if pictures:
+        lines += ["", '??? note "Figures"']
     for name, address in pictures.items():
-        lines += ["", f"![{slug}, {name}]({address})", "", f"*{name}*"]
-    return "\n".join(lines)
+        lines += ["", f"    ![{slug}, {name}]({address})", "", f"    *{name}*"]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _glances(claims: tuple[str, ...], runs: list[AnalysedRun], slug: str) -> list[str]:
+    lines = [f"| claim | {' | '.join(run.name for run in runs)} |", "|---" * (len(runs) + 1) + "|"]
+    cells = {claim: [_glance(run.findings(slug)[claim]) for run in runs] for claim in claims}
+    return lines + [f"| {_safe(claim)} | {' | '.join(row)} |" for claim, row in cells.items()]
+
+
+def _details(claims: tuple[str, ...], runs: list[AnalysedRun], slug: str) -> list[str]:
+    lines = []
+    for claim in claims:
+        lines += [f"**{_safe(claim)}**", "", "| model | outcome | what came out | controls |", "|---|---|---|---|"]
+        lines += [f"| {run.name} | {_row(run.findings(slug)[claim])} |" for run in runs]
+        lines += [""]
+    return lines
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
@@ -93,10 +108,17 @@ def draw(run: AnalysedRun, slug: str, folder: Path) -> str | None:
     return f"{folder.name}/{path.name}"
 
 
-def _cell(finding: dict[str, Any] | None) -> str:
-    if finding is None:
-        return NOT_ASKED
-    return "<br>".join([f"**{finding['outcome']}**", *(_safe(line) for line in finding_lines(finding))])
+def _glance(finding: dict[str, Any]) -> str:
+    """The outcome, and the effect if there is one."""
+    effect = finding["effect"]
+    number = "" if effect is None else f"<br>{number_text(effect['value'])} {effect['unit']}".rstrip()
+    return f"**{finding['outcome']}**{number}"
+
+
+def _row(finding: dict[str, Any]) -> str:
+    """Outcome, sentence and controls as cells of a table."""
+    controls = [f"{control['name']}: {number_text(control['value'])}" for control in finding["controls"]]
+    return " | ".join([finding["outcome"], _safe(finding["sentence"]), _safe("; ".join(controls))])
 
 
 def _safe(text: str) -> str:

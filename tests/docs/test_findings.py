@@ -46,27 +46,27 @@ def runs(findings, tmp_path_factory):
 def test_numbers_are_those_of_the_summary(findings, runs):
     text = findings.section(runs, "species", {"first": "findings/first-species.svg"})
     header, _, *rows = [line for line in text.split("\n") if line.startswith("|")]
-    assert header == "| claim | first | second |"
+    assert header == "| claim | first |"  # the second did not ask
     told = runs[0].summary["verdicts"][0]["findings"]
     assert len(rows) == len(told) > 3
-    for row, finding in zip(rows, told, strict=True):
+    details = [line for line in text.split("\n") if line.startswith("    | first |")]
+    for row, detail, finding in zip(rows, details, told, strict=True):
         assert finding["claim"] in row
         assert f"**{finding['outcome']}**" in row
-        assert row.endswith("| not asked |")
+        assert finding["sentence"].replace("<", "&lt;") in detail
         for control in finding["controls"]:
-            assert control["name"] in row
-    assert "![species, first](findings/first-species.svg)" in text
+            assert control["name"] in detail
+    assert "    ![species, first](findings/first-species.svg)" in text
     assert "atomlens first\natomlens second\n" in findings.overview(runs)
+    assert findings.section(runs, "decay", {}) == "*No run asked this question.*"
 
 
-def test_effects_limits_and_controls_are_told(findings, runs):
+def test_a_finding_at_a_glance_and_in_full(findings):
     effect = {"name": "r", "value": -0.5, "low": -0.625, "high": None, "n": 7, "unit": "eV"}
-    shuffled = {"name": "shuffled", "value": None}
-    finding = {"outcome": "deviates", "effect": effect, "threshold": 0.25, "controls": [shuffled]}
-    cell = findings._cell(finding | {"effect": effect | {"high": -0.375}})
-    assert cell == "**deviates**<br>−0.5 [−0.625, −0.375] eV, n = 7<br>held against 0.25<br>shuffled: none"
-    bare = findings._cell(finding | {"effect": effect | {"low": None}, "threshold": None, "controls": []})
-    assert bare == "**deviates**<br>−0.5 eV, n = 7"
+    finding = {"outcome": "deviates", "effect": effect, "sentence": "a < b", "controls": [{"name": "c", "value": None}]}
+    assert findings._glance(finding) == "**deviates**<br>−0.5 eV"
+    assert findings._glance(finding | {"effect": None}) == "**deviates**"
+    assert findings._row(finding) == "deviates | a &lt; b | c: none"
 
 
 def test_a_figure_is_drawn_again_alike(findings, runs, tmp_path):

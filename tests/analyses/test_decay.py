@@ -21,10 +21,13 @@ from atomlens.analyses import Finding, Material, Outcome, benchmark_curves, load
 from atomlens.analyses.benchmark_curves import curve_score
 from atomlens.analyses.decay import DecayResult, compute, judge
 from atomlens.analyses.decay_pairs import References
+from atomlens.analyses.decay_range import Range, find_range
+from atomlens.analyses.decay_scores import score_dimers, score_pairs
 from atomlens.analyses.dimer_scan import START, make_dimers, scan_dimers
 from atomlens.analyses.laws import decay_of, exponent, exponent_effect, law_gain, law_preference
+from atomlens.analyses.verdict import decide
 from atomlens.interactions import Interactions, Terms
-from atomlens.models import zoo_names
+from atomlens.models import LongRangeConfig, zoo_names
 from atomlens.reference import Dimer, ReferenceUnavailable
 from atomlens.report.chapters import decay as chapter
 from samples import small_model
@@ -44,9 +47,24 @@ def power(n: float) -> Callable[[ase.Atoms], np.ndarray]:
     return matrix
 
 
-def references(n: float = -3.0) -> References:
+def references(n: float = -5.0) -> References:
+    """Couplings r^n: second derivatives of energies r^(n + 2)."""
     flat = {"own_response": lambda model, atoms: power(n)(atoms), "energy": lambda atoms: 0.0}
     return References(response=power(n), dispersion=power(-6.0), **flat)
+
+
+WHERE = Range("energy", "eV", True, 5.0, False, 10.0, 6.0, "given", 2.5, 4.5, 20)
+
+
+def wide(terms: Callable[[np.ndarray, np.random.Generator], np.ndarray], n: int = 200, seed: int = 0) -> pl.DataFrame:
+    """A table of non-bonded pairs of 20 molecules with made-up terms; couplings fall as r^-5."""
+    rng = np.random.default_rng(seed)
+    r = rng.uniform(2.5, 4.99, n)
+    coupling = r**-5.0 * np.exp(0.1 * rng.normal(size=n))
+    others = dict.fromkeys(("model_response", "untrained_response", "gfn2_response", "d4"), coupling)
+    frame = np.arange(n, dtype=np.int32) % 20
+    columns = {"frame": frame, "species": ["C C"] * n, "distance": r, "term": terms(r, rng)}
+    return pl.DataFrame({**columns, "untrained": rng.normal(size=n), **others})
 
 
 def law(n: float = 0.0, rate: float = 0.0) -> Callable[[pl.DataFrame], np.ndarray]:
@@ -89,6 +107,71 @@ def test_growing_terms_deviate_unless_the_reference_grows_as_much() -> None:
     grown = answered(law(2.0), references(3.0))["growth"]
     assert grown.outcome is Outcome.CANNOT_TELL
     assert "the reference grows as well" in grown.sentence
+
+
+def test_terms_of_the_couplings_own_exponent_deviate() -> None:
+    found = answered(law(-5.0))["exponent"]
+    assert found.outcome is Outcome.DEVIATES
+    assert found.effect is not None
+    assert found.effect.value == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize("n", [-1.0, -3.0])
+def test_noisy_terms_that_fall_are_not_said_to_grow(n: float) -> None:
+    """The largest of some noisy windows is above zero; the window that others chose is not."""
+    said = []
+    for seed in range(30):
+        table = wide(lambda r, rng: r**n * np.exp(rng.normal(size=len(r))), seed=seed)
+        score = score_pairs(table, WHERE, seed=0, n_resamples=60)["growth"]
+        said.append(decide(score.effect, 0.0, score.controls, above=False))
+    assert said.count(Outcome.DEVIATES) <= 3
+    many = wide(lambda r, rng: r**4 * np.exp(rng.normal(size=len(r))), n=3000)
+    grown = score_pairs(many, WHERE, seed=0, n_resamples=60)
+    assert decide(grown["growth"].effect, 0.0, above=False) is Outcome.DEVIATES
+
+
+def dimer_scans(model: Callable[[np.ndarray], np.ndarray], n: int, flipped: int = 0) -> pl.DataFrame:
+    """Scans whose GFN2 energy is r^-3 or -r^-3 in turn; the terms of the first `flipped` dimers turn about at 4 Å."""
+    gap = np.arange(2.0, 6.0, 0.2)
+    parts = []
+    for k in range(n):
+        term = model(gap) * np.exp(0.05 * np.random.default_rng(k).normal(size=len(gap)))
+        if k < flipped:
+            term = np.where(gap > 4.0, -term, term)
+        sign = (-1.0) ** k
+        columns = {"gap": gap, "separation": gap, "group_term": sign * term, "gfn2": sign * gap**-3.0}
+        parts.append(pl.DataFrame({"dimer": np.full(len(gap), k), **columns}))
+    return pl.concat(parts)
+
+
+def told_of_dimers(scans: pl.DataFrame) -> dict[str, Outcome]:
+    noise = np.random.default_rng(0).normal(size=len(scans))
+    untrained = pl.DataFrame({"group_term": noise})
+    scores = score_dimers(scans, untrained, WHERE, seed=0, n_resamples=60)
+    limits = {"dimer_exponent": 1.0, "sign": 0.1}
+    return {k: decide(scores[k].effect, limit, scores[k].controls, above=False) for k, limit in limits.items()}
+
+
+def test_dimers_that_fall_as_the_reference_agree_and_others_deviate() -> None:
+    same = told_of_dimers(dimer_scans(lambda r: 0.3 * r**-3.0, 40))
+    assert same == {"dimer_exponent": Outcome.AGREES, "sign": Outcome.AGREES}
+    assert told_of_dimers(dimer_scans(lambda r: r**-9.0, 40))["dimer_exponent"] is Outcome.DEVIATES
+    assert told_of_dimers(dimer_scans(lambda r: r**-3.0, 40, flipped=30))["sign"] is Outcome.DEVIATES
+    # That none of five flips does not show that fewer than one in ten do.
+    assert told_of_dimers(dimer_scans(lambda r: r**-3.0, 5))["sign"] is Outcome.CANNOT_TELL
+
+
+def test_energies_of_all_pairs_are_judged_beyond_the_cutoff() -> None:
+    long_range = LongRangeConfig("coulomb+dispersion")
+    model = small_model("schnet", cutoff=4.0, long_range=long_range)
+    plain = small_model("schnet", cutoff=4.0)
+    material = material_with(clouds, law(-3.0))
+    reaching, blind = (find_range(replace(material, model=m), 9.0) for m in (model, plain))
+    assert (reaching.high, blind.high) == (9.0, 3.5)
+    assert (reaching.tail_end, blind.tail_end) == (9.0, 3.5)
+    assert find_range(replace(material, model=model), 30.0).scanned == 10.0
+    result = compute(replace(material, model=model), references=references(), n_response=4, n_dimers=0, n_resamples=20)
+    assert "energies of all pairs" in result.scores["edge"].missing
 
 
 def test_noise_never_agrees() -> None:
@@ -165,7 +248,7 @@ def test_dimers_are_pulled_along_their_centres() -> None:
 def test_scan_conserves_and_ends_beyond_the_cutoff() -> None:
     material = material_of(small_model("painn", cutoff=4.0), [ase.build.molecule("H2O")], with_untrained=False)
     dimers = make_dimers(material.structures, 2)
-    table, failures = scan_dimers(material, dimers, lambda atoms: float(len(atoms) ** 2), None)
+    table, failures = scan_dimers(material, dimers, lambda atoms: float(len(atoms) ** 2), None, 5.0)
     assert not failures
     assert table["gfn2"].to_list() == pytest.approx([18.0] * len(table))  # 6^2 - 3^2 - 3^2
     far = table.filter(pl.col("gap") > 4.0)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from atomlens.analyses.judged import read_judged, read_tables
+from atomlens.analyses.judged import read_judged, read_tables, renumbered
 from atomlens.structures import InputError
 from atomlens.tables import stream, survey_structures
 from samples import small_model
@@ -62,3 +62,11 @@ def test_structures_that_could_not_be_explained_are_not_judged(tmp_path):
     for k, formula in enumerate(judged.tables["frames"]["formula"]):
         assert judged.structures[k].get_chemical_formula() == formula
     assert judged.tables["frames"]["frame"].to_list() == list(range(8))
+
+
+def test_tables_of_some_structures_are_numbered_as_the_whole_list() -> None:
+    table = pl.DataFrame({"frame": [0, 0, 2, 1], "x": [1.0, 2.0, 3.0, 4.0]}, schema_overrides={"frame": pl.Int32})
+    found = renumbered({"pairs": table}, [3, 7, 9])["pairs"]
+    assert found["frame"].to_list() == [3, 3, 9, 7]
+    assert found.schema == table.schema
+    assert found["x"].to_list() == table["x"].to_list()

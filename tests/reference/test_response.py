@@ -9,6 +9,7 @@ import torch
 from ase.calculators.lj import LennardJones
 from test_dispersion import exponent
 
+from atomlens.models import LongRangeConfig
 from atomlens.reference import forces_response, gfn2_energy, gfn2_response, model_response
 from atomlens.structures import InputError
 from samples import branched, small_model
@@ -175,3 +176,18 @@ def test_gfn2_interaction_of_two_waters():
     between = lambda r: gfn2_energy(at(r)) - gfn2_energy(at(r)[:3]) - gfn2_energy(at(r)[3:])  # noqa: E731
     for near, far in pairwise((4.9, 6.5, 11.0, 20.9)):
         assert -3.25 < exponent(between, near, far) < -2.95
+
+
+def test_energies_of_all_pairs_respond_beyond_the_cutoff():
+    model = small_model("schnet", cutoff=3.0, long_range=LongRangeConfig("dispersion"))
+    atoms = ase.Atoms("C2", [[0, 0, 0], [3.4, 0, 0]])
+    found = model_response(model, atoms)
+
+    def forces(x):
+        moved = atoms.copy()
+        moved.positions = x
+        return model.predict(moved).forces
+
+    expected = forces_response(forces, atoms.positions, 1e-4)
+    assert found.couplings[0, 1] > 1e-6
+    assert found.hessian == pytest.approx(expected.hessian, abs=1e-6 * abs(expected.hessian).max())

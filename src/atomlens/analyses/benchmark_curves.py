@@ -70,7 +70,8 @@ def curve_score(material: Material, *, seed: int, n_resamples: int, progress: Pr
         effect,
         (
             Control("shuffled terms", float(shuffled)),
-            Control("terms shuffled along each curve", float(within), is_null=False),
-            Control("distance alone", rank_correlation(-1.0 / factors, known), is_null=False),
+            Control("terms shuffled along each curve", float(within)),
+            # Any falling curve does this well; a model has to do better to have learned these dimers.
+            Control("distance alone", rank_correlation(-1.0 / factors, known)),
         ),
     )

@@ -81,7 +81,7 @@ def compute(
     references
         GFN2-xTB and D4 by default.
     n_response
-        Response couplings and D4 are computed for that many first structures (GFN2: 6 N forces each).
+        Response couplings and D4 are computed for that many structures, evenly spread (GFN2: 6 N forces each).
     n_dimers
         Dimers to pull apart; 0 for none.
     n_resamples
@@ -98,10 +98,10 @@ def compute(
     scores = score_pairs(table, where, seed=seed, n_resamples=n_resamples)
     scans = untrained_scans = pl.DataFrame(schema=SCAN_SCHEMA)
     if dimers := make_dimers(material.structures, n_dimers, seed):
-        energy = references.energy if where.is_energy else None
-        scans, failures["dimers"] = scan_dimers(material, dimers, energy, references.dispersion, progress)
+        energy, end = references.energy if where.is_energy else None, where.scanned
+        scans, failures["dimers"] = scan_dimers(material, dimers, energy, references.dispersion, end, progress)
         fresh = replace(material, model=untrained_model(material.model, seed))
-        untrained_scans, _ = scan_dimers(fresh, dimers, None, None, progress)
+        untrained_scans, _ = scan_dimers(fresh, dimers, None, None, end, progress)
     scores |= score_dimers(scans, untrained_scans, where, seed=seed, n_resamples=n_resamples)
     scores["s66x8"] = curve_score(material, seed=seed, n_resamples=n_resamples, progress=progress)
     return DecayResult(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import ase
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
+from atomlens.analyses.judged import evenly_spread
 from atomlens.analyses.laws import Decay, decay_of, exponent_effect
 from atomlens.analyses.material import Material, untrained_model
 from atomlens.analyses.pair_scores import with_species
@@ -22,7 +23,6 @@ from atomlens.tables.shards import Progress, no_progress
 NON_BONDED = ("1-4", "further", "other molecule")
 # Columns of the wide table: the model's terms and couplings, then references, in the order of the page.
 SOURCES = ("term", "untrained", "model_response", "untrained_response", "gfn2_response", "d4")
-REFERENCES = ("gfn2_response", "d4")
 _BIN = 0.25
 _WINDOW = 0.5
 _ENOUGH = 200  # pairs of a species that get a curve of their own
@@ -58,7 +58,7 @@ class References:
 def non_bonded(
     material: Material, references: References, n_response: int, progress: Progress = no_progress
 ) -> tuple[pl.DataFrame, dict[str, dict[str, int]]]:
-    """Non-bonded pairs with their terms, and references over the first `n_response` structures (null elsewhere).
+    """Non-bonded pairs with their terms, and references over `n_response` structures, evenly spread (null elsewhere).
 
     Returns
     -------
@@ -80,10 +80,11 @@ def non_bonded(
         "gfn2_response": references.response,
         "d4": references.dispersion,
     }
-    first = list(material.structures[:n_response])
+    chosen = evenly_spread(len(material.structures), n_response)
+    structures = {k: material.structures[k] for k in chosen}
     failures: dict[str, dict[str, int]] = {}
     for source, ask in asked.items():
-        found, failures[source] = _looked_up(table, first, source, ask, progress)
+        found, failures[source] = _looked_up(table, structures, source, ask, progress)
         table = table.join(found, on=_KEYS, how="left", maintain_order="left")
     return table, failures
 
@@ -152,14 +153,14 @@ def _by_species(table: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
 
 
 def _looked_up(
-    table: pl.DataFrame, structures: Sequence[ase.Atoms], source: str, ask: PairMatrix, progress: Progress
+    table: pl.DataFrame, structures: Mapping[int, ase.Atoms], source: str, ask: PairMatrix, progress: Progress
 ) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Entries of a pair matrix for the pairs of the table."""
+    """Entries of a pair matrix for the pairs of the table, of some structures by their frame."""
     failures: dict[str, int] = {}
-    rows_of = table.select(_KEYS).filter(pl.col("frame") < len(structures)).partition_by("frame", as_dict=True)
+    rows_of = table.select(_KEYS).filter(pl.col("frame").is_in(list(structures))).partition_by("frame", as_dict=True)
     parts = [table.select(*_KEYS, pl.lit(None, dtype=pl.Float64).alias(source)).clear()]
-    for k, atoms in enumerate(structures):
-        progress(source, k, len(structures))
+    for done, (k, atoms) in enumerate(structures.items()):
+        progress(source, done, len(structures))
         if (k,) not in rows_of:
             continue
         try:

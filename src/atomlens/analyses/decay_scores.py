@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from atomlens.analyses.decay_pairs import decay_from
 from atomlens.analyses.decay_range import CUTOFF_ZONE, Range
 from atomlens.analyses.laws import MIN_VALUES, Decay, decay_of, exponent, exponent_distance, law_preference
 from atomlens.analyses.pair_scores import Score, no_score, shuffled_within
-from atomlens.analyses.statistics import Rows, molecule_effect
+from atomlens.analyses.statistics import Rows, molecule_effect, share_effect
 from atomlens.analyses.verdict import Control, Effect
 
 _WINDOW = 0.5
@@ -45,7 +46,7 @@ def score_pairs(table: pl.DataFrame, where: Range, *, seed: int, n_resamples: in
             inside,
             "term",
             ("shuffled", "untrained"),
-            "exponents of pair terms and of GFN2 couplings apart",
+            "exponents of pair terms less 2 and of GFN2 couplings apart",
             where,
             boot,
         ),
@@ -86,7 +87,7 @@ def score_dimers(
         pl.Series("untrained", untrained["group_term"].to_numpy()),
     )
     tail = table.filter(
-        pl.col("gap").is_between(TAIL, where.cutoff - CUTOFF_ZONE),
+        pl.col("gap").is_between(TAIL, where.tail_end),
         pl.col("gfn2").is_not_null() & (pl.col("gfn2") != 0),
     )
 
@@ -104,29 +105,26 @@ def score_dimers(
     missing = "" if math.isfinite(effect.value) else f"fewer than {MIN_VALUES} points in the tails of the dimers"
     return {
         "dimer_exponent": Score(effect, tuple(controls), missing),
-        "sign": _sign(names[1], tail, table, rng, seed=seed, n_resamples=n_resamples),
+        "sign": _sign(names[1], tail, table, rng),
     }
 
 
-def _sign(
-    name: str, tail: pl.DataFrame, table: pl.DataFrame, rng: np.random.Generator, *, seed: int, n_resamples: int
-) -> Score:
+def _sign(name: str, tail: pl.DataFrame, table: pl.DataFrame, rng: np.random.Generator) -> Score:
     """How often the model's term takes both signs in a tail where the reference keeps one."""
     tail = tail.with_columns(pl.Series("anywhere", rng.permutation(tail["group_term"].to_numpy())))
     scale = dict(table.group_by("dimer").agg(pl.col("group_term").abs().max()).iter_rows())
     fresh_scale = dict(table.group_by("dimer").agg(pl.col("untrained").abs().max()).iter_rows())
-    largest = dict(table.group_by("dimer").agg(pl.col("gfn2").abs().min()).iter_rows())
     flips: dict[str, list[bool]] = {"group_term": [], "anywhere": [], "untrained": []}
     for (number,), rows in tail.sort("dimer").partition_by("dimer", as_dict=True, maintain_order=True).items():
-        if len(rows) < 2 or _both_signs(rows["gfn2"].to_numpy(), largest[number]):
-            continue
+        if len(rows) < 2 or _both_signs(rows["gfn2"].to_numpy(), 0.0):
+            continue  # the reference is to keep its sign at every size
         for source, found in flips.items():
             size = (fresh_scale if source == "untrained" else scale)[number]
             found.append(_both_signs(rows[source].to_numpy(), size))
-    own = np.array(flips["group_term"], dtype=float)
+    own = np.array(flips["group_term"], dtype=bool)
     if not len(own):
         return no_score(name, "GFN2 interaction energies change sign in every tail, or there is no tail")
-    effect = molecule_effect(name, lambda d: float(own[d].mean()), len(own), seed=seed, n_resamples=n_resamples)
+    effect = share_effect(name, own)
     controls = (
         Control("shuffled terms", float(np.mean(flips["anywhere"]))),
         Control("untrained model", float(np.mean(flips["untrained"]))),
@@ -141,11 +139,18 @@ def _both_signs(values: np.ndarray, scale: float) -> bool:
 def _exponents(
     inside: pl.DataFrame, source: str, nulls: Sequence[str], name: str, where: Range, boot: dict[str, int]
 ) -> Score:
-    """How far the exponent of a source is from that of the GFN2 couplings of the same pairs."""
+    """How far the exponent of a source is from that of the GFN2 couplings of the same pairs.
+
+    A coupling is a second derivative: where an energy of a pair falls as r^n, its coupling falls as r^(n - 2). Terms
+    are energies, so they are divided by the square of their distance first.
+    """
 
     def both(source: str) -> tuple[Decay, Decay]:
         rows = inside.filter((pl.col(source) != 0) & (pl.col("gfn2_response") != 0))
-        return decay_from(rows, source), decay_from(rows, "gfn2_response")
+        own = decay_from(rows, source)
+        if not source.endswith("response"):
+            own = replace(own, strength=own.strength / own.distance**2)
+        return own, decay_from(rows, "gfn2_response")
 
     own, reference = both(source)
     effect = exponent_distance(name, own, reference, **boot)
@@ -161,14 +166,25 @@ def _exponents(
 
 
 def _growth(inside: pl.DataFrame, where: Range, boot: dict[str, int]) -> Score:
-    """Largest local exponent of the windows in the range."""
-    name = "largest local exponent"
+    """Largest local exponent of the windows in the range.
+
+    The largest of several noisy numbers is too large. So one half of the molecules says which window it is, and the
+    other half what the exponent is there; the mean of both ways round.
+    """
+    name = "largest local exponent (window chosen by the other half)"
     edges = np.arange(where.low, where.high - 0.5 * _WINDOW, _WINDOW)
 
+    def local(decay: Decay) -> Float[np.ndarray, " W"]:
+        return np.array([exponent(decay.between(a, a + _WINDOW), MIN_VALUES // 2) for a in edges])
+
     def largest(decay: Decay) -> float:
-        found = [exponent(decay.between(a, a + _WINDOW)) for a in edges]
-        found = [x for x in found if math.isfinite(x)]
-        return max(found) if found else math.nan
+        odd = decay.molecule % 2 == 1
+        first, second = (local(decay.only(half)) for half in (odd, ~odd))
+        both = np.isfinite(first) & np.isfinite(second)
+        if not both.any():
+            return math.nan
+        first, second = first[both], second[both]
+        return float(second[first.argmax()] + first[second.argmax()]) / 2
 
     own = decay_from(inside, "term")
     effect = _bootstrapped(name, own, lambda drawn: largest(drawn(own)), **boot)
@@ -214,6 +230,8 @@ def _at_cutoff(table: pl.DataFrame, where: Range, boot: dict[str, int]) -> dict[
             else _few(rows, "gfn2_response", where)
         )
     few_at_edge = "" if math.isfinite(sharp.value) else "too few pairs in the last 0.1 Å before the cutoff"
+    if where.long_range:
+        few_at_edge = "the model has energies of all pairs, which go on beyond the cutoff"
     # The cutoff function is built in: a model that has learned nothing bends and goes to zero as smoothly.
     untrained = [Control("untrained model", value(fresh), is_null=False) for value in (bend, share, edge)]
     untrained[0] = Control("untrained model", bend(fresh) - bend(reference), is_null=False)

@@ -22,7 +22,6 @@ Answer = TypeVar("Answer")
 # Nearest atoms of the two molecules at the start, in Å: about a hydrogen bond.
 START = 2.0
 _STEP = 0.35
-_REACH = 1.0  # how far past the cutoff a scan goes, in Å
 MAX_ATOMS = 40
 
 SCAN_SCHEMA = {
@@ -121,9 +120,10 @@ def scan_dimers(
     dimers: Sequence[Pair],
     energy: Callable[[ase.Atoms], float] | None,
     dispersion: Callable[[ase.Atoms], Float[np.ndarray, "N N"]] | None,
+    end: float,
     progress: Progress = no_progress,
 ) -> tuple[pl.DataFrame, dict[str, int]]:
-    r"""Pull every dimer apart, and ask model and references at every step.
+    r"""Pull every dimer apart until its nearest atoms are at `end` (Å), and ask model and references at every step.
 
     ``group_term`` is I({A, B}), all walks that visit both molecules; ``heavy_term`` the pair term of the nearest heavy
     atoms; ``interaction`` and ``gfn2`` are :math:`E_{AB} - E_A - E_B` at fixed geometries; ``dispersion`` the sum of
@@ -141,7 +141,6 @@ def scan_dimers(
     def told(atoms: ase.Atoms) -> Explanation:
         return explain(material.model, atoms, rule, product_rule)
 
-    end = material.model.cutoff + _REACH
     for number, dimer in enumerate(dimers):
         progress("dimer scans", number, len(dimers))
         alone = [dimer.atoms[part] for part in dimer.parts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,12 @@ def evenly_spread(n: int, count: int) -> list[int]:
     [0, 4, 8]
     """
     return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int)).tolist()
+
+
+def renumbered(tables: Mapping[str, pl.DataFrame], frames: Sequence[int]) -> dict[str, pl.DataFrame]:
+    """Tables of some structures of a list, their ``frame`` set from the place among the chosen to that in the list."""
+    numbers = pl.Series(frames, dtype=pl.Int32)
+    return {name: table.with_columns(numbers.gather(table["frame"]).alias("frame")) for name, table in tables.items()}
 
 
 def _rows(path: Path, frames: list[int]) -> pl.DataFrame:

@@ -66,7 +66,7 @@ def decay_of(
     return Decay(distance.astype(float), np.abs(value.astype(float)), group, molecule).only(kept)
 
 
-def exponent(decay: Decay) -> float:
+def exponent(decay: Decay, at_least: int = MIN_VALUES) -> float:
     r"""Local exponent :math:`d \ln|v| / d \ln r`: the least-squares slope with a constant a group; NaN for too few.
 
     Examples
@@ -76,7 +76,7 @@ def exponent(decay: Decay) -> float:
     >>> round(exponent(decay_of(r, (1 + group) * r**-6.0, group, zero)), 6)
     -6.0
     """
-    return _slope(np.log(decay.distance), np.log(decay.strength), decay.group)
+    return _slope(np.log(decay.distance), np.log(decay.strength), decay.group, at_least)
 
 
 def exponent_effect(name: str, decay: Decay, *, seed: int = 0, n_resamples: int = 400) -> Effect:
@@ -150,8 +150,8 @@ def law_gain(decay: Decay, seed: int = 0) -> Float[np.ndarray, " n"]:
     return gain
 
 
-def _slope(x: np.ndarray, y: np.ndarray, group: np.ndarray) -> float:
-    if len(x) < MIN_VALUES:
+def _slope(x: np.ndarray, y: np.ndarray, group: np.ndarray, at_least: int = MIN_VALUES) -> float:
+    if len(x) < at_least:
         return math.nan
     x, y = _centred(x, group), _centred(y, group)
     spread = float(x @ x)

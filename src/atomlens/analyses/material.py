@@ -49,7 +49,7 @@ class Material:
     tables
         ``frames``, ``atoms``, ``pairs`` and, if computed, ``triples`` of these structures (`atomlens.tables.COLUMNS`).
     untrained
-        The same tables for `untrained_model`, over the first structures only: a null control needs no more.
+        The same tables for `untrained_model`, over some of the structures: a null control needs no more.
     unit
         Unit of the prediction, and of the tables' relevance column.
     settings

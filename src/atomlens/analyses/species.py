@@ -8,7 +8,7 @@ bonds between them. Two readings of a term I: its *strength* :math:`|I|`, and, f
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import ase
@@ -17,10 +17,11 @@ import polars as pl
 from jaxtyping import Float
 
 from atomlens.analyses import species_pairs
+from atomlens.analyses.judged import evenly_spread
 from atomlens.analyses.material import Material
 from atomlens.analyses.pair_scores import PairStatistic, Score, is_energy, no_score, pair_score
 from atomlens.analyses.species_judgement import Circumstances, findings
-from atomlens.analyses.statistics import MIN_MOLECULES
+from atomlens.analyses.statistics import MIN_MOLECULES, share_with_limits
 from atomlens.analyses.verdict import Verdict, conclude
 from atomlens.reference import ReferenceUnavailable, gfn2_bond_orders
 from atomlens.tables.shards import Progress, no_progress
@@ -148,7 +149,8 @@ def compute(
         "everyone",
         "nearness",
     )
-    scores["bond_sign"] = score("share of bonds with a negative term", lambda _, terms: _mean(terms < 0), bonded)
+    negative = score("share of bonds with a negative term", lambda _, terms: _mean(terms < 0), bonded)
+    scores["bond_sign"] = replace(negative, effect=share_with_limits(negative.effect))
     is_hydrogen_bond = pl.col("class") == "hydrogen bond"
     scores["hydrogen_bonds"] = score(
         "mean term of H···A in hydrogen bonds", lambda _, terms: _mean(terms), is_hydrogen_bond, unit=material.unit
@@ -190,21 +192,21 @@ def _reference_orders(
 ) -> tuple[pl.DataFrame | None, dict[str, int]]:
     table = material.tables["pairs"].select("frame", "atom_1", "atom_2")
     rows_of = {key[0]: rows for key, rows in table.partition_by("frame", as_dict=True).items()}
-    n = min(limit, len(material.structures))
+    chosen = evenly_spread(len(material.structures), limit)
     parts, skipped = [], {}
-    for k, atoms in enumerate(material.structures[:n]):
-        progress("GFN2 bond orders", k, n)
+    for done, k in enumerate(chosen):
+        progress("GFN2 bond orders", done, len(chosen))
         if k not in rows_of:
             continue
         try:
-            matrix = bond_orders(atoms)
+            matrix = bond_orders(material.structures[k])
         except ReferenceUnavailable as error:
             skipped[str(error)] = skipped.get(str(error), 0) + 1
             continue
         rows = rows_of[k]
         orders = matrix[rows["atom_1"].to_numpy(), rows["atom_2"].to_numpy()]
         parts.append(rows.with_columns(pl.Series("bond_order", orders, dtype=pl.Float64)))
-    progress("GFN2 bond orders", n, n)
+    progress("GFN2 bond orders", len(chosen), len(chosen))
     return (pl.concat(parts) if parts else None), skipped
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Int
-from scipy.stats import DegenerateDataWarning, bootstrap, spearmanr
+from jaxtyping import Bool, Int
+from scipy.stats import DegenerateDataWarning, binomtest, bootstrap, spearmanr
 
 from atomlens.analyses.verdict import Effect
 
@@ -72,6 +73,31 @@ def molecule_effect(
         return Effect(name, value, n=n_molecules, unit=unit)
     low, high = np.percentile(finite, [2.5, 97.5])
     return Effect(name, value, float(low), float(high), n_molecules, unit)
+
+
+def share_effect(name: str, hits: Bool[np.ndarray, " n"]) -> Effect:
+    """How often something happens among independent cases, with the exact 95 % interval of Clopper and Pearson (1934).
+
+    Resampling would say that what never happened in five cases never happens. No interval below `MIN_MOLECULES` cases.
+
+    Examples
+    --------
+    >>> str(share_effect("share", np.zeros(5, dtype=bool)))
+    '0 [0, 0.522]'
+    """
+    n = len(hits)
+    if n < MIN_MOLECULES:
+        return Effect(name, float(hits.mean()) if n else math.nan, n=n)
+    limits = binomtest(int(hits.sum()), n).proportion_ci(method="exact")
+    return Effect(name, float(hits.mean()), float(limits.low), float(limits.high), n)
+
+
+def share_with_limits(effect: Effect) -> Effect:
+    """A share over molecules whose draws are all 0, or all 1, with the limits of `share_effect` for as many cases."""
+    if not effect.has_interval or effect.low != effect.high or effect.value not in (0.0, 1.0):
+        return effect
+    exact = share_effect(effect.name, np.full(effect.n, effect.value == 1.0))
+    return replace(effect, low=exact.low, high=exact.high)
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:

@@ -79,12 +79,12 @@ def model_response(model: Potential, atoms: ase.Atoms) -> Response:
         raise InputError(f"the model predicts {output.property} in {output.unit}, no energy; response needs an energy")
     graph = model.graph(atoms)
     n = graph.n_atoms
-    if graph.n_edges == 0:  # nothing acts on anything
+    if graph.n_edges == 0 and model.long_range is None:  # nothing acts on anything
         return _finished(np.zeros((3 * n, 3 * n)), n, 1)
     positions = graph.positions.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(model(replace(graph, positions=positions)).sum(), positions, create_graph=True)
     rows = torch.eye(3 * n, dtype=gradient.dtype, device=gradient.device).reshape(3 * n, n, 3)
-    batch = max(1, _BATCH // (graph.n_edges * model.config.representation.n_features))
+    batch = max(1, _BATCH // (max(graph.n_edges, 1) * model.config.representation.n_features))
 
     def row(direction: torch.Tensor) -> torch.Tensor:
         return torch.autograd.grad(gradient, positions, direction, retain_graph=True)[0]

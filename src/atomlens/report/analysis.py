@@ -17,7 +17,7 @@ from atomlens.analyses import (
     no_progress,
     untrained_model,
 )
-from atomlens.analyses.judged import N_JUDGED, Judged, read_judged, read_tables
+from atomlens.analyses.judged import N_JUDGED, Judged, evenly_spread, read_judged, read_tables, renumbered
 from atomlens.analyses.questions import QUESTIONS, Question
 from atomlens.analyses.storage import to_plain
 from atomlens.interactions import explain
@@ -40,7 +40,7 @@ from atomlens.tables.stream import write_table
 
 # Raised whenever a key of an analysis's summary.json changes its meaning or goes away.
 SCHEMA = 1
-# The null control of an untrained model needs no more structures than these.
+# The null control of an untrained model needs no more structures than these, evenly spread.
 N_UNTRAINED = 100
 # The page shows so many structures in full.
 N_SHOWN = 5
@@ -187,9 +187,10 @@ def run_analysis(
             product_rule=options.product_rule,
         )
     judged = read_judged(structures, folder / "tables", options.judged)
+    some = evenly_spread(len(judged.structures), N_UNTRAINED)
     survey_structures(
         untrained_model(model, options.seed),
-        judged.structures[:N_UNTRAINED],
+        [judged.structures[k] for k in some],
         folder / "untrained",
         levels=_levels(options.max_order),
         max_order=options.max_order,
@@ -201,7 +202,7 @@ def run_analysis(
         model=model,
         structures=judged.structures,
         tables=judged.tables,
-        untrained=read_tables(folder / "untrained"),
+        untrained=renumbered(read_tables(folder / "untrained"), some),
         unit=to_internal(model.config.output.unit)[1],
         settings=options.settings,
     )

@@ -138,6 +138,7 @@ OPTIONS = [
     (("--top-walks", "-3"), "'-3'"),
     (("--top-walks", "0"), "'0'"),
     (("--gamma", "-1"), "'-1'"),
+    (("--gamma", "2"), "is for --rule gamma"),
     (("--gamma", "nan"), "'nan'"),
     (("--gamma", "big"), "'big'"),
     (("--dtype", "float16"), "'float16'"),

@@ -58,7 +58,7 @@ def analyze(
     ] = None,
     s66x8: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="S66x8 file of COMP6 (.h5), to compare dimer curves with."),
+        typer.Option(help="S66x8 file of COMP6 (.h5), to compare dimer curves with."),
     ] = None,
     judged: Annotated[
         int,
@@ -88,14 +88,18 @@ def analyze(
     import torch
 
     from atomlens.analyses.questions import chosen_questions
-    from atomlens.cli.options import checked_unit
+    from atomlens.cli.options import check_product_rule, checked_unit
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
     from atomlens.models import load_model
+    from atomlens.reference import read_s66x8
     from atomlens.report.analysis import AnalysisOptions, run_analysis
 
     chosen = chosen_questions(questions)
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
+    check_product_rule(potential, product_rule)
+    if s66x8 is not None:
+        read_s66x8(s66x8)  # what is wrong with it is told before any work is done
     source = structure_source(structures, frames, seed)
     options = AnalysisOptions(chosen, rule.value, product_rule.value, max_order, seed, trained_range, s66x8, judged)
     with goes_on(out), step_progress() as progress:

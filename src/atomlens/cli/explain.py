@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -15,12 +13,14 @@ from atomlens.cli.options import (
     Precision,
     ProductRuleName,
     RuleName,
+    check_product_rule,
     checked_device,
     checked_unit,
     group_maker,
     non_negative,
     whole_number,
 )
+from atomlens.cli.runs import command_line
 
 if TYPE_CHECKING:
     import ase
@@ -60,8 +60,9 @@ def explain(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")],
     rule: Annotated[RuleName, typer.Option(help="How activations are held linear.")] = RuleName.GATE,
     gamma: Annotated[
-        float, typer.Option(parser=non_negative, metavar="NUMBER", help="Strength of --rule gamma.")
-    ] = 0.25,
+        float | None,
+        typer.Option(parser=non_negative, metavar="NUMBER", help="Strength of --rule gamma. \\[default: 0.25]"),
+    ] = None,
     product_rule: Annotated[
         ProductRuleName, typer.Option(help="PaiNN: do vectors only gate (scalar) or carry relevance (full)?")
     ] = ProductRuleName.SCALAR,
@@ -102,8 +103,11 @@ def explain(
     from atomlens.report.run import write_run
     from atomlens.report.summary import RunInfo
     from atomlens.report.writing import RunFolder
-    from atomlens.structures import read_structures
+    from atomlens.structures import InputError, read_structures
 
+    if gamma is not None and rule is not RuleName.GAMMA:
+        raise InputError(f"--gamma {gamma:g} is for --rule gamma; the rule is {rule.value}")
+    gamma = 0.25 if gamma is None else gamma
     options = {
         "rule": rule.value,
         "gamma": gamma,
@@ -120,12 +124,13 @@ def explain(
     with RunFolder(out, overwrite) as folder:
         precision = getattr(torch, dtype.value)
         potential = load_model(model, dtype=precision, energy_unit=energy_unit)
+        check_product_rule(potential, product_rule)
         selected = read_structures(structures, frames)
         if any_element:
             warnings.simplefilter("ignore", UnseenElementWarning)
         else:
             _check_elements(potential, selected)
-        info = RunInfo(model, structures, potential.config, shlex.join(["atomlens", *sys.argv[1:]]), options)
+        info = RunInfo(model, structures, potential.config, command_line(), options)
         settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
         explained = explained_frames(
             potential,

@@ -69,6 +69,7 @@ def md(
     from atomlens.cli.options import checked_unit
     from atomlens.models import load_model
     from atomlens.structures import InputError, read_structures
+    from atomlens.structures.reading import frame_index
 
     try:
         from atomlens.dynamics.options import MDOptions
@@ -76,6 +77,8 @@ def md(
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed; install atomlens with the extra md") from error
 
+    if isinstance(frame_index(frame), slice):
+        raise InputError(f"--frame {frame}: replicas start from one frame; give its number")
     if not 0 < time < 1e6:
         raise InputError(f"--time {time:g} ps: give a time above 0")
     options = MDOptions.lasting(

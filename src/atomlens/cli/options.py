@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import ase
     import torch
 
+    from atomlens.models import Potential
     from atomlens.tables import AtomGroups
 
 
@@ -29,6 +30,21 @@ class ProductRuleName(StrEnum):
 
     SCALAR = "scalar"
     FULL = "full"
+
+
+def check_product_rule(model: Potential, product_rule: ProductRuleName) -> None:
+    """Refuse a product rule other than the default for a model that has no products.
+
+    Raises
+    ------
+    InputError
+        If the model is a SchNet.
+    """
+    from atomlens.structures import InputError
+
+    architecture = model.config.representation.architecture
+    if product_rule is ProductRuleName.FULL and architecture != "painn":
+        raise InputError(f"--product-rule full is for PaiNN; a {architecture} has no products of signals")
 
 
 class Precision(StrEnum):

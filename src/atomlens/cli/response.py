@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomlens.cli.options import positive
+from atomlens.cli.runs import command_line
 
 if TYPE_CHECKING:
     import ase
@@ -30,7 +29,7 @@ A shipped model, and GFN2-xTB on the same molecule (needs the extra xtb):
 
 Any ASE calculator by import path, with arguments:
 
-    atomlens response ase.calculators.lj:LennardJones argon.xyz --kwargs '{"epsilon": 0.0104}' --out lj
+    atomlens response ase.calculators.lj:LennardJones argon.xyz --kwargs '{"epsilon": 0.0104, "sigma": 3.4}' --out lj
 
 [b]Import paths run code[/b]
 
@@ -71,7 +70,7 @@ def response(
         how, respond = responder(calculator, kwargs, step)
         selected = read_structures(structures, frames)
         options = {"kwargs": kwargs, "step": step, "frames": frames}
-        command = shlex.join(["atomlens", *sys.argv[1:]])
+        command = command_line()
         source = CouplingSource(calculator, structures, how, command, options)
         with _progress(len(selected)) as advance:
             summary = write_couplings(folder, computed(_responses(selected, respond, advance)), source)

@@ -65,7 +65,9 @@ def load_dataset(folder: Path) -> Dataset:
     except InputError:
         raise
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{folder}: not a complete data set ({error}); delete it and make it again") from error
+        if (folder / "dataset" / "meta.json").is_file():
+            raise InputError(f"{folder}: is no data set, but holds one; give {folder / 'dataset'}") from error
+        raise InputError(f"{folder}: not a complete data set of atomlens ({error}); give another folder") from error
     dataset = Dataset(
         name=meta["name"],
         source=meta["source"],

@@ -195,7 +195,7 @@ def _check(atoms: ase.Atoms, charge: int, uhf: int) -> None:
     if not lanthanides and (electrons - uhf) % 2:
         raise ReferenceUnavailable(
             f"{electrons} electrons do not go with {uhf} unpaired ones; "
-            'a radical needs uhf, an ion its charge (atoms.info["charge"])'
+            'a radical needs uhf, an ion its charge (--charge, atoms.info["charge"])'
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atomlens.structures import InputError
+from atomlens.structures.reading import frame_index
 from atomlens.training.config import DataSettings, FitSettings, TrainConfig
 from atomlens.training.settings import build, read_toml
 
@@ -38,6 +39,9 @@ class AnalysisSettings:
     trained_range: float = 0.0
     s66x8: str = ""
 
+    def __post_init__(self) -> None:
+        frame_index(self.frames)
+
 
 @dataclass(frozen=True)
 class SimulationSettings:
@@ -64,6 +68,13 @@ class SimulationSettings:
     interval: int = 20
     friction: float = 10.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "timestep", "time", "replicas", "interval"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)}; it must be positive")
+        if self.frame < 0:
+            raise ValueError(f"frame = {self.frame}; give the number of a frame, counted from 0")
 
 
 @dataclass(frozen=True)
@@ -178,8 +189,12 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
         table["name"] = f"{config.name}-{name}"
         build(TrainConfig, table)  # a mistake is told before anything is trained
         members.append(Member(name, axes, table))
-    if len({member.name for member in members}) < len(members):
-        raise InputError("the grid names a model twice; take the repeated value off its axis")
+    first: dict[str, str] = {}
+    for member in members:
+        same = json.dumps({**member.config, "name": ""}, sort_keys=True)
+        if other := first.get(same):
+            raise InputError(f"the grid names a model twice, as {other} and as {member.name}; take one off its axis")
+        first[same] = member.name
     return tuple(members)
 
 

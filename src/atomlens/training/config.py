@@ -117,6 +117,9 @@ class ModelSettings:
     total_charge: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("n_features", "n_layers", "cutoff"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)}; it must be positive")
         if not self.centre and (self.references == "fit" or self.readout != "sum"):
             raise ValueError(
                 f"centre = false needs readout = 'sum', received {self.readout!r}, and references = 'none' or "
@@ -227,6 +230,8 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed = {self.seed}; it must be at least 0")
         if self.data.forces and self.fit.force_weight <= 0:
             raise ValueError("data.forces is true, but fit.force_weight is 0; set it (0.99 beside energy_weight 0.01)")
         if self.data.forces and self.model.readout != "sum":

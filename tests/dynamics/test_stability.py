@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from atomlens import InputError
 from atomlens.dynamics.observables import distance_distribution, distribution_error, energy_drift
@@ -94,15 +95,21 @@ def test_survival_agrees_with_the_product_over_events(fates: list[tuple[int, boo
     assert (np.diff(curve.alive) <= 0).all()
     assert (curve.low <= curve.alive + 1e-12).all()
     assert (curve.alive <= curve.high + 1e-12).all()
-    assert 0 <= curve.mean_time <= times.max() + 1e-12
+    assert (curve.low < curve.high).all()
 
 
-def test_survival_without_a_break() -> None:
-    curve = kaplan_meier(np.full(30, 7.0), np.zeros(30, dtype=bool))
-    assert curve.alive.tolist() == [1.0]
-    assert curve.low[0] == pytest.approx(0.9)
-    assert curve.mean_time == 7.0
-    assert math.isinf(curve.median_time)
+@pytest.mark.parametrize("n", [1, 2, 16, 30])
+def test_limits_where_none_or_all_broke_are_those_of_a_binomial_share(n: int) -> None:
+    times = np.arange(1.0, n + 1)
+    none = kaplan_meier(times, np.zeros(n, dtype=bool))
+    exact = binomtest(n, n).proportion_ci(0.95, method="exact")
+    assert none.alive.tolist() == none.high.tolist() == [1.0]
+    assert none.low[0] == pytest.approx(exact.low)
+    assert math.isinf(none.median_time)
+    gone = kaplan_meier(times, np.ones(n, dtype=bool))
+    assert (gone.alive[-1], gone.low[-1]) == (0.0, 0.0)
+    assert gone.high[-1] == pytest.approx(binomtest(0, n).proportion_ci(0.95, method="exact").high)
+    assert gone.low[0] == pytest.approx(exact.low)
 
 
 def test_survival_of_nothing_is_refused() -> None:

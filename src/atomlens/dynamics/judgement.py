@@ -46,7 +46,18 @@ def judge_stability(
         findings.append(_drift_finding(simulation, options, n_atoms))
     if reference:
         findings.append(_distance_finding(simulation, reference))
-    return conclude("stability", tuple(findings), findings[0].sentence)
+    return _concluded(tuple(findings))
+
+
+def _concluded(findings: tuple[Finding, ...]) -> Verdict:
+    """The verdict, and the sentence of the finding that decides it: what deviates, else survival, which comes first.
+
+    A small drift or good distances of whatever stayed whole do not make up for a survival that cannot be told.
+    """
+    survives = findings[0].outcome
+    if survives is Outcome.CANNOT_TELL and not any(finding.outcome is Outcome.DEVIATES for finding in findings):
+        return Verdict("stability", survives, findings[0].sentence, findings)
+    return conclude("stability", findings)
 
 
 def _survival_finding(simulation: Simulation) -> Finding:
@@ -68,7 +79,7 @@ def _survival_finding(simulation: Simulation) -> Finding:
     # What has no bonds cannot lose one; an explosion is one all the same.
     unbound = not len(simulation.bonds.pairs) and not curve.n_broken
     if unbound:
-        sentence = "the structure has no bonds that could break"
+        sentence = "The structure has no bonds that could break."
     return Finding(
         f"At least {ALIVE:.0%} of the replicas stay whole.",
         Outcome.CANNOT_TELL if unbound else decide(effect, ALIVE),
@@ -92,7 +103,7 @@ def _drift_finding(simulation: Simulation, options: MDOptions, n_atoms: int) -> 
     return Finding(
         f"The total energy drifts by less than {DRIFT:g} meV/atom/ps.",
         decide(effect, DRIFT, above=False),
-        f"It drifts by {effect} at {options.timestep:g} fs.",
+        f"The total energy drifts by {effect} at {options.timestep:g} fs.",
         effect,
         DRIFT,
         reference="limit: our choice, for this time step",

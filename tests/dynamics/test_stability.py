@@ -142,8 +142,31 @@ def test_distances_of_ideal_and_shifted_frames() -> None:
         ({"friction": -1.0}, "friction"),
         ({"n_replicas": 0}, "n_replicas 0"),
         ({"n_steps": 5, "interval": 10}, "nothing would be recorded"),
+        ({"n_steps": 2000, "interval": 1800}, "the last 200 would not be recorded; give a multiple, such as 3600"),
     ],
 )
 def test_bad_options_are_told(wrong: dict, says: str) -> None:
     with pytest.raises(InputError, match=says):
         MDOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("time", "timestep", "interval", "n_steps"),
+    [
+        (10.0, 0.5, 20, 20_000),
+        (0.2, 0.5, 10, 400),
+        (0.3, 0.1, 1, 3000),  # 0.3 and 0.1 are not exact in binary
+        (1.0, 0.5, 1800, 3600),  # two frames of 0.9 ps
+        (1.0, 0.3, 20, 3340),
+    ],
+)
+def test_a_time_is_simulated_to_its_end(time: float, timestep: float, interval: int, n_steps: int) -> None:
+    options = MDOptions.lasting(time, timestep=timestep, interval=interval)
+    assert options.n_steps == n_steps
+    lasts = 1e-3 * options.n_frames * interval * timestep
+    assert time - 1e-9 <= lasts < time + 1e-3 * interval * timestep
+
+
+def test_a_time_shorter_than_a_frame_is_refused() -> None:
+    with pytest.raises(InputError, match="nothing would be recorded"):
+        MDOptions.lasting(0.001, timestep=0.5)

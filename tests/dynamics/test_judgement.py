@@ -1,9 +1,11 @@
-"""Verdicts of simulations whose answer is known: survival, drift, and what decides when they differ."""
+"""Verdicts of simulations whose answer is known: survival, drift, distances, and what decides when they differ."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import ase
 import ase.build
 import numpy as np
 import polars as pl
@@ -115,3 +117,71 @@ def test_the_sentence_is_that_of_the_finding_that_decides(
     assert verdict.outcome is outcome
     assert says in verdict.sentence
     assert any(f.outcome is outcome and f.sentence == verdict.sentence for f in verdict.findings)
+
+
+@dataclass(frozen=True)
+class Wobbling(Simulation):
+    """Replicas whose atoms wobble about ethanol by `size` Å at all times, and lie at random once they broke."""
+
+    size: float = 0.05
+    every: int = 1
+
+    def frames(self, replica: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of a replica, drawn anew and the same every time."""
+        times = TIMES[:: self.every]
+        positions = wobble(len(times), 100 + replica, self.size)
+        positions[times >= self.fates[replica].time] *= 3.0 if self.fates[replica].kind else 1.0
+        return times, positions
+
+
+def wobble(n_frames: int, seed: int, size: float = 0.05) -> np.ndarray:
+    return ETHANOL.positions + size * np.random.default_rng(seed).standard_normal((n_frames, len(ETHANOL), 3))
+
+
+def wobbling(folder: Path, size: float, every: int = 1, n_broken: int = 0) -> Simulation:
+    return Wobbling(**vars(made_up(folder, 16, broken(n_broken))), size=size, every=every)
+
+
+def reference(n_frames: int) -> list[ase.Atoms]:
+    return [ase.Atoms(ETHANOL.symbols, positions) for positions in wobble(n_frames, 0)]
+
+
+@pytest.mark.parametrize(
+    ("size", "n_reference", "outcome"),
+    [
+        (0.05, 1000, Outcome.AGREES),
+        (0.10, 1000, Outcome.DEVIATES),
+        (0.065, 150, Outcome.CANNOT_TELL),  # above the limit with its noise, below without
+        (0.05, 30, Outcome.CANNOT_TELL),  # the floor alone reaches the limit
+        (0.05, 10, Outcome.CANNOT_TELL),
+        (0.10, 1, Outcome.CANNOT_TELL),
+    ],
+)
+def test_distances(tmp_path: Path, size: float, n_reference: int, outcome: Outcome) -> None:
+    finding = judge_stability(wobbling(tmp_path, size), LANGEVIN, len(ETHANOL), reference(n_reference)).findings[1]
+    assert finding.outcome is outcome
+    assert "one temperature: the run was at 500 K" in finding.sentence
+    assert f"1616 frames against {n_reference}" in finding.sentence
+
+
+@pytest.mark.parametrize("every", [1, 4, 20, 100])
+@pytest.mark.parametrize("n_reference", [1, 2, 20, 50, 100, 300])
+def test_a_perfect_sample_never_deviates(tmp_path: Path, every: int, n_reference: int) -> None:
+    run = wobbling(tmp_path, 0.05, every)
+    verdict = judge_stability(run, LANGEVIN, len(ETHANOL), reference(n_reference))
+    assert verdict.findings[1].outcome is not Outcome.DEVIATES
+    assert verdict.outcome is Outcome.AGREES
+
+
+def test_only_sound_frames_are_compared(tmp_path: Path) -> None:
+    verdict = judge_stability(wobbling(tmp_path, 0.05, n_broken=4), LANGEVIN, len(ETHANOL), reference(1000))
+    assert verdict.findings[1].outcome is Outcome.AGREES
+    # Good distances do not make up for a survival that cannot be told.
+    assert verdict.outcome is Outcome.CANNOT_TELL
+    assert "4 of 16 replicas broke" in verdict.sentence
+
+
+def test_distances_that_deviate_decide(tmp_path: Path) -> None:
+    verdict = judge_stability(wobbling(tmp_path, 0.10), LANGEVIN, len(ETHANOL), reference(1000))
+    assert verdict.outcome is Outcome.DEVIATES
+    assert "of the distances are misplaced" in verdict.sentence

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from atomlens import InputError
-from atomlens.dynamics.observables import distance_distribution, distribution_error, energy_drift
+from atomlens.dynamics.observables import energy_drift
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.stability import Criteria, FrameCheck, bond_reference, check_frames, lost_hydrogens
 from atomlens.dynamics.survival import kaplan_meier
@@ -121,14 +121,6 @@ def test_drift_is_the_slope_per_atom() -> None:
     times = np.linspace(0, 2, 50)
     assert energy_drift(times, -5 + 0.018 * times, 9) == pytest.approx(2.0)
     assert math.isnan(energy_drift(times[:2], times[:2], 9))
-
-
-def test_distances_of_ideal_and_shifted_frames() -> None:
-    frames = np.repeat(ETHANOL.positions[None], 5, axis=0)
-    h = distance_distribution(frames)
-    assert h.sum() * 0.02 == pytest.approx(1.0)
-    assert distribution_error(h, h) == 0
-    assert distribution_error(h, distance_distribution(frames * 1.5)) > 1.0
 
 
 @pytest.mark.parametrize(

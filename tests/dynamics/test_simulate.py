@@ -9,6 +9,7 @@ import ase.build
 import numpy as np
 import pytest
 import torch
+from ase import units
 
 from atomlens import InputError, ModelConfig, Potential, load_model
 
@@ -63,6 +64,25 @@ def test_velocities_start_from_the_temperature(model: Potential, tmp_path: Path)
     # The centre of mass rests; 200 replicas of 24 degrees of freedom leave 2 % of scatter.
     assert first.mean() == pytest.approx(400 * 8 / 9, rel=0.08)
     assert len(np.unique(first)) == 200
+
+
+@pytest.mark.parametrize("ensemble", ["nve", "nose-hoover"])
+def test_a_centre_of_mass_that_stays_at_rest_has_no_temperature(
+    model: Potential, tmp_path: Path, ensemble: str
+) -> None:
+    water = ase.build.molecule("H2O")
+    run = simulate(model, water, tmp_path, MDOptions(ensemble, 500.0, n_replicas=400, n_steps=1, interval=1))
+    first = run.observables.filter(run.observables["time_ps"] == 0)
+    # 400 replicas of 6 degrees of freedom leave 3 % of scatter.
+    assert first["temperature_K"].mean() == pytest.approx(500.0, rel=0.09)
+    assert (first["temperature_K"] * 6 * units.kB / 2 - first["kinetic_eV"]).abs().max() == pytest.approx(0, abs=1e-12)
+
+
+def test_an_atom_alone_has_a_temperature(tmp_path: Path) -> None:
+    atom = ase.Atoms("O", positions=[[0.0, 0.0, 0.0]])
+    model = load_model("zoo:qm9-u0-schnet").converted(torch.float64)
+    run = simulate(model, atom, tmp_path, MDOptions("nve", 500.0, n_replicas=1, n_steps=1, interval=1))
+    assert run.observables["temperature_K"][0] == pytest.approx(run.observables["kinetic_eV"][0] / (1.5 * units.kB))
 
 
 def test_strong_friction_reaches_the_temperature(model: Potential, tmp_path: Path) -> None:
@@ -147,7 +167,6 @@ def test_a_replica_does_not_feel_the_others(model: Potential, tmp_path: Path) ->
     _, frames = three.frames(0)
     moved = ETHANOL.copy()
     velocities = np.load(tmp_path / "3" / "frames-00000.npz")["velocities"][0]
-    from ase import units
     from ase.md.verlet import VelocityVerlet
 
     from atomlens.dynamics import AtomlensCalculator

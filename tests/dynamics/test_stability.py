@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from atomlens import InputError
-from atomlens.dynamics.observables import distance_distribution, distribution_error, energy_drift
+from atomlens.dynamics.observables import energy_drift
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.stability import Criteria, FrameCheck, bond_reference, check_frames, lost_hydrogens
 from atomlens.dynamics.survival import kaplan_meier
@@ -94,15 +95,21 @@ def test_survival_agrees_with_the_product_over_events(fates: list[tuple[int, boo
     assert (np.diff(curve.alive) <= 0).all()
     assert (curve.low <= curve.alive + 1e-12).all()
     assert (curve.alive <= curve.high + 1e-12).all()
-    assert 0 <= curve.mean_time <= times.max() + 1e-12
+    assert (curve.low < curve.high).all()
 
 
-def test_survival_without_a_break() -> None:
-    curve = kaplan_meier(np.full(30, 7.0), np.zeros(30, dtype=bool))
-    assert curve.alive.tolist() == [1.0]
-    assert curve.low[0] == pytest.approx(0.9)
-    assert curve.mean_time == 7.0
-    assert math.isinf(curve.median_time)
+@pytest.mark.parametrize("n", [1, 2, 16, 30])
+def test_limits_where_none_or_all_broke_are_those_of_a_binomial_share(n: int) -> None:
+    times = np.arange(1.0, n + 1)
+    none = kaplan_meier(times, np.zeros(n, dtype=bool))
+    exact = binomtest(n, n).proportion_ci(0.95, method="exact")
+    assert none.alive.tolist() == none.high.tolist() == [1.0]
+    assert none.low[0] == pytest.approx(exact.low)
+    assert math.isinf(none.median_time)
+    gone = kaplan_meier(times, np.ones(n, dtype=bool))
+    assert (gone.alive[-1], gone.low[-1]) == (0.0, 0.0)
+    assert gone.high[-1] == pytest.approx(binomtest(0, n).proportion_ci(0.95, method="exact").high)
+    assert gone.low[0] == pytest.approx(exact.low)
 
 
 def test_survival_of_nothing_is_refused() -> None:
@@ -116,14 +123,6 @@ def test_drift_is_the_slope_per_atom() -> None:
     assert math.isnan(energy_drift(times[:2], times[:2], 9))
 
 
-def test_distances_of_ideal_and_shifted_frames() -> None:
-    frames = np.repeat(ETHANOL.positions[None], 5, axis=0)
-    h = distance_distribution(frames)
-    assert h.sum() * 0.02 == pytest.approx(1.0)
-    assert distribution_error(h, h) == 0
-    assert distribution_error(h, distance_distribution(frames * 1.5)) > 1.0
-
-
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -135,8 +134,31 @@ def test_distances_of_ideal_and_shifted_frames() -> None:
         ({"friction": -1.0}, "friction"),
         ({"n_replicas": 0}, "n_replicas 0"),
         ({"n_steps": 5, "interval": 10}, "nothing would be recorded"),
+        ({"n_steps": 2000, "interval": 1800}, "the last 200 would not be recorded; give a multiple, such as 3600"),
     ],
 )
 def test_bad_options_are_told(wrong: dict, says: str) -> None:
     with pytest.raises(InputError, match=says):
         MDOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("time", "timestep", "interval", "n_steps"),
+    [
+        (10.0, 0.5, 20, 20_000),
+        (0.2, 0.5, 10, 400),
+        (0.3, 0.1, 1, 3000),  # 0.3 and 0.1 are not exact in binary
+        (1.0, 0.5, 1800, 3600),  # two frames of 0.9 ps
+        (1.0, 0.3, 20, 3340),
+    ],
+)
+def test_a_time_is_simulated_to_its_end(time: float, timestep: float, interval: int, n_steps: int) -> None:
+    options = MDOptions.lasting(time, timestep=timestep, interval=interval)
+    assert options.n_steps == n_steps
+    lasts = 1e-3 * options.n_frames * interval * timestep
+    assert time - 1e-9 <= lasts < time + 1e-3 * interval * timestep
+
+
+def test_a_time_shorter_than_a_frame_is_refused() -> None:
+    with pytest.raises(InputError, match="nothing would be recorded"):
+        MDOptions.lasting(0.001, timestep=0.5)

@@ -12,6 +12,8 @@ ENSEMBLES = ("nve", "langevin", "nose-hoover")
 # A hydrogen bond stretch takes 9 fs; longer steps than this do not resolve it.
 LONGEST_STEP = 5.0
 HIGHEST_TEMPERATURE = 5000.0
+# Steps that a time in ps may be off by, for numbers that are not exact in binary.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class MDOptions:
     timestep
         In fs.
     n_steps
-        Number of steps.
+        Number of steps, a multiple of `interval`: what comes after the last frame would be seen by nobody.
     n_replicas
         Copies of the structure, with velocities of their own.
     interval
@@ -64,11 +66,22 @@ class MDOptions:
                 raise InputError(f"{name} {getattr(self, name)}: give a number from 1")
         if self.interval > self.n_steps:
             raise InputError(f"a frame every {self.interval} steps of only {self.n_steps}: nothing would be recorded")
+        if rest := self.n_steps % self.interval:
+            raise InputError(
+                f"n_steps {self.n_steps} with a frame every {self.interval} steps: the last {rest} would not be "
+                f"recorded; give a multiple, such as {self.n_steps - rest + self.interval}"
+            )
 
     @classmethod
     def lasting(cls, time: float, *, timestep: float, **settings: Any) -> Self:
-        """Settings of a simulation of `time` ps; a time step that cannot be is left to the check of all settings."""
-        steps = max(1, round(1000 * time / timestep)) if timestep > 0 else 1
+        """Settings of a simulation of `time` ps, and on to the next frame where it ends between two.
+
+        A time step or an interval that cannot be is left to the check of all settings.
+        """
+        steps = max(1, math.ceil(1000 * time / timestep - _ROUNDING)) if timestep > 0 else 1
+        interval = int(settings.get("interval", cls.interval))
+        if 1 <= interval <= steps:
+            steps = interval * math.ceil(steps / interval)
         return cls(timestep=timestep, n_steps=steps, **settings)
 
     @property

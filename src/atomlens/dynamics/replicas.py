@@ -32,17 +32,28 @@ class Snapshot:
         In Å and Å/fs, shape (R, N, 3).
     potential, kinetic
         Energies in eV, shape (R,).
+    freedom
+        Degrees of freedom of a replica that hold kinetic energy; see `degrees_of_freedom`.
     """
 
     positions: Float[np.ndarray, "R N 3"]
     velocities: Float[np.ndarray, "R N 3"]
     potential: Float[np.ndarray, " R"]
     kinetic: Float[np.ndarray, " R"]
+    freedom: int
 
     @property
     def temperatures(self) -> Float[np.ndarray, " R"]:
-        r"""Instantaneous temperatures :math:`2 E_{kin} / (3 N k_B)` in K."""
-        return 2.0 * self.kinetic / (3 * self.positions.shape[1] * units.kB)
+        r"""Instantaneous temperatures :math:`2 E_{kin} / (d\,k_B)` in K, with d degrees of freedom."""
+        return 2.0 * self.kinetic / (self.freedom * units.kB)
+
+
+def degrees_of_freedom(ensemble: str, n_atoms: int) -> int:
+    """How many degrees of freedom share the kinetic energy: 3 N - 3 where the centre of mass stays at rest, else 3 N.
+
+    It starts at rest; NVE and Nosé-Hoover keep its momentum, Langevin noise does not. A single atom moves.
+    """
+    return 3 * n_atoms if ensemble == "langevin" or n_atoms == 1 else 3 * n_atoms - 3
 
 
 def thermal_momenta(atoms: ase.Atoms, options: MDOptions, replica: int) -> Float[np.ndarray, "N 3"]:
@@ -118,6 +129,7 @@ class Replicas:
             (velocities * self._fs).cpu().numpy().reshape(shape),
             self.state.energy.double().cpu().numpy(),
             kinetic.cpu().numpy(),
+            degrees_of_freedom(self.options.ensemble, self.n_atoms),
         )
 
     def keep(self, rows: Int[np.ndarray, " K"]) -> None:

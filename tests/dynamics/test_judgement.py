@@ -1,0 +1,188 @@
+"""Verdicts of simulations whose answer is known: survival, drift, distances, and what decides when they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase
+import ase.build
+import numpy as np
+import polars as pl
+import pytest
+
+from atomlens.analyses import Outcome
+
+pytest.importorskip("torch_sim", exc_type=ImportError)
+from atomlens.dynamics.judgement import judge_stability
+from atomlens.dynamics.options import MDOptions
+from atomlens.dynamics.simulate import Fate, Simulation
+from atomlens.dynamics.stability import Break, bond_reference
+
+ETHANOL = ase.build.molecule("CH3CH2OH")
+LANGEVIN, NVE = MDOptions(), MDOptions("nve")
+TIMES = np.linspace(0.0, 10.0, 101)
+
+
+def made_up(folder: Path, n_replicas: int, broke_at: dict[int, float] | None = None, drift: float = 0.0) -> Simulation:
+    """Replicas of 10 ps that break at given times (ps); total energies rise by about `drift` (meV/atom/ps)."""
+    broke_at = broke_at or {}
+    fates, rows = [], []
+    for replica in range(n_replicas):
+        end = broke_at.get(replica)
+        fates.append(Fate(replica, TIMES[-1] if end is None else end, None if end is None else Break.BOND))
+        wobble = 1e-4 * np.random.default_rng(replica).standard_normal(len(TIMES))
+        table = {
+            "replica": np.full(len(TIMES), replica),
+            "time_ps": TIMES,
+            "potential_eV": -5.0 + 1e-3 * (drift + 0.01 * replica) * len(ETHANOL) * TIMES + wobble,
+            "kinetic_eV": np.full(len(TIMES), 1.0),
+            "temperature_K": np.full(len(TIMES), 500.0),
+            "sound": np.less(TIMES, np.inf if end is None else end),
+        }
+        rows.append(pl.DataFrame(table))
+    return Simulation(folder, tuple(fates), bond_reference(ETHANOL), pl.concat(rows), 1.0)
+
+
+def broken(n: int) -> dict[int, float]:
+    """The first n replicas break one after the other."""
+    return {replica: 1.0 + 0.1 * replica for replica in range(n)}
+
+
+@pytest.mark.parametrize(
+    ("n_replicas", "n_broken", "outcome"),
+    [
+        (16, 0, Outcome.AGREES),
+        (13, 0, Outcome.AGREES),
+        (12, 0, Outcome.CANNOT_TELL),
+        (1, 0, Outcome.CANNOT_TELL),
+        (16, 1, Outcome.CANNOT_TELL),
+        (16, 4, Outcome.CANNOT_TELL),
+        (1, 1, Outcome.CANNOT_TELL),
+        (2, 2, Outcome.CANNOT_TELL),
+        (3, 3, Outcome.DEVIATES),
+        (16, 12, Outcome.DEVIATES),
+        (16, 16, Outcome.DEVIATES),
+    ],
+)
+def test_survival(tmp_path: Path, n_replicas: int, n_broken: int, outcome: Outcome) -> None:
+    verdict = judge_stability(made_up(tmp_path, n_replicas, broken(n_broken)), LANGEVIN, len(ETHANOL))
+    assert verdict.outcome is verdict.findings[0].outcome is outcome
+    assert f"{n_broken} of {n_replicas} replicas broke" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("n_replicas", "drift", "outcome"),
+    [
+        (16, 0.1, Outcome.AGREES),
+        (16, -0.5, Outcome.AGREES),
+        (16, 2.0, Outcome.DEVIATES),
+        (16, -2.0, Outcome.DEVIATES),
+        (16, 0.925, Outcome.CANNOT_TELL),
+        (4, 0.1, Outcome.CANNOT_TELL),
+    ],
+)
+def test_drift_of_the_energy(tmp_path: Path, n_replicas: int, drift: float, outcome: Outcome) -> None:
+    finding = judge_stability(made_up(tmp_path, n_replicas, drift=drift), NVE, len(ETHANOL)).findings[1]
+    assert finding.outcome is outcome
+    assert finding.effect is not None
+    assert finding.effect.value == pytest.approx(abs(drift + 0.005 * (n_replicas - 1)), abs=0.01)
+
+
+def test_drift_is_that_of_the_sound_frames(tmp_path: Path) -> None:
+    run = made_up(tmp_path, 16, broken(16), drift=0.1)
+    wild = run.observables.with_columns(
+        pl.when("sound").then("potential_eV").otherwise(pl.col("time_ps") * 100.0).alias("potential_eV")
+    )
+    run = Simulation(run.folder, run.fates, run.bonds, wild, run.seconds)
+    assert judge_stability(run, NVE, len(ETHANOL)).findings[1].outcome is Outcome.AGREES
+
+
+@pytest.mark.parametrize(
+    ("n_broken", "drift", "outcome", "says"),
+    [
+        (0, 0.1, Outcome.AGREES, "0 of 16 replicas broke"),
+        (4, 0.1, Outcome.CANNOT_TELL, "4 of 16 replicas broke"),
+        (16, 0.1, Outcome.DEVIATES, "16 of 16 replicas broke"),
+        (0, 0.925, Outcome.AGREES, "0 of 16 replicas broke"),
+        (0, 5.0, Outcome.DEVIATES, "The total energy drifts by"),
+        (4, 5.0, Outcome.DEVIATES, "The total energy drifts by"),
+        (16, 5.0, Outcome.DEVIATES, "16 of 16 replicas broke"),
+    ],
+)
+def test_the_sentence_is_that_of_the_finding_that_decides(
+    tmp_path: Path, n_broken: int, drift: float, outcome: Outcome, says: str
+) -> None:
+    verdict = judge_stability(made_up(tmp_path, 16, broken(n_broken), drift), NVE, len(ETHANOL))
+    assert verdict.outcome is outcome
+    assert says in verdict.sentence
+    assert any(f.outcome is outcome and f.sentence == verdict.sentence for f in verdict.findings)
+
+
+@dataclass(frozen=True)
+class Wobbling(Simulation):
+    """Replicas whose atoms wobble about ethanol by `size` Å at all times, and lie at random once they broke."""
+
+    size: float = 0.05
+    every: int = 1
+
+    def frames(self, replica: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of a replica, drawn anew and the same every time."""
+        times = TIMES[:: self.every]
+        positions = wobble(len(times), 100 + replica, self.size)
+        positions[times >= self.fates[replica].time] *= 3.0 if self.fates[replica].kind else 1.0
+        return times, positions
+
+
+def wobble(n_frames: int, seed: int, size: float = 0.05) -> np.ndarray:
+    return ETHANOL.positions + size * np.random.default_rng(seed).standard_normal((n_frames, len(ETHANOL), 3))
+
+
+def wobbling(folder: Path, size: float, every: int = 1, n_broken: int = 0) -> Simulation:
+    return Wobbling(**vars(made_up(folder, 16, broken(n_broken))), size=size, every=every)
+
+
+def reference(n_frames: int) -> list[ase.Atoms]:
+    return [ase.Atoms(ETHANOL.symbols, positions) for positions in wobble(n_frames, 0)]
+
+
+@pytest.mark.parametrize(
+    ("size", "n_reference", "outcome"),
+    [
+        (0.05, 1000, Outcome.AGREES),
+        (0.10, 1000, Outcome.DEVIATES),
+        (0.065, 150, Outcome.CANNOT_TELL),  # above the limit with its noise, below without
+        (0.05, 30, Outcome.CANNOT_TELL),  # the floor alone reaches the limit
+        (0.30, 30, Outcome.CANNOT_TELL),  # so that nothing is decided, however much exceeds it
+        (0.05, 10, Outcome.CANNOT_TELL),
+        (0.10, 1, Outcome.CANNOT_TELL),
+    ],
+)
+def test_distances(tmp_path: Path, size: float, n_reference: int, outcome: Outcome) -> None:
+    finding = judge_stability(wobbling(tmp_path, size), LANGEVIN, len(ETHANOL), reference(n_reference)).findings[1]
+    assert finding.outcome is outcome
+    assert "one temperature: the run was at 500 K" in finding.sentence
+    assert f"1616 frames against {n_reference}" in finding.sentence
+
+
+@pytest.mark.parametrize("every", [1, 4, 20, 100])
+@pytest.mark.parametrize("n_reference", [1, 2, 20, 50, 100, 300])
+def test_a_perfect_sample_never_deviates(tmp_path: Path, every: int, n_reference: int) -> None:
+    run = wobbling(tmp_path, 0.05, every)
+    verdict = judge_stability(run, LANGEVIN, len(ETHANOL), reference(n_reference))
+    assert verdict.findings[1].outcome is not Outcome.DEVIATES
+    assert verdict.outcome is Outcome.AGREES
+
+
+def test_only_sound_frames_are_compared(tmp_path: Path) -> None:
+    verdict = judge_stability(wobbling(tmp_path, 0.05, n_broken=4), LANGEVIN, len(ETHANOL), reference(1000))
+    assert verdict.findings[1].outcome is Outcome.AGREES
+    # Good distances do not make up for a survival that cannot be told.
+    assert verdict.outcome is Outcome.CANNOT_TELL
+    assert "4 of 16 replicas broke" in verdict.sentence
+
+
+def test_distances_that_deviate_decide(tmp_path: Path) -> None:
+    verdict = judge_stability(wobbling(tmp_path, 0.10), LANGEVIN, len(ETHANOL), reference(1000))
+    assert verdict.outcome is Outcome.DEVIATES
+    assert "of the distances are misplaced" in verdict.sentence

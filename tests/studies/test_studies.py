@@ -315,6 +315,32 @@ def test_a_grid_may_grow(tmp_path: Path) -> None:
     assert not (out / "models" / "schnet-seed3").exists()
 
 
+def test_a_grown_study_that_was_killed_before_its_table_goes_on(tmp_path: Path) -> None:
+    text = PLAN.replace('["schnet", "painn"]', '["schnet"]')
+    out = tmp_path / "out"
+    run_study(planned(tmp_path, text.replace("seed = [1, 2]", "seed = [1]")), out)
+    old = (out / "summary.json").read_text()
+    path = planned(tmp_path, text)
+
+    class Killed(Exception):
+        pass
+
+    def kill(line: str) -> None:
+        if line.startswith("schnet-seed2: done"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_study(path, out, report=kill)
+    rows = sorted(out.glob("models/*/row.json"))
+    assert len(rows) == 2
+    assert (out / "summary.json").read_text() == old
+    before = [row.stat().st_mtime_ns for row in rows]
+    assert run_study(path, out).table["model"].to_list() == ["schnet-seed1", "schnet-seed2"]
+    assert [row.stat().st_mtime_ns for row in rows] == before
+    with pytest.raises(InputError, match="finished run"):
+        run_study(path, out)
+
+
 def test_a_study_of_seeds_alone_has_a_page(tmp_path: Path) -> None:
     path = planned(tmp_path, PLAN.replace('"model.architecture" = ["schnet", "painn"]\n', ""))
     config, members = read_study(path)

@@ -21,7 +21,7 @@ from atomlens.report.writing import MARK
 from atomlens.structures import InputError, read_structures
 from atomlens.structures.files import write_text
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
-from atomlens.studies.member import CONFIG, ROW, run_member
+from atomlens.studies.member import CONFIG, run_member
 from atomlens.studies.page import study_page
 from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of
 from atomlens.studies.rivals import disagreement
@@ -93,7 +93,7 @@ def run_study(
     config, members = read_study(path)
     home = path.parent.resolve()
     asked = {"study": config.name, **settings_of(config)}
-    folder = open_run(out, to_plain(asked), overwrite, grows=not _all_there(out, members)).resolve()
+    folder = open_run(out, to_plain(asked), overwrite, grows=not _finished(out, members)).resolve()
     _check_the_same(out, members)
     rows: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
@@ -129,8 +129,17 @@ def run_study(
     return StudyRun(folder, table, found, failed)
 
 
-def _all_there(out: Path, members: tuple[Member, ...]) -> bool:
-    return all((out / "models" / member.name / ROW).is_file() for member in members)
+def _finished(out: Path, members: tuple[Member, ...]) -> bool:
+    """Whether the summary, which is written last, is that of these models and no others.
+
+    Their rows do not tell: a study that has grown has all of them before it has its table.
+    """
+    try:
+        summary = json.loads((out / MARK).read_text("utf-8"))
+        told = {config["name"]: config for config in summary["settings"]["models"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return told == {member.config["name"]: to_plain(member.config) for member in members}
 
 
 def _check_the_same(out: Path, members: tuple[Member, ...]) -> None:

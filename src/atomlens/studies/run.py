@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import tomllib
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from atomlens.report.run import PAGE
 from atomlens.report.summary import package_versions
 from atomlens.report.writing import MARK
 from atomlens.structures import InputError, read_structures
-from atomlens.structures.files import write_text
+from atomlens.structures.files import atomic_file, write_text
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
 from atomlens.studies.member import CONFIG, run_member
 from atomlens.studies.page import study_page
@@ -30,6 +31,9 @@ from atomlens.training import TrainingError
 SCHEMA = 1
 # Frames on which models of an ensemble are compared.
 N_COMPARED = 10
+# What one model may fail of; `InputError` is a ValueError, `TrainingError` a RuntimeError as torch's own are.
+_FAILURES = (OSError, RuntimeError, ValueError, ArithmeticError, MemoryError)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def run_study(
     Raises
     ------
     InputError
-        If the study or `out` cannot be used.
+        If the study or `out` cannot be used, all models failed, or disk or memory ran out.
     """
     path = Path(path)
     config, members = read_study(path)
@@ -111,8 +115,10 @@ def run_study(
     table = pl.DataFrame([rows[member.name] for member in members], infer_schema_length=None)
     table = _with_disagreement(table, config, members, folder, home)
     found = associations(table)
-    table.write_parquet(folder / "models.parquet")
-    table.write_csv(folder / "models.csv")
+    with atomic_file(folder / "models.parquet") as part:
+        table.write_parquet(part)
+    with atomic_file(folder / "models.csv") as part:
+        table.write_csv(part)
     write_text(folder / PAGE, study_page(config, table, found, failed, command))
     summary = {
         "schema": SCHEMA,
@@ -168,10 +174,10 @@ def _rows(
         for member in members:
             try:
                 yield member.name, run_member(member, folder / "models" / member.name, *asked, report)
-            except (InputError, TrainingError) as error:
-                yield member.name, str(error)
+            except _FAILURES as error:
+                yield member.name, _reason(member.name, error)
         return
-    from dask.distributed import Client, LocalCluster, as_completed
+    from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
 
     cluster = scheduler or LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0")
     with Client(cluster) as client:
@@ -182,8 +188,34 @@ def _rows(
         for future in as_completed(futures):
             try:
                 yield futures[future], future.result()
-            except (InputError, TrainingError) as error:
-                yield futures[future], str(error)
+            except (*_FAILURES, KilledWorker) as error:
+                yield futures[future], _reason(futures[future], error)
+
+
+def _reason(name: str, error: Exception) -> str:
+    """Why a model has no row, in one line.
+
+    Raises
+    ------
+    InputError
+        If disk or memory ran out: that is no fault of this model, and the next ones would fail of it, too.
+    """
+    if short := _ran_out(error):
+        raise InputError(f"{name}: {short}; make room, then the same command goes on where it stopped") from error
+    line = next(iter(str(error).splitlines()), "").strip() or "no further word"
+    return line if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {line}"
+
+
+def _ran_out(error: BaseException | None) -> str:
+    """Which of disk and memory ran out, in this error or in what it came from; empty if neither did."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return f"the disk is full ({error.strerror})"
+        # torch has a class for devices only; of the processor's memory it tells in words.
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            return "out of memory"
+        error = error.__cause__
+    return ""
 
 
 def _with_disagreement(

@@ -394,8 +394,15 @@ def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     assert found.table["n_replicas"].to_list() == [2] * 2
     summary = json.loads((out / "summary.json").read_text())
     assert len(summary["models"]) == 2
+    parts = [name for name in found.table.columns if name.startswith("deviation/")]
+    counts = [sum(row[name] is not None for name in parts) for row in found.table.to_dicts()]
+    assert found.table["n_parts"].to_list() == counts
+    assert pl.read_csv(out / "models.csv")["n_parts"].to_list() == counts
+    assert set(summary["deviation_parts"]) <= {name.removeprefix("deviation/") for name in parts}
     page = (out / "report.html").read_text()
     assert "schnet-seed2" in page
+    assert "<th>n_parts</th>" in page
+    assert f"the {len(summary['deviation_parts'])} parts that all models have" in page
     assert "http" not in page.replace("http-equiv", "").split("<body>")[1]
     with pytest.raises(InputError, match="finished run"):
         run_study(path, out)
@@ -444,6 +451,20 @@ def test_a_grown_study_that_was_killed_before_its_table_goes_on(tmp_path: Path) 
     assert [row.stat().st_mtime_ns for row in rows] == before
     with pytest.raises(InputError, match="finished run"):
         run_study(path, out)
+
+
+def test_the_score_of_a_study_is_made_of_common_parts() -> None:
+    rows = [
+        {"model": "a", "deviation": 0.9, "deviation/decay/sign": 0.5, "deviation/decay/growth": 1.0, "seed": 1},
+        {"model": "b", "deviation": 0.5, "deviation/decay/sign": 0.5, "deviation/decay/growth": None},
+        {"model": "c", "deviation": None, "deviation/decay/sign": None, "deviation/decay/growth": None},
+    ]
+    table, common = study_run._with_common_score(pl.DataFrame(rows))
+    assert common == ["decay/sign"]
+    assert table["deviation"].to_list() == [0.5, 0.5, None]
+    assert table["n_parts"].to_list() == [2, 1, 0]
+    assert table["deviation/decay/growth"].to_list() == [1.0, None, None]
+    assert table.columns[:3] == ["model", "deviation", "n_parts"]
 
 
 def test_a_study_of_seeds_alone_has_a_page(tmp_path: Path) -> None:

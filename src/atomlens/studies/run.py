@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 import polars as pl
 import torch
 
+from atomlens.analyses.deviation import common_deviations
 from atomlens.analyses.storage import to_plain
 from atomlens.models import load_model
 from atomlens.report.resuming import open_run
@@ -29,6 +31,8 @@ from atomlens.studies.rivals import disagreement
 from atomlens.training import TrainingError
 
 SCHEMA = 1
+# Parts of the deviation score stand in columns of this name.
+_PART = "deviation/"
 # Frames on which models of an ensemble are compared.
 N_COMPARED = 10
 # What one model may fail of; `InputError` is a ValueError, `TrainingError` a RuntimeError as torch's own are.
@@ -113,19 +117,21 @@ def run_study(
             f"all {len(failed)} models failed; the first, {next(iter(failed))}: {next(iter(failed.values()))}"
         )
     table = pl.DataFrame([rows[member.name] for member in members], infer_schema_length=None)
+    table, common = _with_common_score(table)
     table = _with_disagreement(table, config, members, folder, home)
     found = associations(table)
     with atomic_file(folder / "models.parquet") as part:
         table.write_parquet(part)
     with atomic_file(folder / "models.csv") as part:
         table.write_csv(part)
-    write_text(folder / PAGE, study_page(config, table, found, failed, command))
+    write_text(folder / PAGE, study_page(config, table, found, failed, command, common))
     summary = {
         "schema": SCHEMA,
         "what": "models of a study: errors, deviation score, rivals, and how long simulations last",
         "versions": package_versions(),
         "command": command,
         "settings": {**asked, "models": [member.config for member in members]},
+        "deviation_parts": common,
         "associations": found,
         "models": table.to_dicts(),
         "failed": failed,
@@ -216,6 +222,20 @@ def _ran_out(error: BaseException | None) -> str:
             return "out of memory"
         error = error.__cause__
     return ""
+
+
+def _with_common_score(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The table with ``deviation`` from the parts that all models have, and ``n_parts``, how many each has; and which.
+
+    A row holds the score of its model alone, over whatever could be measured of it.
+    """
+    rows = table.select(pl.selectors.starts_with(_PART)).to_dicts()
+    parts = [{name.removeprefix(_PART): d for name, d in row.items()} for row in rows]
+    scores, common = common_deviations(parts)
+    counts = [sum(d is not None and math.isfinite(d) for d in row.values()) for row in rows]
+    score = pl.Series("deviation", scores, dtype=pl.Float64).fill_nan(None)
+    table = table.with_columns(score)
+    return table.insert_column(table.get_column_index("deviation") + 1, pl.Series("n_parts", counts)), common
 
 
 def _with_disagreement(

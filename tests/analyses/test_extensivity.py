@@ -19,6 +19,7 @@ from atomlens.analyses import orbital as orbital_module
 from atomlens.analyses.apart import scan_pairs, settling_gap
 from atomlens.analyses.extensivity import ExtensivityResult, compute, judge
 from atomlens.analyses.orbital import orbital_overlaps, readout_weights
+from atomlens.analyses.statistics import rank_correlation
 from atomlens.reference.properties import Kind, composed
 from atomlens.reference.unavailable import ReferenceUnavailable
 from atomlens.report.chapters.extensivity import figure
@@ -303,6 +304,34 @@ def test_weights_of_a_softmax_are_a_partition_of_one() -> None:
     assert weights is not None
     assert weights.sum() == pytest.approx(1.0)
     assert readout_weights(small_model(), MOLECULES[2]) is None
+
+
+def test_orbitals_are_asked_of_all_sizes_and_held_against_the_untrained_model_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def population(atoms: ase.Atoms) -> np.ndarray:
+        return np.arange(1.0, len(atoms) + 1) / np.arange(1.0, len(atoms) + 1).sum()
+
+    monkeypatch.setattr(orbital_module, "_population", population)
+    output = {"property": "HOMO", "extensive": False, "has_forces": False}
+    model = small_model(readout={"aggregation": "softmax"}, output=output)
+    by_size = sorted(MOLECULES, key=len)
+    material = material_of(model, by_size)
+    # As in an analysis: the tables of the untrained model end with the first structures.
+    first = {name: table.filter(pl.col("frame") == 0) for name, table in material.untrained.items()}
+    table, reason = orbital_overlaps(replace(material, untrained=first), 4, np.random.default_rng(0))
+    assert not reason
+    assert table["frame"].to_list() == [0, 2, 5, 7]
+    fresh = untrained_model(model)
+    largest = by_size[-1]
+    expected = readout_weights(fresh, largest)
+    assert expected is not None
+    assert not np.allclose(expected, readout_weights(model, largest))
+    row = table.row(3, named=True)
+    assert row["rank_weight_untrained"] == pytest.approx(rank_correlation(expected, population(largest)))
+    column = f"readout_{material.unit}"
+    shares = material.untrained["atoms"].filter(pl.col("frame") == 7)[column].abs().to_numpy()
+    assert row["rank_untrained"] == pytest.approx(rank_correlation(shares, population(largest)))
 
 
 def test_orbitals_are_asked_of_occupied_ones_only() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomlens.analyses import Effect
-from atomlens.analyses.deviation import PARTS, Deviation, deviation_score
+from atomlens.analyses.deviation import PARTS, Deviation, common_deviations, deviation_score
 from atomlens.analyses.pair_scores import Score
 
 DOCS = Path(__file__).parents[2] / "docs" / "deviation-score.md"
@@ -52,6 +52,34 @@ def test_what_could_not_be_measured_is_left_out() -> None:
     assert found.n_measured == 1
     assert math.isnan(found.parts["decay/growth"])
     assert math.isnan(deviation_score({}, {}).value)
+
+
+def test_models_are_compared_by_what_all_of_them_have() -> None:
+    # Both are alike but for a part that only one of them has, in which it is without fault.
+    one = {"species/topology": 0.5, "decay/exponent_response": 0.2, "decay/dimer_exponent": 0.0}
+    other = one | {"decay/dimer_exponent": None}
+    scores, common = common_deviations([one, other, one | {"decay/dimer_exponent": math.nan}])
+    assert scores == pytest.approx([(0.5 + 2 * 0.2) / 3] * 3)
+    assert common == ["species/topology", "decay/exponent_response"]
+    alone, names = common_deviations([one])
+    assert alone == pytest.approx([(0.5 + 2 * 0.2 + 0.0) / 4])
+    assert names == list(one)
+
+
+def test_alone_a_model_is_compared_by_its_own_parts() -> None:
+    found = scored({"species/topology": 0.75, "decay/exponent": 1.0, "decay/sign": 0.25})
+    assert common_deviations([found.parts])[0] == pytest.approx([found.value])
+
+
+def test_a_model_without_any_part_has_no_score_and_no_say() -> None:
+    scores, common = common_deviations([{"decay/sign": 0.5, "decay/growth": None}, {"decay/sign": None}, {}])
+    assert scores[0] == 0.5
+    assert all(math.isnan(score) for score in scores[1:])
+    assert common == ["decay/sign"]
+    apart, none = common_deviations([{"decay/sign": 0.5}, {"decay/growth": 0.5}])
+    assert all(math.isnan(score) for score in apart)
+    assert not none
+    assert common_deviations([]) == ([], [])
 
 
 def test_the_page_tells_ideals_scales_and_weights() -> None:

@@ -14,11 +14,12 @@ import pytest
 from explained import material_of
 
 from atomlens import load_model
-from atomlens.analyses import Finding, Outcome, load_result, save_result
+from atomlens.analyses import Finding, Outcome, load_result, save_result, untrained_model
 from atomlens.analyses import orbital as orbital_module
 from atomlens.analyses.apart import scan_pairs, settling_gap
 from atomlens.analyses.extensivity import ExtensivityResult, compute, judge
 from atomlens.analyses.orbital import orbital_overlaps, readout_weights
+from atomlens.analyses.statistics import rank_correlation
 from atomlens.reference.properties import Kind, composed
 from atomlens.reference.unavailable import ReferenceUnavailable
 from atomlens.report.chapters.extensivity import figure
@@ -34,6 +35,7 @@ def synthetic(
     noise: float = 0.0,
     untrained_rule: str = "mean",
     late: float = 0.0,
+    untrained_late: float = 0.5,
     growth: float = 1.0,
     spread: float = 1.0,
     readout: str = "softmax",
@@ -41,7 +43,10 @@ def synthetic(
     rank: float = 0.8,
     rank_untrained: float = 0.0,
 ) -> ExtensivityResult:
-    """A model that composes by `rule`, still changes by `late` beyond 10 Å, with terms that grow as N to `growth`."""
+    """A model that composes by `rule`, still changes by `late` beyond 10 Å, with terms that grow as N to `growth`.
+
+    The untrained one composes by `untrained_rule` and changes by `untrained_late`; its terms grow as N.
+    """
     rng = np.random.default_rng(0)
     n = 40
     n_1, n_2 = rng.integers(5, 20, size=(2, n))
@@ -51,7 +56,8 @@ def synthetic(
     values = {"n_1": n_1, "n_2": n_2, "alone_1": alone[0], "alone_2": alone[1], "together": together}
     values |= {"turned": together, "settled": np.full(n, 5.0), "untrained_1": alone[2], "untrained_2": alone[3]}
     dimers = pl.DataFrame(values | {"untrained_together": untrained, "untrained_turned": untrained})
-    change = rng.uniform(0.5, 1.0, size=(n, 1)) * np.array([1.0, 0.3, late, 0.0])
+    size = rng.uniform(0.5, 1.0, size=(n, 1))
+    change, fresh_change = (size * np.array([1.0, 0.3, far, 0.0]) for far in (late, untrained_late))
     scan = pl.DataFrame(
         {
             "dimer": np.repeat(np.arange(n), 4),
@@ -59,6 +65,7 @@ def synthetic(
             "together": (together[:, None] + change).ravel(),
             "between": change.ravel(),
             "pairs": np.tile([9, 1, 0, 0], n),
+            "untrained": (untrained[:, None] + fresh_change).ravel(),
         }
     )
     size = rng.integers(sizes[0], sizes[1] + 1, size=100)
@@ -93,6 +100,7 @@ def synthetic(
         readout=readout,
         extensive_output=readout == "sum",
         cutoff=5.0,
+        long_range=False,
         dimers=dimers,
         scan=scan,
         same_formula=False,
@@ -133,10 +141,41 @@ def test_an_untrained_model_that_composes_alike_takes_the_verdict_away() -> None
 
 
 def test_what_changes_far_apart_deviates() -> None:
-    assert findings(synthetic(Kind.VECTOR, Kind.VECTOR, late=0.01))[1].outcome is Outcome.AGREES
+    settles = findings(synthetic(Kind.VECTOR, Kind.VECTOR, late=0.01, readout="dipole"))[1]
+    assert settles.outcome is Outcome.AGREES
+    assert "not learned" not in settles.sentence
     growing = findings(synthetic(Kind.VECTOR, Kind.VECTOR, late=0.5, readout="dipole"))[1]
     assert growing.outcome is Outcome.DEVIATES
     assert "latent charges" in growing.sentence
+    pairs = replace(synthetic(Kind.SUM, Kind.SUM, late=0.5, readout="sum"), long_range=True)
+    assert "energies of all pairs couple all atoms" in findings(pairs)[1].sentence
+
+
+def test_an_untrained_model_that_settles_alike_takes_the_verdict_away() -> None:
+    alike = synthetic(Kind.VECTOR, Kind.VECTOR, late=0.01, untrained_late=0.01, readout="dipole")
+    assert findings(alike)[1].outcome is Outcome.CANNOT_TELL
+    # Energies of all pairs may change at any distance: that these do not is learned, or chance.
+    pairs = replace(synthetic(Kind.SUM, Kind.SUM, untrained_late=0.0, readout="sum"), long_range=True)
+    assert findings(pairs)[1].outcome is Outcome.CANNOT_TELL
+    assert findings(pairs)[1].controls[0].is_null
+
+
+@pytest.mark.parametrize("readout", ["sum", "avg", "softmax"])
+def test_settling_that_the_architecture_gives_is_told_as_such(readout: str) -> None:
+    result = synthetic(Kind.SUM, Kind.SUM, untrained_late=0.0, readout=readout)
+    given = findings(result)[1]
+    assert given.outcome is Outcome.AGREES
+    assert given.sentence.endswith("whatever the weights: given by the architecture, not learned.")
+    assert [(c.name, c.value, c.is_null) for c in given.controls] == [("untrained model", pytest.approx(0), False)]
+    wide = findings(replace(result, cutoff=12.0))[1]
+    assert wide.outcome is Outcome.CANNOT_TELL
+    assert "not learned" not in wide.sentence
+
+
+def test_a_sum_with_energies_of_all_pairs_adds_by_no_construction() -> None:
+    result = replace(synthetic(Kind.SUM, Kind.SUM, untrained_rule=Kind.SUM, readout="sum"), long_range=True)
+    assert findings(result)[0].outcome is Outcome.CANNOT_TELL
+    assert "not learned" not in findings(result)[0].sentence
 
 
 @pytest.mark.parametrize(("kind", "right", "wrong"), [(Kind.SUM, 1.0, 0.1), (Kind.LARGER, 0.1, 1.0)])
@@ -148,6 +187,15 @@ def test_growth_and_spread_follow_the_kind(kind: Kind, right: float, wrong: floa
     expected = Outcome.CANNOT_TELL if kind is Kind.SUM else Outcome.AGREES
     assert good[3].outcome is expected
     assert good[2].outcome is expected
+
+
+def test_terms_of_an_untrained_model_that_do_not_grow_take_the_verdict_away() -> None:
+    result = synthetic(Kind.LARGER, Kind.LARGER, growth=0.1)
+    assert [c.name for c in findings(result)[2].controls] == ["untrained model"]
+    assert findings(result)[2].outcome is Outcome.AGREES
+    constant = result.untrained.with_columns(strength_1=pl.lit(1.0))
+    assert findings(replace(result, untrained=constant))[2].outcome is Outcome.CANNOT_TELL
+    assert findings(replace(result, untrained=pl.DataFrame()))[2].outcome is Outcome.CANNOT_TELL
 
 
 def test_one_size_tells_nothing_of_growth() -> None:
@@ -209,6 +257,10 @@ def test_a_model_with_a_cutoff_adds_exactly_beyond_it() -> None:
     near = scans.scan.filter(pl.col("gap") == 2.0)
     assert (near["pairs"] > 0).all()
     assert (near["between"].abs() > 0).all()
+    fresh = untrained_model(material.model)
+    last = scans.scan.filter(pl.col("gap") == 8.0).sort("dimer")["untrained"].to_numpy()
+    assert last == pytest.approx(d["untrained_together"].to_numpy())
+    assert float(fresh.predict(MOLECULES[0]).value) != pytest.approx(float(material.model.predict(MOLECULES[0]).value))
 
 
 def test_four_half_turns_average_a_vector_away() -> None:
@@ -252,6 +304,34 @@ def test_weights_of_a_softmax_are_a_partition_of_one() -> None:
     assert weights is not None
     assert weights.sum() == pytest.approx(1.0)
     assert readout_weights(small_model(), MOLECULES[2]) is None
+
+
+def test_orbitals_are_asked_of_all_sizes_and_held_against_the_untrained_model_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def population(atoms: ase.Atoms) -> np.ndarray:
+        return np.arange(1.0, len(atoms) + 1) / np.arange(1.0, len(atoms) + 1).sum()
+
+    monkeypatch.setattr(orbital_module, "_population", population)
+    output = {"property": "HOMO", "extensive": False, "has_forces": False}
+    model = small_model(readout={"aggregation": "softmax"}, output=output)
+    by_size = sorted(MOLECULES, key=len)
+    material = material_of(model, by_size)
+    # As in an analysis: the tables of the untrained model end with the first structures.
+    first = {name: table.filter(pl.col("frame") == 0) for name, table in material.untrained.items()}
+    table, reason = orbital_overlaps(replace(material, untrained=first), 4, np.random.default_rng(0))
+    assert not reason
+    assert table["frame"].to_list() == [0, 2, 5, 7]
+    fresh = untrained_model(model)
+    largest = by_size[-1]
+    expected = readout_weights(fresh, largest)
+    assert expected is not None
+    assert not np.allclose(expected, readout_weights(model, largest))
+    row = table.row(3, named=True)
+    assert row["rank_weight_untrained"] == pytest.approx(rank_correlation(expected, population(largest)))
+    column = f"readout_{material.unit}"
+    shares = material.untrained["atoms"].filter(pl.col("frame") == 7)[column].abs().to_numpy()
+    assert row["rank_untrained"] == pytest.approx(rank_correlation(shares, population(largest)))
 
 
 def test_orbitals_are_asked_of_occupied_ones_only() -> None:

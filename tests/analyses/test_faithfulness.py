@@ -334,13 +334,24 @@ def test_terms_that_foretell_agree_and_noise_does_not() -> None:
     assert near.findings[0].outcome is Outcome.CANNOT_TELL, near.findings[0].sentence
 
 
-def test_known_potentials_count_and_say_which_was_worst() -> None:
+def test_known_potentials_are_told_say_which_was_worst_and_decide_nothing() -> None:
     verdict = judge(made_result(0.1, known=0.7))
     assert [f.outcome for f in verdict.findings] == [Outcome.AGREES, Outcome.AGREES, Outcome.DEVIATES]
-    assert "morse" in verdict.sentence
+    assert verdict.outcome is Outcome.AGREES
+    told = verdict.findings[2].sentence
+    assert "morse" in told
+    assert "not this model" in told
+    assert "not this model" not in verdict.sentence
     missing = replace(made_result(0.1), method="gamma/scalar", scores=made_result(0.1).scores)
     missing = replace(missing, scores=missing.scores.with_columns(method=pl.lit("gamma/scalar")))
     assert judge(missing).findings[2].outcome is Outcome.CANNOT_TELL
+
+
+def test_without_deletions_the_verdict_cannot_tell_whatever_is_known_of_the_rule() -> None:
+    verdict = judge(replace(made_result(0.1), deletions=empty_table(), n_structures=0))
+    assert [f.outcome for f in verdict.findings] == [Outcome.CANNOT_TELL, Outcome.CANNOT_TELL, Outcome.AGREES]
+    assert verdict.outcome is Outcome.CANNOT_TELL
+    assert verdict.sentence.startswith("0 structures in which atoms see each other")
 
 
 def test_controls_take_agreement_away() -> None:
@@ -369,6 +380,7 @@ def test_baseline_of_distance_leaves_its_own_structure_out() -> None:
 def test_few_structures_cannot_tell(n: int) -> None:
     material = Material(small_model("painn"), [branched()] * n, {}, settings=Settings())
     verdict = judge(compute(material))
+    assert verdict.outcome is Outcome.CANNOT_TELL
     assert [f.outcome for f in verdict.findings[:2]] == [Outcome.CANNOT_TELL] * 2
     assert f"{n} structures" in verdict.findings[0].sentence
 

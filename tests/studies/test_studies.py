@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import re
 import tomllib
 from collections import Counter
+from concurrent.futures import Future
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ase.build
@@ -28,7 +32,8 @@ from ase.calculators.morse import MorsePotential
 from ase.io import write
 
 from atomlens.models import LongRangeConfig, ReadoutConfig, RepresentationConfig
-from atomlens.studies import associations, read_study, run_study
+from atomlens.studies import Member, associations, read_study, run_study
+from atomlens.studies import run as study_run
 from atomlens.studies.correlation import partial_rank_correlation
 from atomlens.studies.member import restricted_mean
 from atomlens.studies.page import sentence, study_page
@@ -272,6 +277,106 @@ def test_a_model_that_fails_does_not_end_the_study(tmp_path: Path) -> None:
         run_study(hopeless, tmp_path / "hopeless")
 
 
+def raising(error: BaseException, name: str = "schnet-seed2") -> Any:
+    """A stand-in for `run_member` in which one model fails."""
+
+    def run_member(member: Member, *rest: Any, **more: Any) -> dict[str, Any]:
+        if member.name == name:
+            raise error
+        return {"model": member.name}
+
+    return run_member
+
+
+def rows_of(folder: Path, **more: Any) -> dict[str, Any]:
+    config, members = read_study(planned(folder, PLAN.replace('["schnet", "painn"]', '["schnet"]')))
+    asked = {"n_workers": 1, "scheduler": None, "report": lambda line: None} | more
+    return dict(study_run._rows(config, members, folder, folder, **asked))
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "row.json"), "PermissionError: .*Permission denied"),
+        (RuntimeError("sizes must match\nsecond line"), "RuntimeError: sizes must match$"),
+        (RuntimeError(), "RuntimeError: no further word"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+        (InputError("no such frame"), "no such frame$"),
+    ],
+)
+def test_what_concerns_one_model_is_told_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    monkeypatch.setattr(study_run, "run_member", raising(error))
+    rows = rows_of(tmp_path)
+    assert rows["schnet-seed1"] == {"model": "schnet-seed1"}
+    assert re.match(says, rows["schnet-seed2"])
+
+
+def wrapped(error: Exception) -> InputError:
+    """An error as stages tell it: in a line of theirs."""
+    told = InputError("md: cannot be written")
+    told.__cause__ = error
+    return told
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "schnet-seed2: the disk is full .No space left on device"),
+        (wrapped(OSError(errno.ENOSPC, "No space left on device")), "the disk is full"),
+        (MemoryError(), "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory"),
+    ],
+)
+def test_a_full_disk_or_memory_ends_the_study_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    monkeypatch.setattr(study_run, "run_member", raising(error))
+    with pytest.raises(InputError, match=f"{says}.*goes on where it stopped"):
+        rows_of(tmp_path)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(143), AttributeError("a mistake of ours")])
+def test_interrupts_and_mistakes_of_ours_are_nothing_that_a_model_fails_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(study_run, "run_member", raising(error))
+    with pytest.raises(type(error)):
+        rows_of(tmp_path)
+
+
+def test_a_model_that_kills_its_workers_does_not_end_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("dask.distributed")
+    worker = SimpleNamespace(address="tcp://127.0.0.1:1")
+
+    class Client:
+        """Dask's client with nothing behind it."""
+
+        def __init__(self, address: str) -> None: ...
+
+        def __enter__(self) -> Client:
+            return self
+
+        def __exit__(self, *rest: Any) -> None: ...
+
+        def submit(self, run: Any, *args: Any, pure: bool) -> Future:
+            future = Future()
+            try:
+                future.set_result(run(*args))
+            except Exception as error:
+                future.set_exception(error)
+            return future
+
+    monkeypatch.setattr(distributed, "Client", Client)
+    monkeypatch.setattr(distributed, "as_completed", list)
+    monkeypatch.setattr(study_run, "run_member", raising(distributed.KilledWorker("task", worker, 3)))
+    rows = rows_of(tmp_path, scheduler="tcp://127.0.0.1:1")
+    assert rows["schnet-seed1"] == {"model": "schnet-seed1"}
+    assert rows["schnet-seed2"].startswith("KilledWorker: Attempted to run task")
+
+
 def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     path, out = planned(tmp_path, PLAN.replace('["schnet", "painn"]', '["schnet"]')), tmp_path / "out"
 
@@ -294,8 +399,15 @@ def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     assert found.table["n_replicas"].to_list() == [2] * 2
     summary = json.loads((out / "summary.json").read_text())
     assert len(summary["models"]) == 2
+    parts = [name for name in found.table.columns if name.startswith("deviation/")]
+    counts = [sum(row[name] is not None for name in parts) for row in found.table.to_dicts()]
+    assert found.table["n_parts"].to_list() == counts
+    assert pl.read_csv(out / "models.csv")["n_parts"].to_list() == counts
+    assert set(summary["deviation_parts"]) <= {name.removeprefix("deviation/") for name in parts}
     page = (out / "report.html").read_text()
     assert "schnet-seed2" in page
+    assert "<th>n_parts</th>" in page
+    assert f"the {len(summary['deviation_parts'])} parts that all models have" in page
     assert "http" not in page.replace("http-equiv", "").split("<body>")[1]
     with pytest.raises(InputError, match="finished run"):
         run_study(path, out)
@@ -318,6 +430,46 @@ def test_a_grid_may_grow(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another model, structures or settings"):
         run_study(planned(tmp_path, later), out)
     assert not (out / "models" / "schnet-seed3").exists()
+
+
+def test_a_grown_study_that_was_killed_before_its_table_goes_on(tmp_path: Path) -> None:
+    text = PLAN.replace('["schnet", "painn"]', '["schnet"]')
+    out = tmp_path / "out"
+    run_study(planned(tmp_path, text.replace("seed = [1, 2]", "seed = [1]")), out)
+    old = (out / "summary.json").read_text()
+    path = planned(tmp_path, text)
+
+    class Killed(Exception):
+        pass
+
+    def kill(line: str) -> None:
+        if line.startswith("schnet-seed2: done"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_study(path, out, report=kill)
+    rows = sorted(out.glob("models/*/row.json"))
+    assert len(rows) == 2
+    assert (out / "summary.json").read_text() == old
+    before = [row.stat().st_mtime_ns for row in rows]
+    assert run_study(path, out).table["model"].to_list() == ["schnet-seed1", "schnet-seed2"]
+    assert [row.stat().st_mtime_ns for row in rows] == before
+    with pytest.raises(InputError, match="finished run"):
+        run_study(path, out)
+
+
+def test_the_score_of_a_study_is_made_of_common_parts() -> None:
+    rows = [
+        {"model": "a", "deviation": 0.9, "deviation/decay/sign": 0.5, "deviation/decay/growth": 1.0, "seed": 1},
+        {"model": "b", "deviation": 0.5, "deviation/decay/sign": 0.5, "deviation/decay/growth": None},
+        {"model": "c", "deviation": None, "deviation/decay/sign": None, "deviation/decay/growth": None},
+    ]
+    table, common = study_run._with_common_score(pl.DataFrame(rows))
+    assert common == ["decay/sign"]
+    assert table["deviation"].to_list() == [0.5, 0.5, None]
+    assert table["n_parts"].to_list() == [2, 1, 0]
+    assert table["deviation/decay/growth"].to_list() == [1.0, None, None]
+    assert table.columns[:3] == ["model", "deviation", "n_parts"]
 
 
 def test_a_study_of_seeds_alone_has_a_page(tmp_path: Path) -> None:

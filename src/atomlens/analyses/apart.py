@@ -36,7 +36,8 @@ class Scans:
         ``untrained_1``, ``untrained_2``, ``untrained_together``, ``untrained_turned``.
     scan
         One row a pair and gap: ``dimer``, ``gap`` (Å), ``together``, ``between`` (term of the two molecules as
-        groups), ``strength`` (Σ|pair terms| across), ``pairs`` (how many).
+        groups), ``strength`` (Σ|pair terms| across), ``pairs`` (how many), ``untrained`` (what the null model predicts
+        for both).
     same_formula
         Whether the two molecules of a pair have one formula, for want of two.
     """
@@ -79,7 +80,8 @@ def scan_pairs(
             _at_gap(first, ase.Atoms(placed[-1].numbers, _turn(placed[-1], turn)), gaps[-1]) for turn in _HALF_TURNS
         ]
         rows = [_explained(material, number, gap, first, second) for gap, second in zip(gaps, placed, strict=True)]
-        scan += rows
+        moved = predictions(fresh, [joined([first, second]) for second in placed])
+        scan += [row | {"untrained": float(y)} for row, y in zip(rows, moved, strict=True)]
         row: dict[str, float] = {"frame_1": i, "frame_2": j, "n_1": len(first), "n_2": len(placed[0])}
         alone = [first, placed[-1]]
         for model, names in ((material.model, ("alone_1", "alone_2", "together", "turned")), (fresh, _UNTRAINED)):

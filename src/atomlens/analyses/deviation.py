@@ -3,14 +3,15 @@ r"""One number for how far a model is from known chemistry, from the analyses al
 .. math:: D = \frac{\sum_k w_k\, d_k}{\sum_k w_k}, \qquad
     d_k = \min\Big(1, \frac{\max(0, \pm(\text{ideal}_k - \text{score}_k))}{\text{scale}_k}\Big)
 
-over the parts that could be measured. The parts, their ideals, scales and weights below are our choice. They were
+over the parts that could be measured: of a model alone, its own (`deviation_score`); of models that are compared, those
+that all of them have (`common_deviations`). The parts, their ideals, scales and weights below are our choice. They were
 written down before any simulation was compared with them, and none was fitted to anything (docs/deviation-score.md).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from atomlens.analyses.pair_scores import Score
@@ -88,11 +89,45 @@ def deviation_score(species: Mapping[str, Score], decay: Mapping[str, Score]) ->
         ``scores`` of a `SpeciesResult` and of a `DecayResult`; empty for a question that was not asked.
     """
     scores = {"species": species, "decay": decay}
-    parts = {f"{part.question}/{part.key}": _distance(part, scores[part.question].get(part.key)) for part in PARTS}
-    known = [(part.weight, d) for part, d in zip(PARTS, parts.values(), strict=True) if math.isfinite(d)]
+    parts = {_name(part): _distance(part, scores[part.question].get(part.key)) for part in PARTS}
+    return Deviation(_mean(parts, set(parts)), parts, len(_measured(parts)))
+
+
+def common_deviations(models: Sequence[Mapping[str, float | None]]) -> tuple[list[float], list[str]]:
+    """Scores of models that are compared, from the parts that all of them have.
+
+    Which parts a model lacks follows from its settings: terms of two molecules have no exponent where the cutoff ends
+    before they part. A mean over whatever there is would compare models by different things.
+
+    Parameters
+    ----------
+    models
+        d of each model by ``question/key``, as in `Deviation.parts`; NaN or None for parts that could not be measured.
+
+    Returns
+    -------
+    D of each model, and the names of the parts in it. NaN for a model without any part, which has no say in what the
+    others have in common, and for all models where these have nothing in common.
+    """
+    measured = [_measured(parts) for parts in models]
+    common = set.intersection(*known) if (known := [names for names in measured if names]) else set()
+    scores = [_mean(parts, common) if names else math.nan for parts, names in zip(models, measured, strict=True)]
+    return scores, [_name(part) for part in PARTS if _name(part) in common]
+
+
+def _name(part: Part) -> str:
+    return f"{part.question}/{part.key}"
+
+
+def _measured(parts: Mapping[str, float | None]) -> set[str]:
+    return {name for name, d in parts.items() if d is not None and math.isfinite(d)}
+
+
+def _mean(parts: Mapping[str, float | None], names: set[str]) -> float:
+    """Weighted mean over those of the named parts that were measured; NaN if none was."""
+    known = [(part.weight, parts[_name(part)]) for part in PARTS if _name(part) in names & _measured(parts)]
     weights = sum(weight for weight, _ in known)
-    value = sum(weight * d for weight, d in known) / weights if known else math.nan
-    return Deviation(value, parts, len(known))
+    return sum(weight * d for weight, d in known if d is not None) / weights if known else math.nan
 
 
 def _distance(part: Part, score: Score | None) -> float:

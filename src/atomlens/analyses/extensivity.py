@@ -5,8 +5,9 @@ how its terms grow with the number N of atoms, :math:`\log \sum |I| = a + b \log
 shares spread, with the slope of log participation ratio against log N: 1 where shares follow the molecule's size, 0
 where they stay on a few atoms. For a highest occupied orbital, shares are held against that orbital (`orbital`).
 
-An untrained model is a null control. For one finding it is a baseline: that a sum over atoms adds far apart holds for
-any weights, which the sentence says; such a finding describes the architecture.
+An untrained model is the null control of each. Two findings hold for any weights of some architectures: that a sum
+over atoms adds far apart, and that a sum or mean over atoms changes no more once no two atoms of both molecules see
+each other. Their sentences say so, and the untrained model is told beside them: they describe the architecture.
 """
 
 from __future__ import annotations
@@ -66,7 +67,12 @@ def judge(result: ExtensivityResult) -> Verdict:
 
 
 def _adds_by_construction(result: ExtensivityResult) -> bool:
-    return result.readout in ("sum", "polarizability") and result.extensive_output
+    return result.readout in ("sum", "polarizability") and result.extensive_output and not result.long_range
+
+
+def _settles_by_construction(result: ExtensivityResult, gap: float) -> bool:
+    """Whether nothing can change from a gap on: atoms do not see each other, and the readout sees no positions."""
+    return result.readout in ("sum", "avg", "softmax") and not result.long_range and result.cutoff <= gap
 
 
 def _composes(result: ExtensivityResult) -> Finding:
@@ -135,26 +141,22 @@ def _settles(result: ExtensivityResult) -> Finding:
         return cannot_tell(claim, result.reason)
     if not len(result.dimers):
         return cannot_tell(claim, _no_dimers(result), reference)
-    wide = result.scan.pivot(on="gap", index="dimer", values="together").sort("dimer").drop("dimer")
-    gaps = np.array([float(name) for name in wide.columns])
-    order = np.argsort(gaps)
-    gaps, y = gaps[order], wide.to_numpy()[:, order]
+    gaps, y = _scan(result, "together")
     late = int(np.searchsorted(gaps, _LATE_FROM))
     if late >= len(gaps) - 1:
         return cannot_tell(claim, f"molecules were moved apart to {gaps[-1]:g} Å only", reference)
-    span = np.ptp(y, axis=1)
-    change = np.abs(y[:, -1] - y[:, late])
 
-    def share(drawn: np.ndarray) -> float:
-        whole = np.sqrt(np.mean(span[drawn] ** 2))
-        return float(np.sqrt(np.mean(change[drawn] ** 2)) / whole) if whole > 0 else math.nan
+    def share(drawn: np.ndarray, scanned: np.ndarray = y) -> float:
+        whole = np.sqrt(np.mean(np.ptp(scanned[drawn], axis=1) ** 2))
+        change = scanned[drawn, -1] - scanned[drawn, late]
+        return float(np.sqrt(np.mean(change**2)) / whole) if whole > 0 else math.nan
 
     effect = molecule_effect(
         f"change from {gaps[late]:g} to {gaps[-1]:g} Å / largest change over the scan", share, len(y), seed=result.seed
     )
-    other = np.abs(y[:, -1] - np.roll(y[:, late], 1))
-    control = float(np.sqrt(np.mean(other**2)) / np.sqrt(np.mean(span**2))) if span.any() else math.nan
-    controls = (Control("other pair's prediction at the larger gap", control),)
+    built_in = _settles_by_construction(result, float(gaps[late]))
+    fresh = share(np.arange(len(y)), _scan(result, "untrained")[1])
+    controls = (Control("untrained model", fresh, is_null=not built_in),)
     settled = float(np.median(result.dimers["settled"].to_numpy()))
     touching = result.scan.filter(pl.col("between").abs() > _ROUNDING)
     reach = f"{touching['gap'].max():g} Å" if len(touching) else "no gap"
@@ -166,11 +168,26 @@ def _settles(result: ExtensivityResult) -> Finding:
         sentence += (
             f", yet {effect.value:.0%} of the largest change happen beyond {gaps[late]:g} Å, where no term joins "
         )
-        sentence += f"them: the readout ({_READOUTS[result.readout]}) couples all atoms at any distance."
+        what = f"the readout ({_READOUTS[result.readout]}) couples"
+        what = "energies of all pairs couple" if result.long_range else what
+        sentence += f"them: {what} all atoms at any distance."
+    elif built_in:
+        sentence += (
+            f"; beyond it the model is blind, as {_READOUTS[result.readout]} without energies of all pairs is whatever "
+            "the weights: given by the architecture, not learned."
+        )
     else:
-        sentence += "; beyond it the model is blind." if result.cutoff < gaps[-1] else "."
+        sentence += "; beyond it the model is blind." if result.cutoff < gaps[-1] and not result.long_range else "."
     outcome = decide(effect, _LATE_CHANGE, controls, above=False)
     return Finding(claim, outcome, sentence, effect, _LATE_CHANGE, controls, reference)
+
+
+def _scan(result: ExtensivityResult, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Gaps, and a column of the scan by pair and gap."""
+    wide = result.scan.pivot(on="gap", index="dimer", values=column).sort("dimer").drop("dimer")
+    gaps = np.array([float(name) for name in wide.columns])
+    order = np.argsort(gaps)
+    return gaps[order], wide.to_numpy()[:, order]
 
 
 def _grows(result: ExtensivityResult) -> Finding:
@@ -190,12 +207,11 @@ def _grows(result: ExtensivityResult) -> Finding:
     if len(result.untrained):
         untrained = _slope(result.untrained["n_atoms"].to_numpy(), _strength(result.untrained))
     extensive = result.kind == Kind.SUM
+    controls = (Control("untrained model", untrained),)
     if extensive:
+        # Terms that do not know their molecule's size do not grow, which passes for right where no growth is expected.
         rng = np.random.default_rng(result.seed)
-        null = Control("sizes shuffled", _slope(rng.permutation(sizes), strength))
-    else:
-        null = Control("the same terms times N", exponent.value + 1.0)
-    controls = (null, Control("untrained model", untrained))
+        controls = (Control("sizes shuffled", _slope(rng.permutation(sizes), strength)), *controls)
     if not extensive and exponent.value > _EXPONENT:
         sentence += ": what more atoms add has to cancel"
     outcome = decide(exponent, _EXPONENT, controls, above=extensive)

@@ -32,6 +32,8 @@ class ExtensivityResult:
         Whether the model adds its mean and references an atom, or once.
     cutoff
         Of the model, in Å.
+    long_range
+        Whether it has energies of all pairs besides, at any distance.
     dimers, scan
         Two molecules moved apart (`atomlens.analyses.apart.Scans`).
     same_formula
@@ -56,6 +58,7 @@ class ExtensivityResult:
     readout: str
     extensive_output: bool
     cutoff: float
+    long_range: bool
     dimers: pl.DataFrame
     scan: pl.DataFrame
     same_formula: bool
@@ -96,6 +99,7 @@ def compute(
         readout=readout_name(config.readout),
         extensive_output=config.output.extensive,
         cutoff=material.model.cutoff,
+        long_range=config.long_range.kind != "none",
         dimers=scans.dimers,
         scan=scans.scan,
         same_formula=scans.same_formula,

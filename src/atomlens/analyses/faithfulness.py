@@ -125,10 +125,9 @@ def _default_method(material: Material) -> str:
 
 
 def judge(result: FaithfulnessResult) -> Verdict:
-    """Held against deletions in this model, and against the stored scores of models whose terms are known."""
-    findings = [_deletion_finding(result, kind) for kind in reversed(KINDS)]
-    findings.append(_known_finding(result))
-    return conclude(SLUG, tuple(findings))
+    """Held against deletions in this model; what is known of its rule from other models is told beside it."""
+    findings = tuple(_deletion_finding(result, kind) for kind in reversed(KINDS))
+    return conclude(SLUG, findings, beside=(_known_finding(result),))
 
 
 def _deletion_finding(result: FaithfulnessResult, kind: str) -> Finding:
@@ -177,7 +176,8 @@ def _known_finding(result: FaithfulnessResult) -> Finding:
     sentence = (
         f"On {rows['potential'].n_unique()} known pair potentials, {rows['seed'].n_unique()} trainings each, the terms "
         f"of {result.architecture} under {result.method} correlate with the true ones by at least {effect} "
-        f"({worst['potential']}), slope {worst['slope']:.2f}."
+        f"({worst['potential']}), slope {worst['slope']:.2f}; this concerns the rule, not this model, and does not "
+        "enter the verdict."
     )
     same = (pl.col("potential") == worst["potential"]) & (pl.col("seed") == worst["seed"])
     fresh = pairs.filter((pl.col("method") == UNTRAINED) & same)

@@ -12,9 +12,11 @@ import polars as pl
 import torch
 from jaxtyping import Float
 
-from atomlens.analyses.material import Material
+from atomlens.analyses.judged import evenly_spread
+from atomlens.analyses.material import Material, Settings, untrained_model
 from atomlens.analyses.shares import participation_ratios
 from atomlens.analyses.statistics import rank_correlation
+from atomlens.interactions import explain
 from atomlens.models import Potential
 from atomlens.models.readouts import Atomwise
 from atomlens.reference.properties import Kind, composition
@@ -33,14 +35,14 @@ def orbital_overlaps(
     Columns: ``frame``, ``n_atoms``, ``orbital_participation``, ``overlap``, and rank correlations with the orbital:
     ``rank`` (all atoms), ``rank_heavy`` (without hydrogen), each of the shares, of shares ``_shuffled`` within the
     molecule, of the ``_untrained`` model's, and of the ``_element``'s mean share alone; ``rank_weight`` with the same
-    three for the weights of a softmax readout, where there is one.
+    three for the weights of a softmax readout, where there is one: ``_untrained`` are the weights of `untrained_model`.
 
     Parameters
     ----------
     material
         Model, structures and tables.
     n_molecules
-        The first so many frames are asked.
+        So many frames are asked, spread evenly over all: sets are often sorted by size.
     rng
         Of the shuffled control.
     progress
@@ -51,14 +53,11 @@ def orbital_overlaps(
     column = f"readout_{material.unit}"
     atoms = material.tables["atoms"]
     by_element = dict(atoms.group_by("element").agg(pl.col(column).abs().mean()).iter_rows())
-    untrained = material.untrained.get("atoms")
-    frames = material.tables["frames"]["frame"].to_list()[:n_molecules]
+    explained = material.tables["frames"]["frame"].to_list()
+    frames = [explained[place] for place in evenly_spread(len(explained), n_molecules)]
+    fresh = untrained_model(material.model, material.settings.seed)
     chosen = atoms.filter(pl.col("frame").is_in(frames))
     shares = {key[0]: part for key, part in chosen.partition_by("frame", as_dict=True, maintain_order=True).items()}
-    null = {}
-    if untrained is not None:
-        parts = untrained.filter(pl.col("frame").is_in(frames)).partition_by("frame", as_dict=True, maintain_order=True)
-        null = {key[0]: part[column].abs().to_numpy() for key, part in parts.items()}
     rows, reason = [], ""
     for number, frame in enumerate(frames):
         progress("orbitals", number, len(frames))
@@ -72,7 +71,7 @@ def orbital_overlaps(
         views = {
             "": given,
             "_shuffled": rng.permutation(given),
-            "_untrained": null.get(frame),
+            "_untrained": _shares(fresh, structure, material.settings),
             "_element": np.array([by_element[symbol] for symbol in mine["element"]]),
         }
         row: dict[str, float] = {
@@ -84,11 +83,17 @@ def orbital_overlaps(
         row |= _ranks(structure, population, views)
         if (weights := readout_weights(material.model, structure)) is not None:
             views |= {"": weights, "_shuffled": rng.permutation(weights)}
+            views["_untrained"] = readout_weights(fresh, structure)
             row |= {f"rank_weight{k}": v for k, v in _correlations(population, views).items()}
         rows.append(row)
     if not rows:
         return pl.DataFrame(), reason or "no structure could be explained"
     return pl.DataFrame(rows, infer_schema_length=None), ""
+
+
+def _shares(model: Potential, atoms: ase.Atoms, held: Settings) -> Float[np.ndarray, " N"]:
+    """Absolute shares of the atoms; the tables of the untrained model hold the first structures only."""
+    return np.abs(explain(model, atoms, rule=held.rule, product_rule=held.product_rule).atom_shares().readout)
 
 
 def readout_weights(model: Potential, atoms: ase.Atoms) -> Float[np.ndarray, " N"] | None:

@@ -111,11 +111,11 @@ class Verdict:
     question
         Short name of the question ("species").
     outcome
-        *deviates* if any finding does, else *agrees* if any does, else *cannot tell*.
+        *deviates* if any finding that decides does, else *agrees* if any does, else *cannot tell*.
     sentence
         The answer in one sentence.
     findings
-        The claims, one by one.
+        The claims, one by one; those that decide nothing come last.
     """
 
     question: str
@@ -153,13 +153,28 @@ def decide(effect: Effect, threshold: float, controls: tuple[Control, ...] = (),
     return Outcome.AGREES if near > sign * threshold and controlled else Outcome.CANNOT_TELL
 
 
-def conclude(question: str, findings: tuple[Finding, ...], sentence: str = "") -> Verdict:
-    """The verdict over findings; its sentence is that of the finding that decides, unless one is given."""
+def conclude(
+    question: str, findings: tuple[Finding, ...], sentence: str = "", beside: tuple[Finding, ...] = ()
+) -> Verdict:
+    """The verdict over findings; its sentence is that of the finding that decides, unless one is given.
+
+    Parameters
+    ----------
+    question
+        Short name of the question.
+    findings
+        What decides.
+    sentence
+        The answer in one sentence.
+    beside
+        Findings about something else than the model in question: told after the others, they decide nothing.
+    """
+    told = (*findings, *beside)
     for outcome in (Outcome.DEVIATES, Outcome.AGREES, Outcome.CANNOT_TELL):
         for finding in findings:
             if finding.outcome is outcome:
-                return Verdict(question, outcome, sentence or finding.sentence, findings)
-    return Verdict(question, Outcome.CANNOT_TELL, sentence or "nothing could be measured", findings)
+                return Verdict(question, outcome, sentence or finding.sentence, told)
+    return Verdict(question, Outcome.CANNOT_TELL, sentence or "nothing could be measured", told)
 
 
 def cannot_tell(claim: str, reason: str, reference: str = "") -> Finding:

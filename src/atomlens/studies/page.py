@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -78,9 +78,14 @@ def setting_columns(table: pl.DataFrame) -> list[str]:
 
 
 def study_page(
-    config: StudyConfig, table: pl.DataFrame, found: list[Association], failed: Mapping[str, str], command: str
+    config: StudyConfig,
+    table: pl.DataFrame,
+    found: list[Association],
+    failed: Mapping[str, str],
+    command: str,
+    common: Sequence[str] = (),
 ) -> str:
-    """The page as text."""
+    """The page as text; `common` names the parts of the deviation score that all models have."""
     shown = [name for name in table.columns if "/" not in name and name != ENSEMBLE]
     means = seed_means(table) if "seed" in config.grid and setting_columns(table) else None
     rows = [[_cell(row[name]) for name in shown] for row in table.to_dicts()]
@@ -98,6 +103,7 @@ def study_page(
         rows=rows,
         means=None if means is None else {"columns": means.columns, "rows": means.rows()},
         failed=failed,
+        common=common,
         command=command,
         style=Markup(assets.template_text("style.css")),
     )

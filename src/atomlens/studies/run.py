@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any
 import polars as pl
 import torch
 
+from atomlens.analyses.deviation import common_deviations
 from atomlens.analyses.storage import to_plain
 from atomlens.models import load_model
 from atomlens.report.resuming import open_run
@@ -19,17 +22,22 @@ from atomlens.report.run import PAGE
 from atomlens.report.summary import package_versions
 from atomlens.report.writing import MARK
 from atomlens.structures import InputError, read_structures
-from atomlens.structures.files import write_text
+from atomlens.structures.files import atomic_file, write_text
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
-from atomlens.studies.member import CONFIG, ROW, run_member
+from atomlens.studies.member import CONFIG, run_member
 from atomlens.studies.page import study_page
 from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of
 from atomlens.studies.rivals import disagreement
 from atomlens.training import TrainingError
 
 SCHEMA = 1
+# Parts of the deviation score stand in columns of this name.
+_PART = "deviation/"
 # Frames on which models of an ensemble are compared.
 N_COMPARED = 10
+# What one model may fail of; `InputError` is a ValueError, `TrainingError` a RuntimeError as torch's own are.
+_FAILURES = (OSError, RuntimeError, ValueError, ArithmeticError, MemoryError)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -87,13 +95,13 @@ def run_study(
     Raises
     ------
     InputError
-        If the study or `out` cannot be used.
+        If the study or `out` cannot be used, all models failed, or disk or memory ran out.
     """
     path = Path(path)
     config, members = read_study(path)
     home = path.parent.resolve()
     asked = {"study": config.name, **settings_of(config)}
-    folder = open_run(out, to_plain(asked), overwrite, grows=not _all_there(out, members)).resolve()
+    folder = open_run(out, to_plain(asked), overwrite, grows=not _finished(out, members)).resolve()
     _check_the_same(out, members)
     rows: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
@@ -109,17 +117,21 @@ def run_study(
             f"all {len(failed)} models failed; the first, {next(iter(failed))}: {next(iter(failed.values()))}"
         )
     table = pl.DataFrame([rows[member.name] for member in members], infer_schema_length=None)
+    table, common = _with_common_score(table)
     table = _with_disagreement(table, config, members, folder, home)
     found = associations(table)
-    table.write_parquet(folder / "models.parquet")
-    table.write_csv(folder / "models.csv")
-    write_text(folder / PAGE, study_page(config, table, found, failed, command))
+    with atomic_file(folder / "models.parquet") as part:
+        table.write_parquet(part)
+    with atomic_file(folder / "models.csv") as part:
+        table.write_csv(part)
+    write_text(folder / PAGE, study_page(config, table, found, failed, command, common))
     summary = {
         "schema": SCHEMA,
         "what": "models of a study: errors, deviation score, rivals, and how long simulations last",
         "versions": package_versions(),
         "command": command,
         "settings": {**asked, "models": [member.config for member in members]},
+        "deviation_parts": common,
         "associations": found,
         "models": table.to_dicts(),
         "failed": failed,
@@ -129,8 +141,17 @@ def run_study(
     return StudyRun(folder, table, found, failed)
 
 
-def _all_there(out: Path, members: tuple[Member, ...]) -> bool:
-    return all((out / "models" / member.name / ROW).is_file() for member in members)
+def _finished(out: Path, members: tuple[Member, ...]) -> bool:
+    """Whether the summary, which is written last, is that of these models and no others.
+
+    Their rows do not tell: a study that has grown has all of them before it has its table.
+    """
+    try:
+        summary = json.loads((out / MARK).read_text("utf-8"))
+        told = {config["name"]: config for config in summary["settings"]["models"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return told == {member.config["name"]: to_plain(member.config) for member in members}
 
 
 def _check_the_same(out: Path, members: tuple[Member, ...]) -> None:
@@ -159,10 +180,10 @@ def _rows(
         for member in members:
             try:
                 yield member.name, run_member(member, folder / "models" / member.name, *asked, report)
-            except (InputError, TrainingError) as error:
-                yield member.name, str(error)
+            except _FAILURES as error:
+                yield member.name, _reason(member.name, error)
         return
-    from dask.distributed import Client, LocalCluster, as_completed
+    from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
 
     cluster = scheduler or LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0")
     with Client(cluster) as client:
@@ -173,8 +194,48 @@ def _rows(
         for future in as_completed(futures):
             try:
                 yield futures[future], future.result()
-            except (InputError, TrainingError) as error:
-                yield futures[future], str(error)
+            except (*_FAILURES, KilledWorker) as error:
+                yield futures[future], _reason(futures[future], error)
+
+
+def _reason(name: str, error: Exception) -> str:
+    """Why a model has no row, in one line.
+
+    Raises
+    ------
+    InputError
+        If disk or memory ran out: that is no fault of this model, and the next ones would fail of it, too.
+    """
+    if short := _ran_out(error):
+        raise InputError(f"{name}: {short}; make room, then the same command goes on where it stopped") from error
+    line = next(iter(str(error).splitlines()), "").strip() or "no further word"
+    return line if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {line}"
+
+
+def _ran_out(error: BaseException | None) -> str:
+    """Which of disk and memory ran out, in this error or in what it came from; empty if neither did."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return f"the disk is full ({error.strerror})"
+        # torch has a class for devices only; of the processor's memory it tells in words.
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            return "out of memory"
+        error = error.__cause__
+    return ""
+
+
+def _with_common_score(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The table with ``deviation`` from the parts that all models have, and ``n_parts``, how many each has; and which.
+
+    A row holds the score of its model alone, over whatever could be measured of it.
+    """
+    rows = table.select(pl.selectors.starts_with(_PART)).to_dicts()
+    parts = [{name.removeprefix(_PART): d for name, d in row.items()} for row in rows]
+    scores, common = common_deviations(parts)
+    counts = [sum(d is not None and math.isfinite(d) for d in row.values()) for row in rows]
+    score = pl.Series("deviation", scores, dtype=pl.Float64).fill_nan(None)
+    table = table.with_columns(score)
+    return table.insert_column(table.get_column_index("deviation") + 1, pl.Series("n_parts", counts)), common
 
 
 def _with_disagreement(

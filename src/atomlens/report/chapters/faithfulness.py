@@ -23,8 +23,9 @@ of the same elements at the same distance in the other structures, and an untrai
 faithful to it.</p>
 <p>Known potentials: models of the same architecture were fitted to potentials that are sums of known pair terms, and
 their learned pair terms are held against the true ones on unseen clusters. These scores are stored with atomlens, by
-<code>python benchmarks/faithfulness.py</code>; they concern the rules, not your model. Baselines: gradient &times; edge
-weight is the first-order change. Terms: GNN-LRP (arXiv:2006.03589) with inclusion-exclusion over sets of atoms.</p>
+<code>python benchmarks/faithfulness.py</code>; they concern the rules, not your model, and do not enter the verdict.
+Baselines: gradient &times; edge weight is the first-order change.
+Terms: GNN-LRP (arXiv:2006.03589) with inclusion-exclusion over sets of atoms.</p>
 """
 
 _MARKS = (("pair", "pairs deleted", BLUE, "o"), ("atom", "atoms deleted", ORANGE, "s"))

@@ -18,7 +18,7 @@ from atomlens.analyses import Outcome
 from atomlens.dynamics.judgement import judge_stability
 from atomlens.dynamics.observables import energy_drift
 from atomlens.dynamics.options import MDOptions
-from atomlens.dynamics.simulate import Simulation, simulate
+from atomlens.dynamics.simulate import Simulation, check_start, simulate
 from atomlens.dynamics.stability import Break
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
@@ -209,3 +209,19 @@ def test_an_atom_has_nothing_to_lose(tmp_path: Path) -> None:
     verdict = judge_stability(run, options, 1)
     assert verdict.outcome is Outcome.CANNOT_TELL
     assert "no bonds" in verdict.sentence
+
+
+def test_a_cell_smaller_than_the_cutoff_is_refused(model: Potential) -> None:
+    crystal = ETHANOL.copy()
+    crystal.set_cell([12.0, 12.0, 4.5])
+    for periodic in ([True, True, False], False):  # where it is narrow it does not repeat
+        crystal.pbc = periodic
+        check_start(model, crystal)
+    crystal.pbc = True
+    with pytest.raises(InputError, match=r"4\.5 Å wide where it is narrowest"):
+        check_start(model, crystal)
+    slanted = ase.Atoms(ETHANOL.numbers, ETHANOL.positions, cell=[[12, 0, 0], [11, 5.2, 0], [0, 0, 12]], pbc=True)
+    check_start(model, slanted)  # 5.2 Å high, though its vectors are 12 Å long
+    slanted.set_cell([[12, 0, 0], [11, 4.8, 0], [0, 0, 12]])
+    with pytest.raises(InputError, match="narrowest"):
+        check_start(model, slanted)

@@ -82,7 +82,7 @@ def _survival_finding(simulation: Simulation) -> Finding:
     if unbound:
         sentence = "The structure has no bonds that could break."
     return Finding(
-        f"At least {ALIVE:.0%} of the replicas stay whole.",
+        f"At least {ALIVE:.0%} of the replicas stay whole to the end.",
         Outcome.CANNOT_TELL if unbound else decide(effect, ALIVE),
         sentence,
         effect,

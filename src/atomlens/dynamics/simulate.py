@@ -140,12 +140,27 @@ def check_start(model: Potential, atoms: ase.Atoms, reference: list[ase.Atoms] |
     Raises
     ------
     InputError
-        If the model predicts no energy, the structure cannot be used, or the reference is of another molecule.
+        If the model predicts no energy, the structure cannot be used, its cell is smaller than the model's cutoff, or
+        the reference is of another molecule.
     """
     energy_unit(model)
     check_atoms(atoms)
+    _check_cell(atoms, model.cutoff)
     model.check_elements(atoms)
     return bond_reference(atoms, reference)
+
+
+def _check_cell(atoms: ase.Atoms, cutoff: float) -> None:
+    """In a cell with heights below the cutoff atoms move with images of themselves."""
+    if not atoms.pbc.any():
+        return
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.complete().array), axis=0)
+    smallest = float(heights[atoms.pbc].min())
+    if smallest < cutoff:
+        raise InputError(
+            f"the cell is {smallest:.3g} Å wide where it is narrowest, the model's cutoff {cutoff:g} Å: "
+            "atoms would move with their own images; give a larger cell (atoms.repeat)"
+        )
 
 
 class _Run:

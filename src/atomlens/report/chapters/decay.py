@@ -16,7 +16,8 @@ HOW = """
 <p>Pairs are non-bonded from three bonds apart on. A pair term holds the walks that visit both atoms and no other, so
 it ends at the cutoff of one edge; longer walks reach <i>T</i> cutoffs. Laws are asked for only from 2.5 &Aring; to
 half an &aring;ngstr&ouml;m before the cutoff, or to the largest distance in the structures (or the training set's, if
-given).</p>
+given), which is the only end for models with energies of all pairs. A coupling is a second derivative: 2 is taken off
+the exponent of pair terms before the two are compared.</p>
 <p>Power law ln|<i>v</i>| = <i>a</i><sub>g</sub> + <i>n</i> ln <i>r</i> against exponential ln|<i>v</i>| =
 <i>a</i><sub>g</sub> &minus; <i>b r</i>: one constant a pair of elements, normal scatter of the logarithm (our
 choice), fitted on four fifths of the molecules and scored by log-likelihood on the rest. Local exponents d
@@ -103,12 +104,11 @@ def _draw_exponents(axes: Axes, result: DecayResult) -> None:
         axes.axhline(law, color=FAINT, lw=0.9, ls="--", zorder=0)
         axes.annotate(
             f"r$^{{{law}}}$",
-            (0.99, law),
+            (1.005, law),
             xycoords=("axes fraction", "data"),
             fontsize=8,
             color=QUIET,
-            va="bottom",
-            ha="right",
+            va="center",
         )
     axes.set_ylim(_DEEPEST - 1, max(8.0, min(float(rows["exponent"].max()), 12.0)))  # pyright: ignore[reportArgumentType]
     _mark_range(axes, result)
@@ -149,7 +149,8 @@ def _draw_dimers(axes: Axes, result: DecayResult) -> None:
         if result.scans[source].null_count() < len(result.scans):
             axes.plot([], [], color=colour, lw=1.6, label=label)
     small = float(result.scans["group_term"].abs().max() or 1.0) * 0.01  # pyright: ignore[reportArgumentType]
-    axes.set_yscale("symlog", linthresh=max(small, 1e-12))
+    # A power of ten, or labels within the linear part would lie on that of zero.
+    axes.set_yscale("symlog", linthresh=10.0 ** math.ceil(math.log10(max(small, 1e-12))))
     axes.axhline(0, color=FAINT, lw=0.9, zorder=0)
     axes.axvline(result.range.cutoff, color=QUIET, lw=0.9, ls=":")
     axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper right")

@@ -1,5 +1,7 @@
 """What the models of a study say where molecules part: a cluster that expands, and two of its molecules pulled apart.
 
+A cluster of two molecules is pulled apart only.
+
 Energies relative to the start are held against GFN2-xTB, which the models were trained on. A row is a kind of model:
 mean and deviation over seeds. `--curves FILE` adds paths with energies of their own (bonds that break), `--s66x8 FILE`
 the dimers of S66x8 from their equilibrium to the double distance.
@@ -21,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 
 import atomlens
 from atomlens.dynamics.energies import energy_forces_stress
-from atomlens.reference import Gfn2Calculator, read_s66x8
+from atomlens.reference import Gfn2, read_s66x8
 from atomlens.reference.s66x8 import Dimer
 from atomlens.structures import collate, perceive_bonds, read_structures
 from atomlens.studies.page import mean_and_spread, setting_columns
@@ -72,13 +74,18 @@ def two_apart(atoms: ase.Atoms) -> list[ase.Atoms]:
 
 
 def gfn2(frames: list[ase.Atoms]) -> np.ndarray:
-    calculator = Gfn2Calculator()
-    energies = []
-    for frame in frames:
-        frame.calc = calculator
-        energies.append(frame.get_potential_energy())
-        frame.calc = None
-    return np.array(energies)
+    xtb = Gfn2(frames[0])  # every frame starts from the density of the one before
+    return np.array([xtb.compute(frame.positions).energy for frame in frames])
+
+
+def charge_of_first(model: atomlens.Potential, atoms: ase.Atoms) -> float:
+    """Size of the charge that a model gives to the first molecule, e; NaN for a model without charges."""
+    if model.long_range is None or model.long_range.charge is None:
+        return float("nan")
+    graph = model.graph(atoms)
+    features = model.representation(graph)
+    charges = model.long_range.charges(features, graph, model.representation.cutoff).numpy()
+    return float(abs(charges[molecules(atoms)[0]].sum()))
 
 
 def rms(parts: list[np.ndarray]) -> float:
@@ -129,18 +136,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path, help="folder that atomlens study wrote")
     parser.add_argument("--home", type=Path, default=Path("configs/studies"), help="folder of the study's own file")
-    parser.add_argument("--frames", default="::500", help="which frames of the study's structures start clusters")
+    parser.add_argument("--structures", type=Path, help="where clusters start, instead of the study's structures")
+    parser.add_argument("--frames", default="::500", help="which frames start clusters")
     parser.add_argument("--s66x8", type=Path, help="COMP6's file of S66x8")
     parser.add_argument("--curves", type=Path, action="append", default=[], help="paths with energies (extended XYZ)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     table = pl.read_parquet(options.study / "models.parquet")
     summary = json.loads((options.study / "summary.json").read_text())
-    structures = read_structures(options.home / summary["settings"]["analysis"]["path"], options.frames)
+    home = options.structures or options.home / summary["settings"]["analysis"]["path"]
+    structures = read_structures(home, options.frames)
     clusters = [atoms for atoms in structures if len(molecules(atoms)) > 1]
-    scans = [(expanded(atoms), two_apart(atoms)) for atoms in clusters]
+    scans = [(expanded(atoms) if len(molecules(atoms)) > 2 else [], two_apart(atoms)) for atoms in clusters]
     starts = [centres_apart(d[0]) for _, d in scans]
-    known = [(gfn2(e), gfn2(d)) for e, d in scans]
+    known = [(gfn2(e) if e else np.zeros(0), gfn2(d)) for e, d in scans]
     curves = s66x8_curves(options.s66x8) if options.s66x8 else []
     paths = {path.stem: ase.io.read(path, ":") for path in options.curves}
     rows = []
@@ -149,16 +158,21 @@ def main() -> None:
         model = atomlens.load_model(path, dtype=torch.float64)
         model.requires_grad_(False)
         row: dict[str, float] = {}
-        errors, pair_errors, exponents = [], [], []
+        errors, pair_errors, exponents, charges = [], [], [], []
         for (clusters_out, dimers), (e_known, d_known), start in zip(scans, known, starts, strict=True):
-            e, d = predicted(model, clusters_out), predicted(model, dimers)
-            errors.append((e - e[0]) - (e_known - e_known[0]))
+            d = predicted(model, dimers)
+            if clusters_out:
+                e = predicted(model, clusters_out)
+                errors.append((e - e[0]) - (e_known - e_known[0]))
             pair_errors.append((d - d[0]) - (d_known - d_known[0]))
             exponents.append(exponent(start, d))
-        if scans:
+            charges.append(charge_of_first(model, dimers[-1]))
+        if errors:
             row["expansion RMSE, eV"] = rms(errors)
+        if scans:
             row["two molecules RMSE, meV"] = 1e3 * rms(pair_errors)
             row[f"exponent {TAIL[0]:g}-{TAIL[1]:g} Å"] = float(np.median(exponents))
+            row["charge of one, e"] = float(np.mean(charges))
         wrong, of_file = [], []
         for frames, e_gfn2, e_file in curves:
             if set(frames[0].numbers) <= set(model.config.elements or frames[0].numbers):
@@ -187,8 +201,9 @@ def main() -> None:
     if scans:
         reference = [exponent(start, d) for start, (_, d) in zip(starts, known, strict=True)]
         print(f"\nGFN2-xTB: exponent {np.median(reference):.3g} (median of {len(reference)} dimers)")
-        size, change = rms([e - e[0] for e, _ in known]), rms([d - d[0] for _, d in known])
-        print(f"root mean square of GFN2's own change: expansion {size:.3g} eV, two molecules {1e3 * change:.3g} meV")
+        if expansions := [e - e[0] for e, _ in known if len(e)]:
+            print(f"root mean square of GFN2's own change on expansion: {rms(expansions):.3g} eV")
+        print(f"and of two molecules: {1e3 * rms([d - d[0] for _, d in known]):.3g} meV")
     if curves:
         own = rms([from_the_last(e) for _, e, _ in curves])
         off = rms([from_the_last(e) - from_the_last(f) for _, e, f in curves])

@@ -354,13 +354,6 @@ def test_a_model_that_kills_its_workers_does_not_end_the_study(tmp_path: Path, m
     class Client:
         """Dask's client with nothing behind it."""
 
-        def __init__(self, address: str) -> None: ...
-
-        def __enter__(self) -> Client:
-            return self
-
-        def __exit__(self, *rest: Any) -> None: ...
-
         def submit(self, run: Any, *args: Any, pure: bool) -> Future:
             future = Future()
             try:
@@ -369,7 +362,7 @@ def test_a_model_that_kills_its_workers_does_not_end_the_study(tmp_path: Path, m
                 future.set_exception(error)
             return future
 
-    monkeypatch.setattr(distributed, "Client", Client)
+    monkeypatch.setattr(study_run, "dask_client", lambda *asked: Client())
     monkeypatch.setattr(distributed, "as_completed", list)
     monkeypatch.setattr(study_run, "run_member", raising(distributed.KilledWorker("task", worker, 3)))
     rows = rows_of(tmp_path, scheduler="tcp://127.0.0.1:1")

@@ -7,6 +7,7 @@ import json
 import math
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from atomlens.studies.member import CONFIG, run_member
 from atomlens.studies.page import study_page
 from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of
 from atomlens.studies.rivals import disagreement
+from atomlens.tables.workers import dask_client
 from atomlens.training import TrainingError
 
 SCHEMA = 1
@@ -183,10 +185,10 @@ def _rows(
             except _FAILURES as error:
                 yield member.name, _reason(member.name, error)
         return
-    from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
+    with ExitStack() as stack:
+        client = dask_client(stack, n_workers, scheduler)
+        from dask.distributed import KilledWorker, as_completed
 
-    cluster = scheduler or LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0")
-    with Client(cluster) as client:
         futures = {
             client.submit(run_member, member, folder / "models" / member.name, *asked, pure=False): member.name
             for member in members

@@ -42,11 +42,18 @@ def work(tasks: Iterator[ShardTask], n_workers: int = 1, scheduler: str | None =
         yield from map(_make_shard, tasks)
         return
     with ExitStack() as stack:
-        client = _client(stack, n_workers, scheduler)
+        client = dask_client(stack, n_workers, scheduler)
         yield from _spread(tasks, client, n_workers)
 
 
-def _client(stack: ExitStack, n_workers: int, scheduler: str | None) -> Any:
+def dask_client(stack: ExitStack, n_workers: int, scheduler: str | None) -> Any:
+    """A Dask client of processes of this machine, or of the scheduler at an address; `stack` closes all of it.
+
+    Raises
+    ------
+    InputError
+        If Dask is not installed, or nobody answers at the address.
+    """
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:

@@ -15,6 +15,7 @@ from atomlens.analyses import Material, Progress, load_result, save_result
 from atomlens.analyses.questions import Question
 from atomlens.report.chapters import Chapter, make_chapter
 from atomlens.structures.files import atomic_folder
+from atomlens.tables.workers import keep_memory
 
 
 def answer(
@@ -49,6 +50,7 @@ def answer(
 
 
 def _compute(question: Question, material: Material, folder: Path, progress: Progress | None = None) -> None:
+    keep_memory()  # a process that gives pages back at once takes twice the time
     result = question.compute(material) if progress is None else question.compute(material, progress)
     with atomic_folder(folder / question.slug) as part:
         save_result(result, part)

@@ -96,12 +96,12 @@ def _make_packed(task: bytes) -> ShardReport:
 
 
 def _make_shard(task: ShardTask) -> ShardReport:
-    _keep_memory()
+    keep_memory()
     return make_shard(task)
 
 
 @cache
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Have the process keep memory that it frees, up to 1 GB, for its next arrays.
 
     By default, arrays of a few MB are new pages every time, and Dask has its workers give memory back at once; that

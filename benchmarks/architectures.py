@@ -18,14 +18,12 @@ import ase.io
 import numpy as np
 import polars as pl
 import torch
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 import atomlens
 from atomlens.dynamics.energies import energy_forces_stress
 from atomlens.reference import Gfn2, read_s66x8
 from atomlens.reference.s66x8 import Dimer
-from atomlens.structures import collate, perceive_bonds, read_structures
+from atomlens.structures import collate, fragments, read_structures
 from atomlens.studies.page import mean_and_spread, setting_columns
 
 FACTORS = np.array([1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0])
@@ -34,16 +32,9 @@ TAIL = (5.0, 10.0)  # where the exponent of two molecules is fitted, Å
 SHOWN = ("force_error", "sound_time_ps")
 
 
-def molecules(atoms: ase.Atoms) -> list[np.ndarray]:
-    pairs = perceive_bonds(atoms).pairs
-    graph = csr_matrix((np.ones(len(pairs)), pairs.T), shape=(len(atoms), len(atoms)))
-    n, label = connected_components(graph, directed=False)
-    return [np.flatnonzero(label == k) for k in range(n)]
-
-
 def expanded(atoms: ase.Atoms) -> list[ase.Atoms]:
     """The cluster with the centres of its molecules scaled."""
-    parts, frames = molecules(atoms), []
+    parts, frames = fragments(atoms), []
     middle = atoms.positions.mean(axis=0)
     for factor in FACTORS:
         frame = atoms.copy()
@@ -60,7 +51,7 @@ def further(start: float) -> np.ndarray:
 
 def two_apart(atoms: ase.Atoms) -> list[ase.Atoms]:
     """The two closest molecules of a cluster, from where they are to the distances of their centres beyond."""
-    parts = molecules(atoms)
+    parts = fragments(atoms)
     centre = np.array([atoms.positions[part].mean(axis=0) for part in parts])
     distance = np.linalg.norm(centre[:, None] - centre[None], axis=-1) + 1e9 * np.eye(len(parts))
     a, b = np.unravel_index(distance.argmin(), distance.shape)
@@ -85,7 +76,7 @@ def charge_of_first(model: atomlens.Potential, atoms: ase.Atoms) -> float:
     graph = model.graph(atoms)
     features = model.representation(graph)
     charges = model.long_range.charges(features, graph, model.representation.cutoff).numpy()
-    return float(abs(charges[molecules(atoms)[0]].sum()))
+    return float(abs(charges[fragments(atoms)[0]].sum()))
 
 
 def rms(parts: list[np.ndarray]) -> float:
@@ -112,7 +103,7 @@ def exponent(start: float, energy: np.ndarray) -> float:
 
 def centres_apart(frame: ase.Atoms) -> float:
     """Distance of the centres of the two molecules of a frame of `two_apart`."""
-    first, second = molecules(frame)
+    first, second = fragments(frame)
     return float(np.linalg.norm(frame.positions[first].mean(axis=0) - frame.positions[second].mean(axis=0)))
 
 
@@ -146,8 +137,8 @@ def main() -> None:
     summary = json.loads((options.study / "summary.json").read_text())
     home = options.structures or options.home / summary["settings"]["analysis"]["path"]
     structures = read_structures(home, options.frames)
-    clusters = [atoms for atoms in structures if len(molecules(atoms)) > 1]
-    scans = [(expanded(atoms) if len(molecules(atoms)) > 2 else [], two_apart(atoms)) for atoms in clusters]
+    clusters = [atoms for atoms in structures if len(fragments(atoms)) > 1]
+    scans = [(expanded(atoms) if len(fragments(atoms)) > 2 else [], two_apart(atoms)) for atoms in clusters]
     starts = [centres_apart(d[0]) for _, d in scans]
     known = [(gfn2(e) if e else np.zeros(0), gfn2(d)) for e, d in scans]
     curves = s66x8_curves(options.s66x8) if options.s66x8 else []

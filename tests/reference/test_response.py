@@ -83,17 +83,23 @@ def test_lennard_jones_against_its_formula():
     assert errors[0] / errors[1] == pytest.approx(4.0, abs=0.3)  # second order in the step
 
 
-@pytest.mark.parametrize("architecture", ["schnet", "painn"])
-def test_models_against_differences_of_their_forces(architecture):
-    model, atoms = small_model(architecture), branched()
-    exact = model_response(model, atoms)
+def forces_of(model, atoms):
+    """Forces of a model on the atoms at given positions."""
 
     def forces(x):
         moved = atoms.copy()
         moved.positions = x
         return model.predict(moved).forces
 
-    found = forces_response(forces, atoms.positions, 1e-4)
+    return forces
+
+
+@pytest.mark.parametrize("architecture", ["schnet", "painn"])
+def test_models_against_differences_of_their_forces(architecture):
+    model, atoms = small_model(architecture), branched()
+    exact = model_response(model, atoms)
+
+    found = forces_response(forces_of(model, atoms), atoms.positions, 1e-4)
     scale = exact.couplings.max()
     assert scale > 1e-3
     np.testing.assert_allclose(exact.hessian, found.hessian, atol=1e-4 * scale)
@@ -183,11 +189,6 @@ def test_energies_of_all_pairs_respond_beyond_the_cutoff():
     atoms = ase.Atoms("C2", [[0, 0, 0], [3.4, 0, 0]])
     found = model_response(model, atoms)
 
-    def forces(x):
-        moved = atoms.copy()
-        moved.positions = x
-        return model.predict(moved).forces
-
-    expected = forces_response(forces, atoms.positions, 1e-4)
+    expected = forces_response(forces_of(model, atoms), atoms.positions, 1e-4)
     assert found.couplings[0, 1] > 1e-6
     assert found.hessian == pytest.approx(expected.hessian, abs=1e-6 * abs(expected.hessian).max())

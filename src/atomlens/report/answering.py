@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from atomlens.analyses import Material, Progress, load_result, save_result
+from atomlens.analyses import Material, Progress, load_result, no_progress, save_result
 from atomlens.analyses.questions import Question
 from atomlens.report.chapters import Chapter, make_chapter
 from atomlens.structures.files import atomic_folder
@@ -49,9 +49,9 @@ def answer(
     return chapters
 
 
-def _compute(question: Question, material: Material, folder: Path, progress: Progress | None = None) -> None:
+def _compute(question: Question, material: Material, folder: Path, progress: Progress = no_progress) -> None:
     keep_memory()  # a process that gives pages back at once takes twice the time
-    result = question.compute(material) if progress is None else question.compute(material, progress)
+    result = question.compute(material, progress)
     with atomic_folder(folder / question.slug) as part:
         save_result(result, part)
 

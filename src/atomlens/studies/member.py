@@ -65,9 +65,9 @@ def run_member(
     card = json.loads((folder / "train" / "card.json").read_text("utf-8"))
     model = load_model(path, dtype=torch.float64)
 
+    structures = read_structures(home / analysis.path, analysis.frames)
     if not (folder / "analysis" / MARK).is_file():
         report(f"{member.name}: analyse")
-        structures = read_structures(home / analysis.path, analysis.frames)
         options = AnalysisOptions(
             chosen_questions("species,decay"),
             max_order=2,
@@ -80,7 +80,6 @@ def run_member(
     score = deviation_score(species.scores, decay.scores)
 
     start = read_structures(home / simulation.path, str(simulation.frame))[0]
-    other = read_structures(home / analysis.path, analysis.frames)[-1]
     if not (folder / "md" / MARK).is_file():
         report(f"{member.name}: simulate")
         reference = read_structures(home / simulation.reference) if simulation.reference else None
@@ -98,7 +97,7 @@ def run_member(
         **{f"deviation/{name}": value for name, value in score.parts.items()},
         **{f"score/decay/{name}": found.effect.value for name, found in decay.scores.items()},
         "roughness": roughness(model, start),
-        "size_error": size_error(model, start, other),
+        "size_error": size_error(model, start, structures[-1]),
         "sound_time_ps": restricted_mean(md["fates"], simulation.time),
         "n_broken": sum(fate["broke_by"] is not None for fate in md["fates"]),
         "n_replicas": len(md["fates"]),

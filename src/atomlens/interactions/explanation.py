@@ -210,11 +210,11 @@ def explain(
     check_product_rule(product_rule)
     working = model.converted(dtype, device)
     chain = make_chain(working, working.graph(atoms), held, product_rule)
-    factor, unit = to_internal(model.config.output.unit)
+    factor, unit = to_internal(model.facts.unit)
     return Explanation(
         atoms.copy(),  # a simulation moves its atoms on
         chain.scaled(factor),
-        property=model.config.output.property,
+        property=model.facts.quantity,
         unit=unit,
         rule=held.name,
         product_rule=product_rule,

@@ -22,6 +22,7 @@ SOURCE = Path(atomlens.__file__).parent
 FLOORS = (
     "structures",
     "models",
+    "recording",
     "chain",
     "relevance",
     "interactions",

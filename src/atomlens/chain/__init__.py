@@ -1,6 +1,6 @@
 """The linear view of a model: chain, rules, closed forms, automatic form."""
 
-from atomlens.chain.automatic import automatic_chain, relevance_mode
+from atomlens.chain.automatic import automatic_chain
 from atomlens.chain.build import (
     PRODUCT_RULES,
     ChainBatch,
@@ -37,5 +37,4 @@ __all__ = [
     "make_chain_batch",
     "make_rule",
     "merge_images",
-    "relevance_mode",
 ]

@@ -13,8 +13,8 @@ from torch import Tensor
 from atomlens.chain.chain import Chain, Layer
 from atomlens.chain.edges import PairIndex, merge_images
 from atomlens.chain.pieces import EdgePiece, OwnEdges, Packing, Piece, SentBack
-from atomlens.recording import Layers, Recording, Union
 from atomlens.chain.rules import Rule
+from atomlens.recording import Layers, Recording, Union
 from atomlens.structures import InputError
 
 
@@ -78,6 +78,10 @@ class RecordedSums:
     def sum_of_walks(self) -> float:
         """Z of all atoms."""
         return float(self.sums(self.all_atoms(), torch.tensor([self.n_atoms])))
+
+    def refusal(self) -> str | None:
+        """Why there is no chain; None if there is one."""
+        return chain_refusal(self.layers)
 
     def scaled(self, factor: float) -> RecordedSums:
         """The same in another unit."""

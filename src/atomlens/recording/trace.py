@@ -264,15 +264,16 @@ class _Recorder(TorchDispatchMode):
             self.kept.append(alias.base)
 
     def _in_place(self, func: Any, name: str, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
-        target = args[0]
+        target = kwargs.get("out", args[0] if args else None)
+        if not isinstance(target, Tensor):
+            raise UnknownOperatorError(f"{name} into several tensors")
         nodes = [self.resolve(t) for t in tensors]
         if not any(node is not None for node in nodes):
             self._snapshot(target)
             return func(*args, **kwargs)
-        if "out" in kwargs or not name.endswith("_"):
-            raise UnknownOperatorError(f"{name} with out=")
         pure = _pure(func, name)
-        recorded = tree_map(self._argument, (tuple(args), dict(kwargs)), is_leaf=lambda v: isinstance(v, Tensor))
+        inputs = {key: value for key, value in kwargs.items() if key != "out"}
+        recorded = tree_map(self._argument, (tuple(args), inputs), is_leaf=lambda v: isinstance(v, Tensor))
         if name_of(pure) not in OPERATORS:
             raise UnknownOperatorError(name)
         self._snapshot(target)
@@ -381,12 +382,14 @@ def _parts(name: str, base: Tensor, args: Any, kwargs: Any, out: Sequence[Tensor
 
 
 def _pure(func: Any, name: str) -> Any:
-    """Operator without the trailing underscore, of the same overload."""
+    """The operator that gives a new tensor, of the same arguments."""
     packet = getattr(torch.ops.aten, name.removeprefix("aten.").removesuffix("_"), None)
-    overload = func._overloadname
-    if packet is None or not hasattr(packet, overload):
-        raise UnknownOperatorError(name)
-    return getattr(packet, overload)
+    wanted = [(a.name, str(a.type)) for a in func._schema.arguments if a.name != "out"]
+    for overload in packet.overloads() if packet is not None else ():
+        pure = getattr(packet, overload)
+        if not pure._schema.is_mutable and [(a.name, str(a.type)) for a in pure._schema.arguments] == wanted:
+            return pure
+    raise UnknownOperatorError(name)
 
 
 class UnknownOperatorError(InputError):

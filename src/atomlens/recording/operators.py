@@ -62,6 +62,9 @@ FACTORIES: frozenset[str] = frozenset(
     ).split()
 )
 
+# What takes only shape or type from its second tensor: its values are those of the first alone.
+LIKE_ANOTHER: frozenset[str] = frozenset(f"aten.{name}" for name in "expand_as view_as reshape_as type_as".split())
+
 OPERATORS: dict[str, Operator] = {
     **_each(
         "view reshape _unsafe_view _reshape_alias view_as flatten unflatten permute transpose swapaxes t numpy_T mT "

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from atomlens.recording.operators import FACTORIES, OPERATORS, name_of
+from atomlens.recording.operators import FACTORIES, LIKE_ANOTHER, OPERATORS, name_of
 from atomlens.structures import InputError
 
 
@@ -216,7 +216,8 @@ class _Recorder(TorchDispatchMode):
         tensors = [t for t in leaves((args, kwargs)) if isinstance(t, Tensor)]
         if func._schema.is_mutable:
             return self._in_place(func, name, args, kwargs, tensors)
-        if name in FACTORIES or not any(self.resolve(t) is not None for t in tensors):
+        read = tensors[:1] if name in LIKE_ANOTHER else tensors
+        if name in FACTORIES or not any(self.resolve(t) is not None for t in read):
             out = func(*args, **kwargs)
             self._note_views(func, name, args, kwargs, out)
             return out

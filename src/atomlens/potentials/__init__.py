@@ -1,0 +1,1 @@
+"""What can be opened: one adapter per file, and the registry."""

@@ -221,6 +221,9 @@ class _Recorder(TorchDispatchMode):
             out = func(*args, **kwargs)
             self._note_views(func, name, args, kwargs, out)
             return out
+        if name == "aten.index" and (both := _two_indices(args)) is not None:
+            with self:
+                return torch.stack([args[0][index] for index in both])
         if name not in OPERATORS:
             with self:
                 out = func.decompose(*args, **kwargs)
@@ -379,6 +382,15 @@ def _parts(name: str, base: Tensor, args: Any, kwargs: Any, out: Sequence[Tensor
         dim = options.get("dim", args[1] if len(args) > 1 else 0) % base.dim()
         return [_Alias(base, aten.select.int, (dim, i)) for i in range(len(out))]
     return None
+
+
+def _two_indices(args: Any) -> tuple[Tensor, ...] | None:
+    """Both rows of an index that looks sources and targets up at once, such as ``x[edge_index]``."""
+    entries = args[1]
+    index = entries[0] if len(entries) == 1 else None
+    if index is None or index.is_floating_point() or index.dtype == torch.bool:
+        return None
+    return index.unbind(0) if index.dim() == 2 and index.shape[0] == 2 else None
 
 
 def _pure(func: Any, name: str) -> Any:

@@ -25,6 +25,8 @@ NAMES = {
     "__version__",
     "build_graph",
     "explain",
+    "explain_chain",
+    "explain_module",
     "load_model",
     "read_structures",
     "save_model",

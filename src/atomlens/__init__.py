@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from atomlens.interactions import Explanation, Interactions, Terms, explain
+    from atomlens.interactions import Explanation, Interactions, Terms, explain, explain_chain, explain_module
     from atomlens.models import ModelConfig, Potential, Prediction, load_model, save_model
     from atomlens.relevance import AtomShares, Walks
     from atomlens.structures import AtomGraph, InputError, build_graph, read_structures
@@ -31,6 +31,8 @@ __all__ = [
     "__version__",
     "build_graph",
     "explain",
+    "explain_chain",
+    "explain_module",
     "load_model",
     "read_structures",
     "save_model",
@@ -38,7 +40,7 @@ __all__ = [
 
 # Names are imported when they are first used: `atomlens --help` need not wait for torch.
 _FOLDERS = {
-    "interactions": ("Explanation", "Interactions", "Terms", "explain"),
+    "interactions": ("Explanation", "Interactions", "Terms", "explain", "explain_chain", "explain_module"),
     "models": ("ModelConfig", "Potential", "Prediction", "load_model", "save_model"),
     "relevance": ("AtomShares", "Walks"),
     "structures": ("AtomGraph", "InputError", "build_graph", "read_structures"),

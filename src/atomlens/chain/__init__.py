@@ -13,6 +13,7 @@ from atomlens.chain.chain import Chain, Layer
 from atomlens.chain.edges import ChannelWeights, EdgeMatrices, EdgeOperator, PairIndex, merge_images
 from atomlens.chain.operators import AtomOperator
 from atomlens.chain.readout import constant_meaning
+from atomlens.chain.recorded import RecordedSums, recorded_chain, recorded_sums
 from atomlens.chain.rules import Gamma, Gate, Gradient, Rule, make_rule
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Gradient",
     "Layer",
     "PairIndex",
+    "RecordedSums",
     "Rule",
     "automatic_chain",
     "check_product_rule",
@@ -37,4 +39,6 @@ __all__ = [
     "make_chain_batch",
     "make_rule",
     "merge_images",
+    "recorded_chain",
+    "recorded_sums",
 ]

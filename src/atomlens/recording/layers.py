@@ -83,6 +83,33 @@ class Layers:
         images = self.linear.run(state, outputs, self.recorded, self.schedules[t])
         return dict(zip(outputs, images, strict=True))
 
+    def step_back(self, t: int, derivatives: State) -> State:
+        """Apply one layer's transposed map to all rows: from derivatives by the state after it to those by the one before."""
+        with torch.enable_grad():
+            zeros = {n: torch.zeros_like(self.trace.nodes[n].value).requires_grad_() for n in self.cuts.states[t]}
+            images = self.step(t, zeros)
+            value = sum((derivatives[n] * image).sum() for n, image in images.items())
+            found = torch.autograd.grad(value, list(zeros.values()), materialize_grads=True)
+        return dict(zip(zeros, found, strict=True))
+
+    def per_atom(self, weights: State, state: State) -> Tensor:
+        """Product of two states, by atom; rows of several atoms are theirs in equal parts."""
+        inputs = self.inputs
+        total = torch.zeros(inputs.n_atoms, dtype=self.trace.value.dtype)
+        for node, value in state.items():
+            layout = self.rows.nodes[node]
+            assert layout is not None
+            product = (weights[node] * value).movedim(layout.dim, 0)
+            parts = product.reshape(product.shape[0] // layout.width, -1).sum(dim=1)
+            if layout.kind == ATOMS:
+                total += parts
+                continue
+            edges = torch.stack([inputs.target, inputs.source], dim=1)
+            touched = edges if layout.kind == EDGES else inputs.rows[layout.kind].atoms
+            for column in touched.unbind(1):
+                total.index_add_(0, column, parts / touched.shape[1])
+        return total
+
     def _bias(self, t: int) -> State:
         image, after = self.step(t, self.state(t)), self.state(t + 1)
         return {node: after[node] - image[node] for node in after}
@@ -110,6 +137,19 @@ class Layers:
                     part = part.expand_as(after[node])
                     self.constant += float((weights * part).sum())
                     self.biases[-1][node] = self.biases[-1][node] - part
+
+    def bias_share(self) -> float:
+        """What operators that are treated as biases on request add to the prediction."""
+        given = {
+            n: node.value
+            for n, node in enumerate(self.trace.nodes)
+            if node.op is not None and node.name in self.linear.as_bias and node.value.is_floating_point()
+        }
+        if not given or self.trace.result is None:
+            return 0.0
+        with torch.no_grad():
+            (value,) = self.linear.run(given, [self.trace.result], self.recorded)
+        return float(value.sum())
 
     def refusal(self) -> str | None:
         """Why there is no chain; None if there is one."""
@@ -143,7 +183,9 @@ def _constant_parts(linear: LinearMap, rows: ModelRows) -> State:
         layout = rows.nodes[number]
         if node.op is None or not linear.live[number] or layout is None or number in rows.gathers:
             continue
-        operator = OPERATORS[node.name]
+        operator = OPERATORS.get(node.name)
+        if operator is None:
+            continue
         reached = any(parent in parts for parent in node.parents())
         one_wide = node.value.numel() == node.value.shape[layout.dim] // layout.width
         constant = _added_constant(linear, number) if one_wide else None

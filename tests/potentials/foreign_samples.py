@@ -1,8 +1,6 @@
-"""What the tests of every other library's models ask for: structures, its own calculator's answers, terms by sets."""
+"""What tests of other libraries' models share: structures, answers of their own calculators, terms by two ways."""
 
 from __future__ import annotations
-
-from itertools import combinations
 
 import ase
 import ase.build
@@ -11,8 +9,9 @@ import torch
 from ase.calculators.calculator import Calculator
 
 from atomlens.chain import make_rule
+from atomlens.interactions import Explanation, interaction_terms
 from atomlens.potentials.foreign import ForeignModel, energy_and_forces, float64_default, quietly
-from atomlens.recording import Checks, Union, record
+from atomlens.recording import Checks, record
 
 
 def ethanol() -> ase.Atoms:
@@ -38,7 +37,7 @@ STRUCTURES = {"open": ethanol, "crystal": crystal, "slab": slab}
 
 
 def assert_same(model: ForeignModel, calculator: Calculator, atoms: ase.Atoms) -> None:
-    """Energies and forces are those of the library's calculator, relative to what is left of them without lone atoms."""
+    """Energies (relative to their part without lone atoms) and forces are those of the library's calculator."""
     energy, forces = energy_and_forces(model, atoms)
     theirs = atoms.copy()
     theirs.calc = calculator
@@ -54,18 +53,11 @@ def recorded(model: ForeignModel, atoms: ase.Atoms, rule: str = "gate", product_
     return record(model, atoms).check(make_rule(rule), product_rule)
 
 
-def terms(
-    model: ForeignModel, atoms: ase.Atoms, max_order: int = 3
-) -> tuple[dict[tuple[int, ...], float], float, float]:
-    """Terms by inclusion-exclusion over all sets, the constant, and what no term holds."""
-    recording = record(model, atoms)
-    layers = recording.layers(make_rule("gate"))
-    found: dict[tuple[int, ...], float] = {}
+def compare_with_chain(explanation: Explanation, max_order: int) -> None:
+    """Terms by the recording's own execution on sets of atoms are those of the chain that is read off it."""
+    by_sets, by_chain = explanation.interactions(max_order), interaction_terms(explanation.chain, max_order)
     for order in range(1, max_order + 1):
-        sets = torch.tensor(list(combinations(range(len(atoms)), order)))
-        values = Union(layers).sums(sets.flatten(), torch.full((len(sets),), order)).tolist()
-        for atoms_in, value in zip(sets.tolist(), values, strict=True):
-            parts = [part for k in range(1, order) for part in combinations(atoms_in, k)]
-            found[tuple(atoms_in)] = value - sum(found[part] for part in parts)
-    rest = recording.prediction - layers.constant - sum(found.values())
-    return found, layers.constant, rest
+        a, b = by_sets.order(order), by_chain.order(order)
+        assert torch.equal(a.atoms, b.atoms)
+        size = float(a.relevance.abs().max())
+        torch.testing.assert_close(a.relevance, b.relevance, rtol=0, atol=1e-10 * max(size, 1e-3))

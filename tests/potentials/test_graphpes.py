@@ -8,19 +8,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 if find_spec("graph_pes") is None:
     pytest.skip("needs graph-pes: bash environments/test graphpes", allow_module_level=True)
 
-from foreign_samples import STRUCTURES, assert_same, ethanol, recorded, terms
+from foreign_samples import STRUCTURES, assert_same, compare_with_chain, ethanol, recorded
 
-from atomlens.chain import make_rule
+from atomlens.interactions import explain_module
 from atomlens.potentials.foreign import float64_default, quietly, require_library
 from atomlens.potentials.graphpes import GraphPesModel, load_graphpes, recognises_graphpes
-from atomlens.recording import RecordedModel, record
+from atomlens.recording import RecordedModel
 from atomlens.structures import InputError
 
 library: Any = require_library("graph_pes.models", "")
@@ -72,17 +71,25 @@ def test_recordings_pass_the_checks(file):
     assert max(recorded(load_graphpes(file, trust=True), ethanol())) <= 1e-12
 
 
-@pytest.mark.parametrize(("kind", "walks"), [("PaiNN", True), ("SchNet", True), ("TensorNet", False), ("Orb", False)])
-def test_walks_where_messages_read_their_source_alone(kind, walks):
-    refusal = record(GraphPesModel(build(kind)), ethanol()).layers(make_rule("gate")).refusal()
-    assert (refusal is None) == walks
+def test_walks_where_messages_read_their_source_alone(file):
+    explanation = explain_module(load_graphpes(file, trust=True), ethanol())
+    size = abs(explanation.prediction - explanation.constant)
+    assert abs(explanation.residual) <= 1e-10 * max(size, 1.0)
+    if file.name.startswith(("TensorNet", "Orb")):
+        assert "receives" in (explanation.no_walks or "")
+        with pytest.raises(InputError, match="receives"):
+            explanation.walks()
+    else:
+        assert explanation.no_walks is None
+        compare_with_chain(explanation, 3)
 
 
 def test_offsets_are_no_terms():
-    alone, c, _ = terms(GraphPesModel(build("SchNet")), ethanol(), 2)
-    shifted, other, _ = terms(GraphPesModel(build("offset and SchNet")), ethanol(), 2)
-    assert other - c == pytest.approx(6 * ALONE["H"] + 2 * ALONE["C"] + ALONE["O"])
-    np.testing.assert_allclose(list(alone.values()), list(shifted.values()), rtol=0, atol=1e-11)
+    first = explain_module(GraphPesModel(build("SchNet")), ethanol())
+    second = explain_module(GraphPesModel(build("offset and SchNet")), ethanol())
+    assert second.constant - first.constant == pytest.approx(6 * ALONE["H"] + 2 * ALONE["C"] + ALONE["O"])
+    a, b = (explanation.interactions(2).order(2).relevance for explanation in (first, second))
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-11)
 
 
 def test_what_is_not_explained_is_named():

@@ -15,12 +15,12 @@ import torch
 if find_spec("mace") is None:
     pytest.skip("needs mace-torch: bash environments/test mace", allow_module_level=True)
 
-from foreign_samples import STRUCTURES, assert_same, ethanol, recorded, terms
+from foreign_samples import STRUCTURES, assert_same, compare_with_chain, ethanol, recorded
 
-from atomlens.chain import make_rule
+from atomlens.interactions import explain_module
 from atomlens.potentials.foreign import float64_default, open_pickle, quietly, require_library
 from atomlens.potentials.mace import MaceModel, load_mace, recognises_mace
-from atomlens.recording import RecordedModel, record
+from atomlens.recording import RecordedModel
 from atomlens.structures import InputError
 
 require_library("mace.calculators", "")  # before e3nn, which it makes importable
@@ -91,28 +91,31 @@ def test_energies_and_forces_are_those_of_its_own_calculator(file):
 
 
 def test_recordings_pass_the_checks(file):
-    model = load_mace(file, trust=True)
-    for rule, product_rule in (("gate", "full"), ("gate", "scalar"), ("gradient", "full")):
-        assert max(recorded(model, ethanol(), rule, product_rule)) <= 1e-12
+    assert max(recorded(load_mace(file, trust=True), ethanol())) <= 1e-12
 
 
-def test_two_layers_have_no_term_of_four_atoms(file):
-    """Messages are sums over neighbours, so a walk of T layers visits T + 1 atoms at most."""
+@pytest.mark.parametrize(("rule", "product_rule"), [("gate", "scalar"), ("gradient", "full"), ("gamma", "full")])
+def test_other_rules_pass_the_checks(rule, product_rule):
+    assert max(recorded(MaceModel(build()), ethanol(), rule, product_rule)) <= 1e-12
+
+
+def test_walks_or_the_reason_why_not(file):
+    """Messages are sums over neighbours, so a walk of T layers visits T + 1 atoms at most: no term has more."""
     model = load_mace(file, trust=True)
+    explanation = explain_module(model, ethanol())
     if "non-linear" in file.name:
-        pytest.skip("messages of non-linear blocks read their target too: more atoms meet in a layer")
-    order = model.layers + 1
-    if order > 3:
-        pytest.skip("order 4 of nine atoms is asked of two layers only")
-    found, _, rest = terms(model, ethanol(), order)
-    assert abs(rest) <= 1e-10 * sum(map(abs, found.values()))
-    assert any(abs(value) > 1e-6 for atoms, value in found.items() if len(atoms) == order)
-
-
-def test_walks_of_non_linear_blocks_are_refused(file):
-    layers = record(load_mace(file, trust=True), ethanol()).layers(make_rule("gate"))
-    refusal = layers.refusal()
-    assert ("receives" in (refusal or "")) == ("non-linear" in file.name)
+        assert "receives" in (explanation.no_walks or "")
+        with pytest.raises(InputError, match="receives"):
+            explanation.walks()
+        return
+    assert explanation.no_walks is None
+    compare_with_chain(explanation, 3)
+    size = abs(explanation.prediction - explanation.constant)
+    assert abs(explanation.residual) <= 1e-10 * max(size, 1.0)
+    if model.layers < 3:
+        found = explanation.interactions(model.layers + 1)
+        assert abs(found.remainder) <= 1e-10 * max(size, 1.0)
+        assert float(found.order(model.layers + 1).relevance.abs().max()) > 1e-6
 
 
 @pytest.fixture
@@ -126,17 +129,28 @@ def plain(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_energies_of_lone_atoms_are_no_terms():
-    first, constant, _ = terms(MaceModel(build()), ethanol())
-    second, other, _ = terms(MaceModel(build(alone=[0.0, 1.0, 2.0])), ethanol())
-    assert other - constant == pytest.approx(2 * 1.0 + 2.0 - (6 * ALONE[0] + 2 * ALONE[1] + ALONE[2]))
-    np.testing.assert_allclose(list(first.values()), list(second.values()), rtol=0, atol=1e-12)
+    first = explain_module(MaceModel(build()), ethanol())
+    second = explain_module(MaceModel(build(alone=[0.0, 1.0, 2.0])), ethanol())
+    shift = 2 * 1.0 + 2.0 - (6 * ALONE[0] + 2 * ALONE[1] + ALONE[2])
+    assert second.constant - first.constant == pytest.approx(shift)
+    for order in (1, 2):
+        a, b = (explanation.interactions(2).order(order).relevance for explanation in (first, second))
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
 def test_files_of_older_versions_open(plain):
     """What versions since 0.3.3 have added to their modules is not missed."""
     module = build()
     file = plain(module)
-    newer = ("heads", "apply_cutoff", "lammps_mliap", "edge_irreps", "use_reduced_cg", "use_agnostic_product", "use_so3")
+    newer = (
+        "heads",
+        "apply_cutoff",
+        "lammps_mliap",
+        "edge_irreps",
+        "use_reduced_cg",
+        "use_agnostic_product",
+        "use_so3",
+    )
     newer += ("use_last_readout_only", "use_edge_irreps_first", "num_heads", "cueq_config", "oeq_config", "radial_MLP")
     taken = 0
     with quietly():

@@ -18,8 +18,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 if find_spec("nequip") is None:
     pytest.skip("needs nequip: bash environments/test nequip", allow_module_level=True)
 
-from foreign_samples import STRUCTURES, assert_same, ethanol, recorded, terms
+from foreign_samples import STRUCTURES, assert_same, compare_with_chain, ethanol, recorded
 
+from atomlens.interactions import explain_module
 from atomlens.potentials.foreign import float64_default, quietly
 from atomlens.potentials.nequip import NequipModel, load_nequip, recognises_nequip
 from atomlens.recording import RecordedModel
@@ -91,10 +92,13 @@ def test_recordings_pass_the_checks(kind):
 
 
 def test_two_layers_have_no_term_of_four_atoms():
-    found, constant, rest = terms(NequipModel(build()), ethanol())
-    assert abs(rest) <= 1e-10 * sum(map(abs, found.values()))
-    assert constant == pytest.approx(6 * ALONE["H"] + 2 * ALONE["C"] + ALONE["O"])
-    assert max(abs(value) for atoms, value in found.items() if len(atoms) == 1) < 1e-10, "lone atoms have their shift alone"
+    explanation = explain_module(NequipModel(build()), ethanol())
+    compare_with_chain(explanation, 3)
+    found = explanation.interactions(3)
+    assert abs(found.remainder) <= 1e-10
+    assert explanation.constant == pytest.approx(6 * ALONE["H"] + 2 * ALONE["C"] + ALONE["O"])
+    assert float(found.order(1).relevance.abs().max()) < 1e-10, "lone atoms have their shift alone"
+    assert float(found.order(3).relevance.abs().max()) > 1e-6
 
 
 def test_other_networks_of_the_framework_are_refused():

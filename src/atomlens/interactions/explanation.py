@@ -108,6 +108,11 @@ class Explanation:
         return self.prediction - self.constant - self.sums.sum_of_walks() - pairs
 
     @property
+    def bias_share(self) -> float:
+        """What operators that were treated as biases on request add to the prediction; zero without such."""
+        return 0.0 if isinstance(self.sums, Chain) else self.sums.layers.bias_share() * self.sums.factor
+
+    @property
     def n_layers(self) -> int:
         """Number T of layers: walks have T + 1 atoms."""
         return self.sums.n_layers

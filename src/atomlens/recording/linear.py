@@ -152,7 +152,11 @@ class LinearMap:
         return live
 
     def _carries(self, node: Node, live: list[bool]) -> bool:
-        operator = OPERATORS[node.name]
+        operator = OPERATORS.get(node.name)
+        if operator is None:
+            if any(live[parent] for parent in node.parents()):
+                raise UnknownOperatorError(node.name)
+            return False
         if operator.kind is Kind.UNLINKED:
             return False
         if self.gradient:
@@ -349,18 +353,27 @@ class LinearMap:
             def product(values: Sequence[Any]) -> Tensor:
                 return _bare_product(node, values)
 
+        carriers = [f.node for f in factors if isinstance(f, Ref) and self.live[f.node]]
+        several = len(carriers) > 2
+        if several and not self.gradient and any(n in self.masks for n in carriers):
+            raise InputError(
+                f"{node.name} multiplies {len(carriers)} signals of which some entries turn with the structure; the "
+                "product rule scalar does not cover that, take full"
+            )
         total: Tensor | None = None
         for k, factor in enumerate(factors):
             if not isinstance(factor, Ref) or factor.node not in state:
                 continue
+            if not self.live[factor.node] and any(isinstance(f, Ref) and self.live[f.node] for f in factors):
+                continue  # what counts as a bias is frozen in a product with a signal
             if node.name == "aten.linear" and k == 0 and self._has_gamma and not isinstance(factors[1], Ref):
                 term = self._gamma(number, node, state[factor.node], rows)
             else:
-                values = [
-                    state[factor.node] if other == k else self._shared(value, rows)
-                    for other, value in enumerate(factors)
-                ]
+                held = self._frozen if several else self._shared
+                values = [state[factor.node] if o == k else held(value, rows) for o, value in enumerate(factors)]
                 term = product(values)
+                if several and not self.gradient:
+                    term = term / len(carriers)
             total = term if total is None else total + term
         for k in operator.added:
             argument = _at(node, k)

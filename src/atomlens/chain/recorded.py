@@ -52,7 +52,7 @@ class RecordedSums:
 
     @property
     def prediction(self) -> float:
-        """y as the model computes it."""
+        """Y as the model computes it."""
         return self.layers.prediction * self.factor
 
     @cached_property
@@ -88,7 +88,9 @@ class RecordedSums:
         return replace(self, factor=self.factor * factor)
 
 
-def recorded_sums(recording: Recording, rule: Rule, product_rule: str = "full", as_bias: Sequence[str] = ()) -> RecordedSums:
+def recorded_sums(
+    recording: Recording, rule: Rule, product_rule: str = "full", as_bias: Sequence[str] = ()
+) -> RecordedSums:
     """Sums over sets of atoms of a recorded structure, in the model's own unit: exists for every recorded model.
 
     Raises

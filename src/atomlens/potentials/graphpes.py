@@ -15,7 +15,7 @@ from ase.calculators.calculator import Calculator
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from atomlens.models.units import ENERGY_UNITS
+from atomlens.models import ENERGY_UNITS
 from atomlens.potentials.foreign import (
     check_against_library,
     checked_graph,
@@ -130,7 +130,9 @@ class GraphPesModel:
             raise InputError(f"{' + '.join(names) or 'nothing'} is not explained; one of {', '.join(_STARTS)} is")
         network: Any = rest[0]
         if "forces" in network.implemented_properties:
-            raise InputError(f"{names[0]} predicts forces apart from its energy; terms of the energy would not give them")
+            raise InputError(
+                f"{names[0]} predicts forces apart from its energy; terms of the energy would not give them"
+            )
         if getattr(network, "max_neighbours", None) is not None:
             raise InputError(f"{names[0]} keeps {network.max_neighbours} neighbours per atom; only all are explained")
         return network, names[0]

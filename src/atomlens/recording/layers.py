@@ -169,9 +169,7 @@ class Layers:
         if kinds - {ATOMS, EDGES}:
             return f"messages run over {', '.join(sorted(kinds - {ATOMS, EDGES}))} too, not along pairs of atoms alone"
         if len(sent) > 1 or len(received) > 1 or sent & received:
-            return (
-                "messages read the state of the atom that receives them too; its walks would depend on two atoms at a time"
-            )
+            return "messages read the state of the atom that receives them too; its walks would depend on two atoms at a time"
         return None
 
 

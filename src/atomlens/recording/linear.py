@@ -95,7 +95,17 @@ class RecordedRows:
 # Operators whose sizes are arguments: they are executed as a reshape to the size that these rows want.
 _RESHAPES = frozenset(
     f"aten.{name}"
-    for name in "view reshape _unsafe_view _reshape_alias view_as flatten unflatten squeeze contiguous".split()
+    for name in [
+        "view",
+        "reshape",
+        "_unsafe_view",
+        "_reshape_alias",
+        "view_as",
+        "flatten",
+        "unflatten",
+        "squeeze",
+        "contiguous",
+    ]
 )
 _EXPANDS = frozenset({"aten.expand", "aten.expand_as"})
 # Executed row by row where the index is the same for all channels.
@@ -288,8 +298,9 @@ class LinearMap:
     def _linear(
         self, number: int, node: Node, operator: Operator, state: dict[int, Tensor], rows: Rows
     ) -> Tensor | None:
-        reached = [k for k in operator.added if any(
-            isinstance(a, Ref) and a.node in state for a in leaves(_at(node, k)))]
+        reached = [
+            k for k in operator.added if any(isinstance(a, Ref) and a.node in state for a in leaves(_at(node, k)))
+        ]
         if not reached:
             return None
         name, shape = node.name, rows.shape(number)

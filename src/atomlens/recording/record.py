@@ -78,9 +78,9 @@ class OpenModel:
             if layout.kind in orders:
                 first, second = orders[layout.kind]
                 a, b = (
-                    v.unflatten(layout.dim, (-1, layout.width)).index_select(layout.dim, order).flatten(
-                        layout.dim, layout.dim + 1
-                    )
+                    v.unflatten(layout.dim, (-1, layout.width))
+                    .index_select(layout.dim, order)
+                    .flatten(layout.dim, layout.dim + 1)
                     for v, order in ((a, first), (b, second))
                 )
             size = a.abs().amax(dim=layout.dim, keepdim=True)

@@ -176,9 +176,7 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool((a == b).all())
 
 
-def _layout(
-    a: Sequence[int], b: Sequence[int], counts: dict[str, tuple[int, int]], what: str
-) -> Layout | None:
+def _layout(a: Sequence[int], b: Sequence[int], counts: dict[str, tuple[int, int]], what: str) -> Layout | None:
     changed = [d for d in range(len(a)) if a[d] != b[d]] if len(a) == len(b) else None
     if changed is None or len(changed) > 1:
         raise InputError(
@@ -215,7 +213,16 @@ def _index_constants(trace: Trace) -> list[int]:
 
 _GATHERS = frozenset({"aten.index_select", "aten.gather", "aten.index", "aten.embedding"})
 _SCATTERS = frozenset(
-    f"aten.{name}" for name in "index_add scatter_add scatter_reduce scatter index_copy index_put _unsafe_index_put".split()
+    f"aten.{name}"
+    for name in [
+        "index_add",
+        "scatter_add",
+        "scatter_reduce",
+        "scatter",
+        "index_copy",
+        "index_put",
+        "_unsafe_index_put",
+    ]
 )
 
 

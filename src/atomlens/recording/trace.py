@@ -321,12 +321,16 @@ class _Recorder(TorchDispatchMode):
             return self._append(aten.transpose.int, (Ref(node), base.dim() - 2, base.dim() - 1), {}, base)
         if name == "aten.permute":
             order = [int(d) % base.dim() for d in args[0]]
-            return self._append(aten.permute.default, (Ref(node), [order.index(d) for d in range(base.dim())]), {}, base)
+            return self._append(
+                aten.permute.default, (Ref(node), [order.index(d) for d in range(base.dim())]), {}, base
+            )
         before = self._before(base)
         if name == "aten.narrow":
             dim, first, length = args
             first = first + base.shape[dim] if first < 0 else first
-            return self._append(aten.slice_scatter.default, (before, Ref(node), dim, first, first + length, 1), {}, base)
+            return self._append(
+                aten.slice_scatter.default, (before, Ref(node), dim, first, first + length, 1), {}, base
+            )
         if name == "aten.slice":
             return self._append(aten.slice_scatter.default, (before, Ref(node), *args), {}, base)
         if name == "aten.select":
@@ -349,9 +353,20 @@ class _Recorder(TorchDispatchMode):
 # Views that keep all elements in their order: written back by a reshape.
 _SAME_ELEMENTS = frozenset(
     f"aten.{name}"
-    for name in (
-        "view reshape _unsafe_view flatten unflatten unsqueeze squeeze alias contiguous view_as _reshape_alias expand"
-    ).split()
+    for name in [
+        "view",
+        "reshape",
+        "_unsafe_view",
+        "flatten",
+        "unflatten",
+        "unsqueeze",
+        "squeeze",
+        "alias",
+        "contiguous",
+        "view_as",
+        "_reshape_alias",
+        "expand",
+    ]
 )
 
 

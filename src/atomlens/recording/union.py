@@ -81,9 +81,7 @@ class Union:
         nodes = layers.cuts.states[t]
         images = layers.linear.run(given, nodes, local, schedule)
         biases = layers.biases[t]
-        return {
-            n: image + local.pick(biases[n], layers.rows.nodes[n]) for n, image in zip(nodes, images, strict=True)
-        }
+        return {n: image + local.pick(biases[n], layers.rows.nodes[n]) for n, image in zip(nodes, images, strict=True)}
 
     @cached_property
     def _bias_sums(self) -> dict[str, Tensor]:
@@ -101,8 +99,10 @@ class Union:
     def _per_row(product: Tensor, layout: Layout) -> Tensor:
         """Sum over all entries of every row."""
         product = product.movedim(layout.dim, 0)
-        return product.reshape(product.shape[0] // layout.width, -1).sum(dim=1) if product.numel() else product.new_zeros(
-            product.shape[0] // layout.width
+        return (
+            product.reshape(product.shape[0] // layout.width, -1).sum(dim=1)
+            if product.numel()
+            else product.new_zeros(product.shape[0] // layout.width)
         )
 
     @cached_property
@@ -133,7 +133,7 @@ class Union:
                     children[p].append(n)
         before: dict[int, bool] = {}
         for n in sorted(inside, reverse=True):
-            before[n] = n in gathers and n in schedule or any(before[c] for c in children[n])
+            before[n] = (n in gathers and n in schedule) or any(before[c] for c in children[n])
         behind = [n for n in schedule if not before[n]]
         late = [
             n

@@ -108,6 +108,8 @@ _RESHAPES = frozenset(
     ]
 )
 _EXPANDS = frozenset({"aten.expand", "aten.expand_as"})
+# Executed row by row where the index is the same for all channels.
+_BY_ROW = frozenset({"aten.scatter_add", "aten.scatter_reduce", "aten.gather"})
 _BROADCAST = frozenset({"aten.add", "aten.sub", "aten.subtract", "aten.rsub", "aten.where", "aten.masked_fill"})
 
 
@@ -159,6 +161,8 @@ class LinearMap:
             return False
         if operator.kind is Kind.UNLINKED:
             return False
+        if node.name == "aten.scatter_reduce" and _at(node, 4) != "sum":
+            raise UnknownOperatorError(f"aten.scatter_reduce ({_at(node, 4)})")
         if self.gradient:
             return any(live[parent] for parent in node.parents())
         if operator.kind is Kind.FROZEN or (operator.kind is Kind.POWER and not self._positive_power(node)):
@@ -319,9 +323,9 @@ class LinearMap:
             key: self._frozen(value, rows) if isinstance(value, Ref | Const) else value
             for key, value in node.kwargs.items()
         }
-        if name in ("aten.scatter_add", "aten.gather") and args[1] == 0 and _is_spread(args[2]):
+        if name in _BY_ROW and args[1] == 0 and _is_spread(args[2]):
             flat = args[2][(slice(None), *[0] * (args[2].dim() - 1))]  # many times faster than entry by entry
-            return args[0].index_add(0, flat, args[3]) if name == "aten.scatter_add" else args[0].index_select(0, flat)
+            return args[0].index_select(0, flat) if name == "aten.gather" else args[0].index_add(0, flat, args[3])
         if name in ("aten.slice", "aten.narrow"):
             args = self._whole_rows(node, args, number, rows)
         if name == "aten.slice_scatter":
@@ -355,7 +359,8 @@ class LinearMap:
 
         carriers = [f.node for f in factors if isinstance(f, Ref) and self.live[f.node]]
         several = len(carriers) > 2
-        if several and not self.gradient and any(n in self.masks for n in carriers):
+        frozen_entries = any(n in self.masks for n in carriers)
+        if several and not self.gradient and frozen_entries:
             raise InputError(
                 f"{node.name} multiplies {len(carriers)} signals of which some entries turn with the structure; the "
                 "product rule scalar does not cover that, take full"
@@ -369,12 +374,12 @@ class LinearMap:
             if node.name == "aten.linear" and k == 0 and self._has_gamma and not isinstance(factors[1], Ref):
                 term = self._gamma(number, node, state[factor.node], rows)
             else:
-                held = self._frozen if several else self._shared
+                held = self._shared if frozen_entries else self._frozen
                 values = [state[factor.node] if o == k else held(value, rows) for o, value in enumerate(factors)]
                 term = product(values)
-                if several and not self.gradient:
-                    term = term / len(carriers)
             total = term if total is None else total + term
+        if total is not None and len(carriers) > 1 and not frozen_entries and not self.gradient:
+            total = total * (self.rule.product_share if len(carriers) == 2 else 1 / len(carriers))
         for k in operator.added:
             argument = _at(node, k)
             if isinstance(argument, Ref) and argument.node in state:

@@ -51,6 +51,7 @@ class Node:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     value: Tensor
+    _parents: list[int] | None = None
 
     @property
     def name(self) -> str:
@@ -59,7 +60,9 @@ class Node:
 
     def parents(self) -> list[int]:
         """Nodes that it reads."""
-        return [a.node for a in leaves((self.args, self.kwargs)) if isinstance(a, Ref)]
+        if self._parents is None:
+            self._parents = [a.node for a in leaves((self.args, self.kwargs)) if isinstance(a, Ref)]
+        return self._parents
 
 
 def leaves(value: Any) -> Iterator[Any]:

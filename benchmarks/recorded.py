@@ -49,10 +49,13 @@ def main(name: str) -> None:
         whole = fastest(lambda atoms=atoms: energy_and_forces(model, atoms))
         recording = fastest(lambda atoms=atoms: record(model, atoms)) / whole
         orders = [
-            fastest(lambda atoms=atoms, n=n: explain_module(model, atoms).interactions(n), 4 - n) / whole for n in (2, 3)
+            fastest(lambda atoms=atoms, n=n: explain_module(model, atoms).interactions(n), 4 - n) / whole
+            for n in (2, 3)
         ]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(f"{len(atoms):5d}  {whole:7.3f}  {recording:9.2f}  {orders[0]:7.2f}  {orders[1]:7.2f}  {'':5}  {peak:9.1f}")
+        print(
+            f"{len(atoms):5d}  {whole:7.3f}  {recording:9.2f}  {orders[0]:7.2f}  {orders[1]:7.2f}  {'':5}  {peak:9.1f}"
+        )
 
 
 if __name__ == "__main__":

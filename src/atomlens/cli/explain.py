@@ -13,6 +13,7 @@ from atomlens.cli.options import (
     Precision,
     ProductRuleName,
     RuleName,
+    Trust,
     check_product_rule,
     checked_device,
     checked_unit,
@@ -98,10 +99,7 @@ def explain(
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
-    trust: Annotated[
-        bool,
-        typer.Option("--trust", help="Open a pickled model of another library, which runs code that the file holds."),
-    ] = False,
+    trust: Trust = False,
     any_element: Annotated[
         bool, typer.Option("--any-element", help="Go on with elements that the model was not trained on.")
     ] = False,

@@ -1,4 +1,4 @@
-"""The chain of a recorded model, and its sums over sets of atoms where messages read their target and no chain exists."""
+"""The chain of a recorded model, and its sums over sets of atoms, which exist where no chain does."""
 
 from __future__ import annotations
 
@@ -132,9 +132,7 @@ def recorded_chain(sums: RecordedSums) -> Chain:
     if _sends_along_target(layers):
         images = merge_images(inputs.source, inputs.target, inputs.n_atoms)
     states = [Packing.of(layers, nodes) for nodes in layers.cuts.states]
-    made = []
-    for t in range(layers.n_layers):
-        made.append(_layer(layers, t, states[t], states[t + 1], images))
+    made = [_layer(layers, t, states[t], states[t + 1], images) for t in range(layers.n_layers)]
     return Chain(
         pairs=images.pairs,
         embedding=states[0].pack(layers.state(0)),

@@ -1,7 +1,7 @@
 r"""Z(U) for many sets of atoms at once: the recorded run on the rows of all sets side by side.
 
-Messages of the first layer do not depend on the set, so they are computed once; what the last layer's messages add to the
-prediction is linear in them, so its derivative is computed once. In between the layers run on the rows of the sets.
+Messages of the first layer do not depend on the set, so they are computed once; what the last layer's messages add to
+the prediction is linear in them, so its derivative is computed once. In between the layers run on the rows of the sets.
 """
 
 from __future__ import annotations

@@ -130,7 +130,8 @@ class _InFloat64(nn.Module):
 
 
 def _to_float64(data: Any) -> Any:
-    for name in list(data.keys() if callable(data.keys) else data.keys):
+    names: Any = data.keys() if callable(data.keys) else data.keys
+    for name in list(names):
         value = data[name]
         if isinstance(value, Tensor) and value.is_floating_point():
             data[name] = value.double()

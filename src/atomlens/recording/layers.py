@@ -89,7 +89,7 @@ class Layers:
         with torch.enable_grad():
             zeros = {n: torch.zeros_like(self.trace.nodes[n].value).requires_grad_() for n in self.cuts.states[t]}
             images = self.step(t, zeros)
-            value = sum((derivatives[n] * image).sum() for n, image in images.items())
+            value = torch.stack([(derivatives[n] * image).sum() for n, image in images.items()]).sum()
             found = torch.autograd.grad(value, list(zeros.values()), materialize_grads=True)
         return dict(zip(zeros, found, strict=True))
 
@@ -110,6 +110,11 @@ class Layers:
             for column in touched.unbind(1):
                 total.index_add_(0, column, parts / touched.shape[1])
         return total
+
+    def summand(self, number: int) -> int:
+        """Node whose rows a sum adds up."""
+        node = self.trace.nodes[number]
+        return node.args[2 if node.name in ("aten.index_put", "aten._unsafe_index_put") else 3].node
 
     def _bias(self, t: int) -> State:
         image, after = self.step(t, self.state(t)), self.state(t + 1)

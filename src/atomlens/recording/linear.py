@@ -98,6 +98,20 @@ class LinearMap:
             waiting += [parent for parent in self.trace.nodes[number].parents() if parent in depends]
         return sorted(needed)
 
+    def schedule_behind(self, sums: Sequence[int], outputs: Sequence[int]) -> list[int]:
+        """Nodes from sums of messages (these included) to outputs, in order."""
+        depends, needed = set(sums), set()
+        for number, node in enumerate(self.trace.nodes):
+            if self.live[number] and any(parent in depends for parent in node.parents()):
+                depends.add(number)
+        waiting = [o for o in outputs if o in depends]
+        while waiting:
+            number = waiting.pop()
+            if number not in needed:
+                needed.add(number)
+                waiting += [parent for parent in self.trace.nodes[number].parents() if parent in depends]
+        return sorted(needed)
+
     def run(
         self,
         given: dict[int, Tensor],

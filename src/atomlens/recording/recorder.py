@@ -102,6 +102,10 @@ class _Recorder(TorchDispatchMode):
             self.captured.setdefault(_where(value), []).append(("constant", number))
         return Const(number)
 
+    def _arguments(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Arguments with tensors by node or number."""
+        return tree_map(self._argument, (tuple(args), dict(kwargs)), is_leaf=lambda v: isinstance(v, Tensor))
+
     def _append(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Tensor) -> int:
         self.trace.nodes.append(Node(op, args, kwargs, value))
         self.captured.setdefault(_where(value), []).append(("value", len(self.trace.nodes) - 1))
@@ -147,8 +151,8 @@ class _Recorder(TorchDispatchMode):
             for part, alias in zip(out, views, strict=True):
                 self._new_node(alias.op, (self._argument(args[0]), *alias.args), {}, part)
             return out
-        recorded = tree_map(self._argument, (tuple(args), kwargs), is_leaf=lambda v: isinstance(v, Tensor))
-        self._new_node(func, *recorded, out)
+        positional, named = self._arguments(args, kwargs)
+        self._new_node(func, positional, named, out)
         return out
 
     def _note_views(self, func: Any, name: str, args: Any, kwargs: Any, out: Any) -> list[Alias] | None:
@@ -183,12 +187,12 @@ class _Recorder(TorchDispatchMode):
             return func(*args, **kwargs)
         pure = pure_form(func, name)
         inputs = {key: value for key, value in kwargs.items() if key != "out"}
-        recorded = tree_map(self._argument, (tuple(args), inputs), is_leaf=lambda v: isinstance(v, Tensor))
+        positional, named = self._arguments(args, inputs)
         if name_of(pure) not in OPERATORS:
             raise UnknownOperatorError(name)
         self._snapshot(target)
         func(*args, **kwargs)
-        node = self._append(pure, *recorded, target)
+        node = self._append(pure, positional, named, target)
         self._write_back(target, node)
         return target
 
@@ -263,7 +267,7 @@ def _plain_script() -> Iterator[None]:
     """TorchScript operator by operator: neither profiled nor fused."""
     before = torch._C._jit_set_profiling_executor(False)
     try:
-        with torch.jit.optimized_execution(False):
+        with torch.jit.optimized_execution(False):  # pyright: ignore[reportPrivateImportUsage]
             yield
     finally:
         torch._C._jit_set_profiling_executor(before)

@@ -38,13 +38,6 @@ class RowMap(NamedTuple):
     onto: str | None  # None: the structure as a whole
 
 
-class Gathering(NamedTuple):
-    """A node that copies rows to others, or adds rows up: which constant is the index."""
-
-    node: int
-    index: RowMap
-
-
 @dataclass(frozen=True)
 class ModelRows:
     """What is known of a model's rows.

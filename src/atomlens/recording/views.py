@@ -47,6 +47,7 @@ class WithKeywords:
         self.overloadpacket = func.overloadpacket
 
     def __call__(self, *args: Any) -> Any:
+        """Make the view."""
         return self.func(*args, **self.kwargs)
 
 

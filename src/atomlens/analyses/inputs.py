@@ -25,6 +25,8 @@ class Settings:
         Of controls, intervals and drawn pairs.
     trained_range
         Largest distance in Å between atoms of one training structure; the largest in the structures if None.
+    distances
+        Range of pair distances in Å over which decay is judged, for models that are compared; the model's own if None.
     s66x8
         COMP6's file of S66x8, to compare with its curves; None if there is none.
     """
@@ -33,6 +35,7 @@ class Settings:
     product_rule: str = "scalar"
     seed: int = 0
     trained_range: float | None = None
+    distances: tuple[float, float] | None = None
     s66x8: Path | None = None
 
 
@@ -49,7 +52,7 @@ class Material:
     tables
         ``frames``, ``atoms``, ``pairs`` and, if computed, ``triples`` of these structures (`atomlens.tables.COLUMNS`).
     untrained
-        The same tables for `untrained_model`, over some of the structures: a null control needs no more.
+        The same tables for `untrained_models`, each over some of the structures: a null control needs no more.
     unit
         Unit of the prediction, and of the tables' relevance column.
     settings
@@ -59,7 +62,7 @@ class Material:
     model: Potential
     structures: Sequence[ase.Atoms]
     tables: dict[str, pl.DataFrame]
-    untrained: dict[str, pl.DataFrame] = field(default_factory=dict)
+    untrained: Sequence[dict[str, pl.DataFrame]] = ()
     unit: str = "eV"
     settings: Settings = field(default_factory=Settings)
 
@@ -72,6 +75,19 @@ class Material:
     def property(self) -> str:
         """What the model predicts."""
         return self.model.config.output.property
+
+    def untrained_level(self, level: str) -> list[pl.DataFrame]:
+        """Tables of one level ("pairs"), one for each untrained model that has it."""
+        return [tables[level] for tables in self.untrained if level in tables]
+
+
+# One seed is no control: another may score anything. Of so many, the 95 % quantile is near the largest.
+N_UNTRAINED = 10
+
+
+def untrained_models(model: Potential, seed: int = 0, n: int = N_UNTRAINED) -> list[Potential]:
+    """Several untrained models, of seeds counted from one."""
+    return [untrained_model(model, seed + k) for k in range(n)]
 
 
 def untrained_model(model: Potential, seed: int = 0) -> Potential:

@@ -1,5 +1,5 @@
 from .claims import Claim, judge_claim
-from .decay import DecayResult
+from .decay import CUTOFF_ZONE, NEAREST, DecayRange, DecayResult
 from .deviation import common_deviations, deviation_score
 from .extensivity import ExtensivityResult
 from .faithfulness import PAIR_POTENTIALS, FaithfulnessResult
@@ -22,7 +22,9 @@ from .verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, co
 
 __all__ = [
     "ANALYSIS_SCHEMA",
+    "CUTOFF_ZONE",
     "MIN_MOLECULES",
+    "NEAREST",
     "NOT_ASKED",
     "N_UNTRAINED",
     "PAIR_POTENTIALS",
@@ -31,6 +33,7 @@ __all__ = [
     "AnalysedRun",
     "Claim",
     "Control",
+    "DecayRange",
     "DecayResult",
     "Effect",
     "ExtensivityResult",

@@ -90,6 +90,22 @@ def untrained_models(model: Potential, seed: int = 0, n: int = N_UNTRAINED) -> l
     return [untrained_model(model, seed + k) for k in range(n)]
 
 
+def seed_column(source: str, seed: int) -> str:
+    """Column of one of several untrained models: the first has the plain name, which is drawn."""
+    return source if seed == 0 else f"{source}/{seed}"
+
+
+def seed_columns(table: pl.DataFrame, source: str) -> list[str]:
+    """Columns of all untrained models of a source."""
+    return [name for name in table.columns if name == source or name.startswith(f"{source}/")]
+
+
+def by_seed(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Tables of several untrained models as one, with their number in the column ``seed``; empty for none."""
+    parts = [table.with_columns(pl.lit(k).alias("seed")) for k, table in enumerate(tables)]
+    return pl.concat(parts) if parts else pl.DataFrame()
+
+
 def untrained_model(model: Potential, seed: int = 0) -> Potential:
     """A model of the same configuration, references and scale with freshly drawn weights: a null control.
 

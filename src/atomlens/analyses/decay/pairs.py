@@ -12,7 +12,7 @@ import polars as pl
 from jaxtyping import Float
 
 from atomlens.analyses.decay.laws import Decay, decay_of, exponent_effect
-from atomlens.analyses.inputs import Material, untrained_models
+from atomlens.analyses.inputs import Material, seed_column, untrained_models
 from atomlens.analyses.pair_scores import with_species
 from atomlens.models import Potential
 from atomlens.reference import d4_dispersion, gfn2_energy, gfn2_response, model_response
@@ -90,16 +90,6 @@ def non_bonded(
         found, failures[source] = _looked_up(table, structures, source, ask, progress)
         table = table.join(found, on=_KEYS, how="left", maintain_order="left")
     return table, failures
-
-
-def seed_column(source: str, seed: int) -> str:
-    """Column of one of several untrained models: the first has the plain name, which is drawn."""
-    return source if seed == 0 else f"{source}/{seed}"
-
-
-def seed_columns(table: pl.DataFrame, source: str) -> list[str]:
-    """Columns of all untrained models of a source."""
-    return [name for name in table.columns if name == source or name.startswith(f"{source}/")]
 
 
 def decay_from(table: pl.DataFrame, source: str) -> Decay:

@@ -18,7 +18,8 @@ from atomlens.analyses.decay.laws import (
     exponent_effect,
     law_preference,
 )
-from atomlens.analyses.decay.pairs import decay_from, seed_columns
+from atomlens.analyses.decay.pairs import decay_from
+from atomlens.analyses.inputs import seed_columns
 from atomlens.analyses.pair_scores import Score, shuffled_within
 from atomlens.analyses.statistics import Rows, molecule_effect
 from atomlens.analyses.verdict import Control, Effect, control_of

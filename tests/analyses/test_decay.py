@@ -22,7 +22,7 @@ from atomlens.analyses.decay import benchmark_curves
 from atomlens.analyses.decay.benchmark_curves import curve_score
 from atomlens.analyses.decay.dimer_scan import START, make_dimers, scan_dimers
 from atomlens.analyses.decay.dimer_scores import score_dimers
-from atomlens.analyses.decay.distance_range import Range, find_range
+from atomlens.analyses.decay.distance_range import DecayRange, find_range
 from atomlens.analyses.decay.judgement import CLAIMS
 from atomlens.analyses.decay.laws import decay_of, exponent, exponent_effect, law_gain, law_preference
 from atomlens.analyses.decay.pairs import References
@@ -65,7 +65,7 @@ def references(n: float = -5.0, own: float | None = None, model: object = None) 
     return References(response=power(n), dispersion=power(-6.0), own_response=own_response, energy=lambda atoms: 0.0)
 
 
-WHERE = Range("energy", "eV", True, 5.0, False, 10.0, 6.0, "given", 2.5, 4.5, 20)
+WHERE = DecayRange("energy", "eV", True, 5.0, False, 10.0, 6.0, "given", 2.5, 4.5, 20)
 
 
 def wide(terms: Callable[[np.ndarray, np.random.Generator], np.ndarray], n: int = 200, seed: int = 0) -> pl.DataFrame:

@@ -175,7 +175,8 @@ def decide(effect: Effect, threshold: float, controls: tuple[Control, ...] = (),
 
     *agrees* if the whole interval lies on the expected side and beyond every null control; *deviates* if the whole
     interval lies on the wrong side; *cannot tell* otherwise: no interval, one that holds the threshold, or a null
-    control that scores as well (of several draws or seeds, their 95 % quantile).
+    control that scores as well. A control of several draws or seeds is passed if the score itself is beyond 95 % of
+    them, and the interval beyond their median: both scatter, and the interval must not pay for the scatter of both.
 
     Parameters
     ----------
@@ -195,7 +196,11 @@ def decide(effect: Effect, threshold: float, controls: tuple[Control, ...] = (),
     if far < sign * threshold:
         return Outcome.DEVIATES
     # A control without a score (NaN) shows nothing.
-    controlled = all(sign * control.best(above=above) < near for control in controls if control.is_null)
+    controlled = all(
+        sign * control.value < near and (not control.values or sign * control.best(above=above) < sign * effect.value)
+        for control in controls
+        if control.is_null
+    )
     return Outcome.AGREES if near > sign * threshold and controlled else Outcome.CANNOT_TELL
 
 

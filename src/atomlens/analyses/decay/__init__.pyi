@@ -1,5 +1,4 @@
-from .distance_range import CUTOFF_ZONE, NEAREST
-from .distance_range import Range as DecayRange
+from .distance_range import CUTOFF_ZONE, NEAREST, DecayRange
 from .question import DecayResult
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from atomlens.analyses.inputs import Material
 from atomlens.analyses.pair_scores import SHUFFLES, Score, is_energy, no_score, shuffled_within
@@ -55,6 +56,31 @@ def curve_score(material: Material, *, seed: int, n_resamples: int, progress: Pr
     known = np.array([energies[key] - energies[key[0], _BASE] for key in keys])
     factors = np.array([key[1] for key in keys])
     system = np.unique([key[0] for key in keys], return_inverse=True)[1].reshape(-1)
+    return compare_curves(own, known, factors, system, seed=seed, n_resamples=n_resamples)
+
+
+def compare_curves(
+    own: Float[np.ndarray, " n"],
+    known: Float[np.ndarray, " n"],
+    factors: Float[np.ndarray, " n"],
+    system: Int[np.ndarray, " n"],
+    *,
+    seed: int,
+    n_resamples: int,
+) -> Score:
+    """Rank correlation of terms with energies along curves, with its interval over dimers.
+
+    Parameters
+    ----------
+    own, known
+        Term and energy at every step, less those at twice the equilibrium distance.
+    factors
+        Distance in units of that at equilibrium.
+    system
+        Number of the dimer.
+    seed, n_resamples
+        Of shuffles and bootstrap.
+    """
     rows = Rows(system, int(system.max()) + 1)
     effect = molecule_effect(
         NAME,

@@ -6,7 +6,7 @@ import math
 
 import polars as pl
 
-from atomlens.analyses.decay.distance_range import CUTOFF_ZONE, Range
+from atomlens.analyses.decay.distance_range import CUTOFF_ZONE, DecayRange
 from atomlens.analyses.decay.laws import MIN_VALUES, Decay, exponent
 from atomlens.analyses.decay.pairs import decay_from
 from atomlens.analyses.decay.scores import bootstrapped, few
@@ -16,7 +16,7 @@ from atomlens.analyses.verdict import Control
 _RIM = 0.1  # width of the rings compared for a jump, in Å
 
 
-def score_cutoff(table: pl.DataFrame, where: Range, *, seed: int, n_resamples: int) -> dict[str, Score]:
+def score_cutoff(table: pl.DataFrame, where: DecayRange, *, seed: int, n_resamples: int) -> dict[str, Score]:
     """What happens in the last half Å: extra steepening against the reference, share of strength, and an edge."""
     boot = {"seed": seed, "n_resamples": n_resamples}
     start, end = where.cutoff - CUTOFF_ZONE, where.cutoff

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from atomlens.analyses.decay.distance_range import Range
+from atomlens.analyses.decay.distance_range import DecayRange
 from atomlens.analyses.decay.laws import MIN_VALUES, Decay, decay_of, exponent, exponent_difference
 from atomlens.analyses.pair_scores import Score, no_score, shuffled_within
 from atomlens.analyses.statistics import share_effect
@@ -19,7 +19,7 @@ _DEALS = 10
 
 
 def score_dimers(
-    scans: pl.DataFrame, untrained: Sequence[pl.DataFrame], where: Range, *, seed: int, n_resamples: int
+    scans: pl.DataFrame, untrained: Sequence[pl.DataFrame], where: DecayRange, *, seed: int, n_resamples: int
 ) -> dict[str, Score]:
     """Exponent and sign of the terms of two molecules in their tail, beside GFN2 interaction energies.
 
@@ -78,7 +78,7 @@ def _joined(scans: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
     return fresh.drop("gfn2").join(scans.select(*keys, "gfn2"), on=keys, how="inner", maintain_order="left")
 
 
-def _tail(table: pl.DataFrame, where: Range) -> pl.DataFrame:
+def _tail(table: pl.DataFrame, where: DecayRange) -> pl.DataFrame:
     return table.filter(
         pl.col("gap").is_between(TAIL, where.tail_end), pl.col("gfn2").is_not_null() & (pl.col("gfn2") != 0)
     )
@@ -96,7 +96,7 @@ def _decays(tail: pl.DataFrame, source: str) -> tuple[Decay, Decay]:
 
 
 def _sign(
-    name: str, scans: pl.DataFrame, untrained: Sequence[pl.DataFrame], where: Range, rng: np.random.Generator
+    name: str, scans: pl.DataFrame, untrained: Sequence[pl.DataFrame], where: DecayRange, rng: np.random.Generator
 ) -> Score:
     """How often the model's term takes both signs in a tail where the reference keeps one."""
     tail = _tail(scans, where)

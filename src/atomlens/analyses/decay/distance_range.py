@@ -18,7 +18,7 @@ _REACH, _FARTHEST = 1.0, 10.0
 
 
 @dataclass(frozen=True)
-class Range:
+class DecayRange:
     """Distances in Å, and what the model predicts.
 
     Attributes
@@ -77,7 +77,7 @@ class Range:
         return f"{self.low:.3g} to {self.high:.3g} Å"
 
 
-def find_range(material: Material, trained: float | None = None) -> Range:
+def find_range(material: Material, trained: float | None = None) -> DecayRange:
     """The range of a model; `trained` in Å if known, else the largest distance in the material's structures."""
     cutoff, source = material.model.cutoff, "given"
     long_range = material.model.long_range is not None
@@ -95,7 +95,7 @@ def find_range(material: Material, trained: float | None = None) -> Range:
             f"distances {low:g} to {high:g} Å: the cutoff of {cutoff:g} Å bends all terms from "
             f"{cutoff - CUTOFF_ZONE:g} Å on; end the range there or earlier"
         )
-    return Range(
+    return DecayRange(
         quantity=material.property,
         unit=material.unit,
         is_energy=is_energy(material),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from atomlens.analyses.claims import Claim, describe, judge_claim
-from atomlens.analyses.decay.distance_range import Range
+from atomlens.analyses.decay.distance_range import DecayRange
 from atomlens.analyses.pair_scores import Score
 from atomlens.analyses.verdict import Effect, Finding, Outcome, cannot_tell, decide, not_applicable
 
@@ -105,7 +105,7 @@ CLAIMS = {
 def findings(
     scores: Mapping[str, Score],
     laws: Mapping[str, Effect],
-    where: Range,
+    where: DecayRange,
     failures: Mapping[str, Mapping[str, int]],
 ) -> tuple[Finding, ...]:
     """One finding per claim, in the order of the page."""
@@ -117,7 +117,7 @@ def _finding(
     claim: Claim,
     scores: Mapping[str, Score],
     laws: Mapping[str, Effect],
-    where: Range,
+    where: DecayRange,
     failures: Mapping[str, Mapping[str, int]],
 ) -> Finding:
     score = scores[key]
@@ -153,7 +153,9 @@ def _finding(
     )
 
 
-def _law(claim: Claim, score: Score, scores: Mapping[str, Score], laws: Mapping[str, Effect], where: Range) -> Finding:
+def _law(
+    claim: Claim, score: Score, scores: Mapping[str, Score], laws: Mapping[str, Effect], where: DecayRange
+) -> Finding:
     """Law of terms that fall, where the reference's own is a power.
 
     Without a reference that decides, neither answer is one: where GFN2's couplings are no clear power themselves, the
@@ -174,7 +176,7 @@ def _law(claim: Claim, score: Score, scores: Mapping[str, Score], laws: Mapping[
     elif outcome is not Outcome.CANNOT_TELL:
         if not (falls.has_interval and falls.high < 0):
             outcome, why = Outcome.CANNOT_TELL, "This decides nothing: it is not shown that terms fall over this range."
-        elif _preference(reference) is not Outcome.AGREES:
+        elif not (reference.has_interval and reference.low > 0):
             outcome = Outcome.CANNOT_TELL
             why = "This decides nothing: over this range the reference is no clear power of distance itself."
         elif outcome is Outcome.AGREES and decide(score.effect, NEGLIGIBLE, score.controls) is not Outcome.AGREES:
@@ -191,7 +193,7 @@ def _preference(effect: Effect) -> Outcome:
     return Outcome.DEVIATES if effect.high < -NEGLIGIBLE else Outcome.CANNOT_TELL
 
 
-def _growth(claim: Claim, score: Score, where: Range) -> Finding:
+def _growth(claim: Claim, score: Score, where: DecayRange) -> Finding:
     """Growth and fall both count only where the reference does not contradict."""
     known = _value(score, "GFN2 couplings")
     outcome, why = claim.decide(score.effect, score.controls), ""

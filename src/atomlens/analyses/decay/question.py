@@ -14,7 +14,7 @@ from atomlens.analyses.decay.benchmark_curves import curve_score
 from atomlens.analyses.decay.cutoff_scores import score_cutoff
 from atomlens.analyses.decay.dimer_scan import SCAN_SCHEMA, make_dimers, scan_dimers
 from atomlens.analyses.decay.dimer_scores import score_dimers
-from atomlens.analyses.decay.distance_range import Range, find_range
+from atomlens.analyses.decay.distance_range import DecayRange, find_range
 from atomlens.analyses.decay.judgement import findings
 from atomlens.analyses.decay.laws import law_preference
 from atomlens.analyses.decay.pairs import SOURCES, References, bin_table, decay_from, exponent_table, non_bonded
@@ -57,7 +57,7 @@ class DecayResult:
 
     property: str
     unit: str
-    range: Range
+    range: DecayRange
     bins: pl.DataFrame
     exponents: pl.DataFrame
     scans: pl.DataFrame

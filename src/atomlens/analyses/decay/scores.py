@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
-from atomlens.analyses.decay.distance_range import CUTOFF_ZONE, Range
+from atomlens.analyses.decay.distance_range import CUTOFF_ZONE, DecayRange
 from atomlens.analyses.decay.laws import (
     MIN_VALUES,
     Decay,
@@ -28,7 +28,7 @@ _WINDOW = 0.5
 _DEALS = 10
 
 
-def score_pairs(table: pl.DataFrame, where: Range, *, seed: int, n_resamples: int) -> dict[str, Score]:
+def score_pairs(table: pl.DataFrame, where: DecayRange, *, seed: int, n_resamples: int) -> dict[str, Score]:
     """Law and exponents of non-bonded pairs (`decay.pairs.non_bonded`) inside the range.
 
     ``law`` is the gain of power laws, ``reference_law`` that of GFN2 couplings, ``falls`` the local exponent of the
@@ -74,7 +74,7 @@ def nulls(table: pl.DataFrame, source: str, score: Callable[[str], float]) -> tu
     )
 
 
-def _described_exponent(inside: pl.DataFrame, where: Range, boot: dict[str, int]) -> Score:
+def _described_exponent(inside: pl.DataFrame, where: DecayRange, boot: dict[str, int]) -> Score:
     """Exponent of pair terms, with that of the GFN2 couplings of the same pairs beside it.
 
     No verdict: an energy and a second derivative have different exponents for most laws, and a model without any decay
@@ -89,7 +89,7 @@ def _described_exponent(inside: pl.DataFrame, where: Range, boot: dict[str, int]
     return Score(effect, (known,))
 
 
-def _response_exponent(inside: pl.DataFrame, where: Range, boot: dict[str, int]) -> Score:
+def _response_exponent(inside: pl.DataFrame, where: DecayRange, boot: dict[str, int]) -> Score:
     """Exponent of the model's couplings less that of GFN2's over the same pairs."""
     name, source = "exponent of the model's couplings less that of GFN2's", "model_response"
 
@@ -119,7 +119,7 @@ def _response_exponent(inside: pl.DataFrame, where: Range, boot: dict[str, int])
     )
 
 
-def _growth(inside: pl.DataFrame, where: Range, boot: dict[str, int]) -> Score:
+def _growth(inside: pl.DataFrame, where: DecayRange, boot: dict[str, int]) -> Score:
     """Largest local exponent of the windows in the range.
 
     The largest of several noisy numbers is too large. So one half of the molecules says which window it is, and the
@@ -162,7 +162,7 @@ def bootstrapped(
     return molecule_effect(name, of_drawn, n, seed=seed, n_resamples=n_resamples)
 
 
-def few(table: pl.DataFrame, source: str, where: Range) -> str:
+def few(table: pl.DataFrame, source: str, where: DecayRange) -> str:
     """Why a source has no slope in the range."""
     n = len(table) - table[source].null_count()
     if n == 0 and source != "term":

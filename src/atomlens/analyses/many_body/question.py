@@ -263,6 +263,7 @@ def _effect(
     rows = _rows(result, order, with_reference=with_reference)
     if rows is None:
         return Effect(name, math.nan)
+    rows = {column: values for column, values in rows.items() if not column.startswith("untrained_")}
     clusters, owner = np.unique(rows["cluster"], return_inverse=True)
     of_cluster = Rows(owner, len(clusters))
 

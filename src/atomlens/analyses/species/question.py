@@ -19,6 +19,7 @@ from jaxtyping import Float
 from atomlens.analyses.inputs import Material
 from atomlens.analyses.pair_scores import PairStatistic, Score, is_energy, no_score, pair_score
 from atomlens.analyses.species import pairs as species_pairs
+from atomlens.analyses.species.hydrogen_bonds import APART
 from atomlens.analyses.species.judgement import Circumstances, findings
 from atomlens.analyses.statistics import N_RESAMPLES, share_with_limits
 from atomlens.analyses.verdict import Effect, Verdict, conclude
@@ -102,12 +103,14 @@ def compute(
         *columns: str,
         unit: str = "",
         interval: Callable[[Mapping[str, np.ndarray], Float[np.ndarray, " rows"]], Effect] | None = None,
+        among: pl.Expr | None = None,
     ) -> Score:
+        among = pl.lit(True) if among is None else among
         return pair_score(
             name,
             statistic,
-            pairs,
-            fresh,
+            pairs.filter(among),
+            [table.filter(among) for table in fresh],
             columns,
             material.relevance,
             keep=keep,
@@ -165,9 +168,13 @@ def compute(
     )
     negative = score("share of bonds with a negative term", lambda _, terms: _mean(terms < 0), bonded)
     scores["bond_sign"] = replace(negative, effect=share_with_limits(negative.effect))
-    is_hydrogen_bond = pl.col("class") == "hydrogen bond"
     scores["hydrogen_bonds"] = score(
-        "mean term of H···A in hydrogen bonds", lambda _, terms: _mean(terms), is_hydrogen_bond, unit=material.unit
+        "mean term of H···A in hydrogen bonds",
+        lambda _, terms: _mean(terms),
+        pl.col("class") == "hydrogen bond",
+        unit=material.unit,
+        # Dealt among all pairs, every term would come from a bond, which no hydrogen bond surpasses.
+        among=pl.col("relation").is_in(APART),
     )
     return SpeciesResult(
         property=material.property,

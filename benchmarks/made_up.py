@@ -1,8 +1,8 @@
 """Worlds whose truth is known: what a model would be like, and what must come out of every claim about it.
 
 A world of a claim is one of three: it agrees by a clear margin, it deviates by one, or nothing can be known of it
-(nothing was learned, or the truth lies on the limit itself). Sizes are those of an analysis of a small data set: some tens of
-molecules. `benchmarks/verdicts.py` counts how often the verdict is right; the tests run a few worlds of each.
+(nothing was learned, or the truth lies on the limit itself). Sizes are those of an analysis of a small data set: some
+tens of molecules. `benchmarks/verdicts.py` counts how often the verdict is right; the tests run a few worlds of each.
 """
 
 from __future__ import annotations

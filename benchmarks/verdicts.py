@@ -33,7 +33,7 @@ def trial(world: World, number: int) -> dict[str, str]:
 
 
 def rates(worlds: list[World], counts: Counts) -> dict[str, dict[str, float]]:
-    """By claim: trials in each world, ``power_agrees``, ``power_deviates``, and the worst ``false_agrees``, ``false_deviates``."""
+    """By claim: trials per world, ``power_<outcome>`` in the hardest world, ``false_<outcome>`` in the worst."""
     found: dict[str, dict[str, float]] = {}
     for world in worlds:
         for claim, expected in world.expected.items():

@@ -82,6 +82,8 @@ def show_verdict_comparison(comparison: VerdictComparison) -> None:
     console.print(table)
     if comparison.differing:
         console.print(f"different structures: {comparison.differing}", soft_wrap=True)
+    if comparison.ranges:
+        console.print(f"different distances: {comparison.ranges}", soft_wrap=True)
 
 
 def show_comparison(comparison: Comparison) -> None:

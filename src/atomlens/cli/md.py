@@ -71,7 +71,7 @@ def md(
     from atomlens.structures import InputError, frame_index, read_structures
 
     try:
-        from atomlens.dynamics import MDOptions
+        from atomlens.dynamics import MDOptions, replicas_needed
         from atomlens.runs import run_md
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed; install atomlens with the extra md") from error
@@ -93,6 +93,7 @@ def md(
     potential = load_potential(model, dtype=torch.float64, energy_unit=checked_unit(unit))
     atoms = read_structures(structure, frame)[0]
     trajectory = None if reference is None else read_structures(reference)
+    typer.echo(f"{replicas_needed(replicas)}", err=True)
     with goes_on(out), _simulation_progress() as report:
         run = run_md(
             potential,

@@ -59,6 +59,30 @@ class Precision(StrEnum):
     SINGLE = "float32"
 
 
+def distance_range(text: str | None) -> tuple[float, float] | None:
+    """Two lengths in Å from ``LOW:HIGH``; None stays None.
+
+    Raises
+    ------
+    InputError
+        If the text is no range.
+
+    Examples
+    --------
+    >>> distance_range("2.5:3.5")
+    (2.5, 3.5)
+    """
+    from atomlens.structures import InputError
+
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError as error:
+        raise InputError(f"--distances {text}: give two lengths in Å as LOW:HIGH, for example 2.5:3.5") from error
+    return low, high
+
+
 def whole_number(low: int, high: int) -> Callable[[str | int], int]:
     """Parser of whole numbers from `low` to `high` that tells what it received."""
 

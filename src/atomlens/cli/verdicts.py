@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from atomlens.runs import AnalysisRun
     from atomlens.surveys import Progress as Tell
 
-STYLES = {"agrees": "green", "deviates": "dark_orange", "cannot tell": "dim"}
+STYLES = {
+    "agrees": "green",
+    "deviates": "dark_orange",
+    "cannot tell": "dim",
+    "by construction": "cyan",
+    "not applicable": "dim",
+    "descriptive": "dim",
+}
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_model
+from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_models
 from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
 from atomlens.interactions import explain
 from atomlens.models import to_internal
@@ -32,8 +32,8 @@ from atomlens.surveys import (
 )
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
-# The null control of an untrained model needs no more structures than these, evenly spread.
-N_UNTRAINED = 100
+# Each untrained model is asked about so many structures, evenly spread: a null control needs no more.
+N_FRESH = 40
 # The page shows so many structures in full.
 N_SHOWN = 5
 
@@ -54,6 +54,9 @@ class AnalysisOptions:
         Of controls, intervals and drawn pairs.
     trained_range
         Largest distance in Å between atoms of one training structure, where that is known.
+    distances
+        Range of pair distances in Å over which decay is judged, one for all models of a comparison; the model's own
+        if None.
     s66x8
         COMP6's file of S66x8, where it is at hand.
     judged
@@ -67,12 +70,18 @@ class AnalysisOptions:
     max_order: int = 3
     seed: int = 0
     trained_range: float | None = None
+    distances: tuple[float, float] | None = None
     s66x8: Path | None = None
     judged: int = N_JUDGED
 
     def __post_init__(self) -> None:
         if self.trained_range is not None and not 0 < self.trained_range < math.inf:
             raise InputError(f"the trained range is {self.trained_range:g} Å; it must be positive")
+        if self.distances is not None and not 0 < self.distances[0] < self.distances[1] < math.inf:
+            low, high = self.distances
+            raise InputError(
+                f"the range of distances is {low:g} to {high:g} Å; give two lengths above 0, the smaller first"
+            )
         if self.judged < 1:
             raise InputError(f"{self.judged} structures to judge; give at least 1")
 
@@ -84,7 +93,7 @@ class AnalysisOptions:
     @property
     def settings(self) -> Settings:
         """What the analyses are told."""
-        return Settings(self.rule, self.product_rule, self.seed, self.trained_range, self.s66x8)
+        return Settings(self.rule, self.product_rule, self.seed, self.trained_range, self.distances, self.s66x8)
 
 
 @dataclass(frozen=True)
@@ -179,22 +188,26 @@ def run_analysis(
             product_rule=options.product_rule,
         )
     judged = read_judged(structures, folder / "tables", options.judged)
-    some = evenly_spread(len(judged.structures), N_UNTRAINED)
-    survey_structures(
-        untrained_model(model, options.seed),
-        [judged.structures[k] for k in some],
-        folder / "untrained",
-        levels=_levels(options.max_order),
-        max_order=options.max_order,
-        progress=progress,
-        rule=options.rule,
-        product_rule=options.product_rule,
-    )
+    some = evenly_spread(len(judged.structures), N_FRESH)
+    untrained = []
+    for k, fresh in enumerate(untrained_models(model, options.seed)):
+        home = folder / "untrained" / f"seed-{k}"
+        survey_structures(
+            fresh,
+            [judged.structures[k] for k in some],
+            home,
+            levels=_levels(options.max_order),
+            max_order=options.max_order,
+            progress=progress,
+            rule=options.rule,
+            product_rule=options.product_rule,
+        )
+        untrained.append(renumbered(read_tables(home), some))
     material = Material(
         model=model,
         structures=judged.structures,
         tables=judged.tables,
-        untrained=renumbered(read_tables(folder / "untrained"), some),
+        untrained=untrained,
         unit=to_internal(model.facts.unit)[1],
         settings=options.settings,
     )

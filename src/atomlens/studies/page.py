@@ -118,7 +118,7 @@ def sentence(found: list[Association]) -> str:
     elif score.spearman.low > 0:
         told = "Against expectation, models of higher deviation score last longer"
     else:
-        told = "The deviation score does not foretell survival here"
+        told = "The deviation score does not predict survival here"
     return f"{told}: rank correlation {score.spearman} over {score.spearman.n} kinds of models{partial}."
 
 

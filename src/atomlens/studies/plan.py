@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from atomlens.analyses import CUTOFF_ZONE, NEAREST
 from atomlens.folders import build, read_toml
 from atomlens.structures import InputError, frame_index
 from atomlens.training import DataSettings, FitSettings, TrainConfig
@@ -29,6 +30,9 @@ class AnalysisSettings:
         Structures, and which of them.
     trained_range
         Largest distance in Å between atoms of the training structures; that of the structures if 0.
+    nearest, farthest
+        Range of pair distances in Å over which the decay of all models is judged; 0 and 0 for the widest range that
+        the shortest cutoff of the grid allows.
     s66x8
         COMP6's file of S66x8, to compare dimer curves with; none if empty.
     """
@@ -36,10 +40,22 @@ class AnalysisSettings:
     path: str
     frames: str = ":"
     trained_range: float = 0.0
+    nearest: float = 0.0
+    farthest: float = 0.0
     s66x8: str = ""
 
     def __post_init__(self) -> None:
         frame_index(self.frames)
+        if (self.nearest, self.farthest) != (0.0, 0.0) and not 0 < self.nearest < self.farthest:
+            raise ValueError(
+                f"nearest = {self.nearest:g}, farthest = {self.farthest:g}; give two lengths above 0, the smaller "
+                "first, or neither"
+            )
+
+    @property
+    def distances(self) -> tuple[float, float] | None:
+        """The range in Å; None where every model is judged over its own, as none is common to all."""
+        return (self.nearest, self.farthest) if self.farthest else None
 
 
 @dataclass(frozen=True)
@@ -155,6 +171,7 @@ def read_study(path: str | Path) -> tuple[StudyConfig, tuple[Member, ...]]:
     try:
         config = build(StudyConfig, read_toml(path))
         members = _members(config, path.parent.resolve())
+        config = _with_one_range(config, members)
     except InputError as error:
         message = str(error)
         raise InputError(message if message.startswith(str(path)) else f"{path}: {message}") from error
@@ -195,6 +212,29 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
             raise InputError(f"the grid names a model twice, as {other} and as {member.name}; take one off its axis")
         first[same] = member.name
     return tuple(members)
+
+
+def _with_one_range(config: StudyConfig, members: tuple[Member, ...]) -> StudyConfig:
+    """The study with the range of distances that all of its models have, where none is given.
+
+    Raises
+    ------
+    InputError
+        If the given range ends beyond where a cutoff of the grid bends all terms.
+    """
+    models = [build(TrainConfig, member.config).model for member in members]
+    ends = [model.cutoff - CUTOFF_ZONE for model in models if model.long_range == "none"]
+    analysis = config.analysis
+    if analysis.distances is not None:
+        if ends and analysis.farthest > min(ends):
+            raise InputError(
+                f"farthest = {analysis.farthest:g}: the shortest cutoff of the grid bends all terms from "
+                f"{min(ends):g} Å on; end the range there or earlier"
+            )
+        return config
+    if not ends or min(ends) <= NEAREST:
+        return config
+    return replace(config, analysis=replace(analysis, nearest=NEAREST, farthest=min(ends)))
 
 
 def _shown(axis: str, value: Any) -> Any:

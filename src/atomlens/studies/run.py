@@ -115,6 +115,7 @@ def run_study(
             f"all {len(failed)} models failed; the first, {next(iter(failed))}: {next(iter(failed.values()))}"
         )
     table = pl.DataFrame([rows[member.name] for member in members], infer_schema_length=None)
+    check_one_range(table)
     table, common = _with_common_score(table)
     table = _with_disagreement(table, config, members, folder, home)
     found = associations(table)
@@ -220,6 +221,24 @@ def _ran_out(error: BaseException | None) -> str:
             return "out of memory"
         error = error.__cause__
     return ""
+
+
+def check_one_range(table: pl.DataFrame) -> None:
+    """All models must be scored over one range of distances; those whose cutoff leaves none have no such score.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    scored = table.filter(pl.col("range_high") > pl.col("range_low"))
+    ranges = scored.select("range_low", "range_high").unique(maintain_order=True).rows()
+    if len(ranges) > 1:
+        one, other = (f"{low:g} to {high:g} Å" for low, high in ranges[:2])
+        raise InputError(
+            f"models are scored over different distances ({one}, {other}), and scores over different ranges cannot be "
+            "compared; give nearest and farthest in [analysis] and another --out"
+        )
 
 
 def _with_common_score(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

@@ -82,6 +82,9 @@ def analyze(
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Hold what a model has learned against known chemistry: five questions, each with numbers and a verdict."""
@@ -96,7 +99,7 @@ def analyze(
     from atomlens.runs import AnalysisOptions, run_analysis
 
     chosen = chosen_questions(questions)
-    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
+    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output)
     check_product_rule(potential, product_rule)
     if s66x8 is not None:
         read_s66x8(s66x8)  # what is wrong with it is told before any work is done

@@ -88,6 +88,9 @@ def explain(
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
     any_element: Annotated[
         bool, typer.Option("--any-element", help="Go on with elements that the model was not trained on.")
     ] = False,
@@ -119,11 +122,12 @@ def explain(
         "dtype": dtype.value,
         "device": device or "cpu",
         "unit": unit,
+        "output": output,
     }
     make_groups, where, energy_unit = group_maker(groups), checked_device(device), checked_unit(unit)
     with RunFolder(out, overwrite) as folder:
         precision = getattr(torch, dtype.value)
-        potential = load_model(model, dtype=precision, energy_unit=energy_unit)
+        potential = load_model(model, dtype=precision, energy_unit=energy_unit, output=output)
         check_product_rule(potential, product_rule)
         selected = read_structures(structures, frames)
         if any_element:

@@ -61,6 +61,9 @@ def md(
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Simulate replicas, tell when and how each breaks, and explain what gave way."""
@@ -90,7 +93,7 @@ def md(
         friction=friction,
         seed=seed,
     )
-    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
+    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output)
     atoms = read_structures(structure, frame)[0]
     trajectory = None if reference is None else read_structures(reference)
     with goes_on(out), _simulation_progress() as report:

@@ -57,6 +57,9 @@ def response(
         float | None,
         typer.Option(parser=positive, metavar="NUMBER", help="Displacement in Å, for import paths. \\[default: 0.01]"),
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
@@ -67,9 +70,9 @@ def response(
     from atomlens.structures import read_structures
 
     with RunFolder(out, overwrite) as folder:
-        how, respond = responder(calculator, kwargs, step)
+        how, respond = responder(calculator, kwargs, step, output)
         selected = read_structures(structures, frames)
-        options = {"kwargs": kwargs, "step": step, "frames": frames}
+        options = {"kwargs": kwargs, "step": step, "output": output, "frames": frames}
         command = command_line()
         source = CouplingSource(calculator, structures, how, command, options)
         with _progress(len(selected)) as advance:

@@ -160,7 +160,14 @@ def run_analysis(
     options = options or AnalysisOptions()
     if not len(structures):
         raise InputError(f"{structures_name}: holds no structure")
-    settings = {"model": str(model_path), "structures": structures_name, "n": len(structures), **options.as_dict()}
+    predicted = model.config.output.property
+    settings = {
+        "model": str(model_path),
+        "property": predicted,
+        "structures": structures_name,
+        "n": len(structures),
+        **options.as_dict(),
+    }
     if len(structures) <= options.judged:
         del settings["judged"]  # all are judged, whatever the limit: a run goes on under any other
     with nothing_left_in_vain(out):

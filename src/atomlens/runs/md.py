@@ -114,7 +114,14 @@ def run_md(
     """
     options = options or MDOptions()
     check_start(model, atoms, reference)  # refused before a folder is made for it
-    settings = {"model": model_path, "structure": structure_name, "dtype": str(dtype), **options.as_dict()}
+    predicted = model.config.output.property
+    settings = {
+        "model": model_path,
+        "property": predicted,
+        "structure": structure_name,
+        "dtype": str(dtype),
+        **options.as_dict(),
+    }
     moving = model.converted(dtype)
     with nothing_left_in_vain(out):
         folder = open_run(out, settings, overwrite)

@@ -88,6 +88,9 @@ def analyze(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Hold what a model has learned against known chemistry: five questions, each with numbers and a verdict."""
+    from atomlens.cli.early import check_model_name
+
+    check_model_name(model)
     import torch
 
     from atomlens.analyses import chosen_questions

@@ -98,6 +98,9 @@ def explain(
 ) -> None:
     """Split each prediction, exactly, into terms of atoms, pairs, triples and walks."""
     started = time.perf_counter()
+    from atomlens.cli.early import early_or_embedded, read_early
+
+    early = read_early(model, structures, frames, any_element=any_element)
     import torch
 
     from atomlens.cli.show import frame_progress, show_result
@@ -105,7 +108,7 @@ def explain(
     from atomlens.models import UnseenElementWarning
     from atomlens.potentials import load_model
     from atomlens.runs import explained_frames, write_run
-    from atomlens.structures import InputError, read_structures
+    from atomlens.structures import InputError
     from atomlens.tables import RunInfo
 
     if gamma is not None and rule is not RuleName.GAMMA:
@@ -129,12 +132,13 @@ def explain(
         precision = getattr(torch, dtype.value)
         potential = load_model(model, dtype=precision, energy_unit=energy_unit, output=output)
         check_product_rule(potential, product_rule)
-        selected = read_structures(structures, frames)
+        found = early_or_embedded(early, structures, frames)
+        selected = found.structures
         if any_element:
             warnings.simplefilter("ignore", UnseenElementWarning)
         else:
             _check_elements(potential, selected)
-        info = RunInfo(model, structures, potential.config, command_line(), options)
+        info = RunInfo(model, structures, potential.config, command_line(), options, found.total)
         settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
         explained = explained_frames(
             potential,
@@ -148,7 +152,7 @@ def explain(
         )
         with frame_progress(len(selected)) as advance:
             result = write_run(folder, map(advance, explained), len(selected), info, started)
-    show_result(result, out)
+    show_result(result, out, str(found))
 
 
 def _check_elements(potential: Potential, structures: list[ase.Atoms]) -> None:

@@ -67,9 +67,13 @@ def md(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Simulate replicas, tell when and how each breaks, and explain what gave way."""
+    from atomlens.cli.early import early_or_embedded, read_early
+
+    early = read_early(model, structure, frame)
     import torch
 
     from atomlens.cli.options import checked_unit
+    from atomlens.models import outside
     from atomlens.potentials import load_model
     from atomlens.structures import InputError, frame_index, read_structures
 
@@ -94,7 +98,8 @@ def md(
         seed=seed,
     )
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output)
-    atoms = read_structures(structure, frame)[0]
+    found = early_or_embedded(early, structure, frame)
+    atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)
     with goes_on(out), _simulation_progress() as report:
         run = run_md(
@@ -110,6 +115,10 @@ def md(
             command=command_line(),
             overwrite=overwrite,
         )
+    if early is not None:
+        typer.echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
+    for sentence in outside(potential.config, atoms):
+        typer.echo(f"outside of what the model was trained on: {sentence}")
     for finding in run.verdict.findings:
         typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
     typer.echo(f"report: {run.folder / 'report.html'}")

@@ -12,6 +12,8 @@ from .config import (
     ReadoutConfig,
     RepresentationConfig,
 )
+from .domain import DOMAIN, Domain, outside
+from .elements import unseen_elements
 from .fast import half_of_edges
 from .features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
 from .files import (
@@ -19,6 +21,7 @@ from .files import (
     ZOO,
     build_potential,
     empty_potential,
+    header_elements,
     named_tensors,
     read_model,
     save_model,
@@ -37,6 +40,7 @@ from .units import ENERGY_UNITS, to_internal
 
 __all__ = [
     "CARD_KEYS",
+    "DOMAIN",
     "ENERGY_UNITS",
     "ZOO",
     "Activation",
@@ -47,6 +51,7 @@ __all__ = [
     "CutoffConfig",
     "CutoffKind",
     "Dipole",
+    "Domain",
     "EdgeFeatures",
     "LongRange",
     "LongRangeConfig",
@@ -69,13 +74,16 @@ __all__ = [
     "edge_features",
     "empty_potential",
     "half_of_edges",
+    "header_elements",
     "mix_vectors",
     "named_tensors",
+    "outside",
     "read_model",
     "save_model",
     "shifted_softplus",
     "sum_edges",
     "to_internal",
+    "unseen_elements",
     "with_card",
     "write_atomically",
     "zoo_config",

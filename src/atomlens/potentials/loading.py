@@ -8,7 +8,7 @@ import torch
 
 from atomlens.models import ENERGY_UNITS, ZOO, Potential, read_model, with_card, zoo_path
 from atomlens.potentials.schnetpack import LEGACY_START, check_energy_unit, convert, open_legacy, open_zip, read_pickle
-from atomlens.structures import InputError
+from atomlens.structures import InputError, check_regular
 
 _KINDS = "give an atomlens model, a SchNetPack whole-model file (best_model), or zoo:NAME"
 
@@ -89,6 +89,8 @@ def _bytes_of(file: Path) -> bytes:
     try:
         if file.is_dir():
             raise InputError(f"a folder; {_KINDS}")
+        if file.exists():
+            check_regular(file)
         data = file.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"no such file; {_KINDS}") from error

@@ -27,8 +27,9 @@ from atomlens.dynamics import (
 )
 from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import Potential
+from atomlens.models import Potential, outside
 from atomlens.report import Chapter, Page, failure_figure, stability_figure, svg_address
+from atomlens.structures import reading_notes
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
 # Raised whenever a key of a simulation's summary.json changes its meaning or goes away.
@@ -146,7 +147,7 @@ def run_md(
     info = RunInfo(model_path, structure_name, model.config, command, settings)
     page = Page(info, len(shown))
     for index, frame in enumerate(shown):
-        page.add(explained_frame(explain(exact, frame), index=index))
+        page.add(explained_frame(explain(exact, frame), index=index, outside=outside(model.config, frame)))
     tables = ["trajectory/observables"]
     if failure is not None:
         failure.terms.write_parquet(folder / "failure.parquet")
@@ -162,6 +163,8 @@ def run_md(
         "options": settings,
         "model": model_summary(info),
         "structure": structure_name,
+        "notes": list(reading_notes(atoms)),
+        "outside": list(outside(model.config, atoms)),
         "bond_lengths_from": simulation.bonds.source,
         "verdict": to_plain(verdict),
         "survival": to_plain(survival(simulation)),

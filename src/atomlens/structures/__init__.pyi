@@ -5,6 +5,7 @@ from .files import check_regular, is_plain, structure_file
 from .graph import AtomGraph, collate
 from .neighbors import build_graph
 from .notes import add_note, geometry_note, reading_notes
+from .pairs import near_pairs
 from .reading import ReadFrames, frame_index, holds_xyz, read_frames, read_structures, warn_of_notes, where
 from .smiles import structure_from_smiles
 from .xyz import frame_places, read_frame
@@ -28,6 +29,7 @@ __all__ = [
     "geometry_note",
     "holds_xyz",
     "is_plain",
+    "near_pairs",
     "perceive_bonds",
     "read_frame",
     "read_frames",

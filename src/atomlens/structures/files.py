@@ -11,13 +11,12 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from ase.io.formats import get_compression
-
 from atomlens.structures.errors import InputError
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 UTF8_MARK = b"\xef\xbb\xbf"
 _COMPRESSED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_PACKED = (".gz", ".bz2", ".xz")
 _PEEK = 4096
 # What a compressed file may hold, in bytes; a few kilobytes can expand to any size.
 _MOST = 2**31
@@ -71,8 +70,8 @@ def suffix_of(path: Path) -> str:
     >>> suffix_of(Path("A.XYZ")), suffix_of(Path("a.sdf.gz"))
     ('.xyz', '.sdf')
     """
-    root, compression = get_compression(str(path).lower())
-    return Path(root if compression else str(path).lower()).suffix
+    name = Path(path.name.lower())
+    return Path(name.stem).suffix if name.suffix in _PACKED else name.suffix
 
 
 def is_plain(path: Path) -> bool:

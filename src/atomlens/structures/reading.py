@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +77,17 @@ def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> li
     return read_frames(path, frames, seed=seed).structures
 
 
-def read_frames(path: str | Path, frames: str = ":", *, seed: int = 0) -> ReadFrames:
+def read_frames(
+    path: str | Path, frames: str = ":", *, seed: int = 0, look: Callable[[list[ase.Atoms]], None] | None = None
+) -> ReadFrames:
     """`read_structures`, with the places of the structures in the file and their number in all.
+
+    Parameters
+    ----------
+    path, frames, seed
+        As in `read_structures`.
+    look
+        Called with the structures of a file before `check_atoms`, which takes longer.
 
     Raises
     ------
@@ -95,9 +104,12 @@ def read_frames(path: str | Path, frames: str = ":", *, seed: int = 0) -> ReadFr
     if not found.structures:
         what = "holds no structure" if index == slice(None) else f"frames {frames!r} selects no structure"
         raise InputError(f"{file}: {what}")
-    for number, atoms in zip(found.numbers, found.structures, strict=True):
+    for atoms in found.structures:
         if not isinstance(atoms, ase.Atoms):
             raise InputError(f"{file}: holds {type(atoms).__name__}, not structures")
+    if look is not None:
+        look(found.structures)
+    for number, atoms in zip(found.numbers, found.structures, strict=True):
         try:
             check_atoms(atoms)
         except InputError as error:

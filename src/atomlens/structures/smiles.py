@@ -15,6 +15,8 @@ from atomlens.structures.notes import GEOMETRY
 # Embedding takes seconds at this size and minutes soon after.
 _MAX_HEAVY = 150
 _STEPS = 2_000
+# Seconds for each of two attempts; what takes longer rarely ends well.
+_PATIENCE = 30
 
 
 def structure_from_smiles(smiles: str, seed: int = 0) -> ase.Atoms | None:
@@ -75,10 +77,13 @@ def _embed(molecule: Any, shown: str, seed: int) -> str:
     """Give the molecule a conformer; return how it was relaxed."""
     settings = rdDistGeom.ETKDGv3()
     settings.randomSeed = seed
+    settings.timeout = _PATIENCE
     if rdDistGeom.EmbedMolecule(molecule, settings) != 0:
         settings.useRandomCoords = True  # rings and cages that do not unfold from the first guess
         if rdDistGeom.EmbedMolecule(molecule, settings) != 0:
-            raise InputError(f"RDKit finds no geometry for SMILES {shown!r}; give a file")
+            raise InputError(
+                f"RDKit finds no geometry for SMILES {shown!r} in {2 * _PATIENCE} s; give a file with its geometry"
+            )
     if rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
         field, left = "MMFF94", rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=_STEPS)
     elif rdForceFieldHelpers.UFFHasAllMoleculeParams(molecule):

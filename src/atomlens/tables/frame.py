@@ -49,6 +49,8 @@ class ExplainedFrame:
         Sums of the long-range energies by kind ("coulomb", "dispersion"), which pair terms hold; none for most models.
     seconds
         Time spent on explaining this frame.
+    outside
+        In what the structure differs from all that the model was trained on (`atomlens.models.outside`).
     """
 
     index: int
@@ -70,6 +72,7 @@ class ExplainedFrame:
     group_terms: Interactions | None
     seconds: float
     long_range: tuple[tuple[str, float], ...] = ()
+    outside: tuple[str, ...] = ()
 
     @property
     def atoms(self) -> ase.Atoms:
@@ -91,6 +94,7 @@ def explained_frame(
     groups: AtomGroups | None = None,
     surroundings: Surroundings | None = None,
     started: float | None = None,
+    outside: tuple[str, ...] = (),
 ) -> ExplainedFrame:
     """Ask an explanation for everything that a report shows.
 
@@ -110,6 +114,8 @@ def explained_frame(
         Bonds and distances, where they are known already.
     started
         ``time.perf_counter()`` when work on this structure began; now if None.
+    outside
+        In what the structure differs from all that the model was trained on.
 
     Raises
     ------
@@ -150,6 +156,7 @@ def explained_frame(
         long_range=tuple(
             (kind, float(explanation.long_range_terms(kind).relevance.sum())) for kind in explanation.long_range_kinds
         ),
+        outside=outside,
     )
 
 

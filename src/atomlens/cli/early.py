@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ase.data import atomic_numbers
-
-from atomlens.structures import InputError, ReadFrames, check_regular, read_frames, structure_file
+from atomlens.structures import InputError, check_regular, structure_file
 
 if TYPE_CHECKING:
-    pass
+    import ase
+
+    from atomlens.structures import ReadFrames
 
 _ZOO = "zoo:"
 # An atom of a SMILES string: in brackets, or of the organic subset.
@@ -56,6 +56,7 @@ def read_early(model: str, structures: str, frames: str = ":", *, any_element: b
         if not any_element:
             check_elements(known, [smiles_elements(structures)])
         return None
+    from atomlens.structures import read_frames
 
     def look(found: list[ase.Atoms]) -> None:
         if not any_element:
@@ -89,10 +90,14 @@ def smiles_elements(text: str) -> list[int]:
     """
     if not _SMILES_REST.fullmatch(_SMILES_ATOM.sub("", text.strip())):
         return []
+    from ase.data import atomic_numbers
+
     symbols = {(match[1] or match[2]).capitalize() for match in _SMILES_ATOM.finditer(text)}
     return sorted(atomic_numbers[symbol] for symbol in symbols) if symbols <= set(atomic_numbers) else []
 
 
 def early_or_embedded(early: ReadFrames | None, structures: str, frames: str) -> ReadFrames:
     """What was read already, or the structure of a SMILES string."""
+    from atomlens.structures import read_frames
+
     return early if early is not None else read_frames(structures, frames)

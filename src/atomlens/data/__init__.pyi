@@ -1,6 +1,7 @@
 from .batches import Batch, GraphStore, epoch_order
 from .consistency import ForceCheck, check_forces, require_matching_forces
 from .dataset import Column, Dataset, ragged_rows
+from .domain import training_domain
 from .edges import EdgeTable, find_edges
 from .keys import Keys
 from .qm9 import load_qm9
@@ -37,4 +38,5 @@ __all__ = [
     "save_dataset",
     "save_split",
     "shown",
+    "training_domain",
 ]

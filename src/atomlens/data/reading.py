@@ -125,7 +125,7 @@ def _read_db(path: Path) -> tuple[_Frames, dict[str, Unit]]:
     units = dict(told) if isinstance(told, Mapping) else {}
     if "_distance_unit" in metadata:
         units[_LENGTH] = metadata["_distance_unit"]
-    return frames, units
+    return frames, {key: unit if isinstance(unit, float | int) else str(unit) for key, unit in units.items()}
 
 
 # Where the unit of lengths stands among those of entries; no entry has this name.
@@ -136,18 +136,18 @@ def _assemble(path: Path, frames: _Frames, given: Units, stored: Mapping[str, Un
     if not frames.atoms:
         raise InputError(f"{path}: holds no structure")
     chosen, free = _chosen(path, frames, keys)
-    energy_unit = given.energy or stored.get(chosen.energy) or "eV"
-    length_unit = given.length or stored.get(_LENGTH) or "Å"
+    energy_unit = given.energy or stored.get(chosen.energy, "eV")
+    length_unit = given.length or stored.get(_LENGTH, "Å")
     force_unit = given.forces or stored.get(chosen.forces or "")
-    assumed = not (given.energy or stored.get(chosen.energy))
+    assumed = not given.energy and chosen.energy not in stored
     length = length_factor(length_unit)
-    factor = force_factor(force_unit) if force_unit else energy_factor(energy_unit) / length
+    factor = force_factor(force_unit) if force_unit is not None else energy_factor(energy_unit) / length
     forces = None
     if chosen.forces is not None:
         forces = np.concatenate(
             [found[chosen.forces] if chosen.forces in found else np.zeros((1, 3)) for found in frames.forces]
         )
-    notes = [str(chosen), _note(assumed, energy_unit, length_unit, force_unit)]
+    notes = [_note(assumed, energy_unit, length_unit, force_unit), str(chosen)]
     if free:
         notes.append(f"{free} isolated atom{'s have' if free > 1 else ' has'} no forces in the file: they are zero")
     notes += sorted({note for atoms in frames.atoms for note in reading_notes(atoms)})
@@ -224,8 +224,8 @@ def _read_npz(path: Path, given: Units, keys: Keys) -> Dataset:
         energies=found.energies * energy_factor(energy_unit),
         forces=None if found.forces is None else found.forces * factor,
         notes=[
-            *found.notes,
             _note(not (given.energy or found.energy_unit), energy_unit, length_unit, force_unit),
+            *found.notes,
         ],
     )
 

@@ -226,6 +226,8 @@ def _guessed(number: int, line: str, model: _Model) -> str:
     letters = "".join(c for c in name if c.isalpha())
     if letters == residue.rstrip("0123456789+-") and letters.capitalize() in ELEMENTS:  # an ion: CA of CA, ZN of ZN
         return letters.capitalize()
+    if len(name) == 1 and light in ELEMENTS:
+        return light
     in_place = columns[0] in " 0123456789" and not _starts_left(model)
     if in_place and name[:1] in _LIGHT and two not in _HEAVY:
         return light

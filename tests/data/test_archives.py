@@ -9,7 +9,7 @@ import pytest
 from ase.units import kcal, mol
 
 from atomlens.data import check_forces, read_dataset, require_matching_forces
-from atomlens.reference import known_names, known_potential
+from atomlens.reference import known_potential
 from atomlens.structures import InputError
 
 KCAL = kcal / mol
@@ -109,7 +109,7 @@ def test_units_that_are_none(tmp_path, unit):
 
 @pytest.mark.parametrize("copies", [1, 2, 3])
 def test_the_same_frame_twice_is_no_contradiction(tmp_path, copies):
-    potential = known_potential(known_names()[0])
+    potential = known_potential("lennard-jones")
     start = potential.cluster(np.random.default_rng(0))
     text = ""
     for k in range(12):

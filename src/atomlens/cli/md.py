@@ -117,7 +117,7 @@ def md(
         )
     if early is not None:
         typer.echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
-    for sentence in outside(potential.config, atoms):
+    for sentence in outside(potential.facts, atoms):
         typer.echo(f"outside of what the model was trained on: {sentence}")
     for finding in run.verdict.findings:
         typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")

@@ -14,6 +14,7 @@ from .config import (
 )
 from .domain import DOMAIN, Domain, outside
 from .elements import unseen_elements
+from .facts import ModelFacts, written
 from .fast import half_of_edges
 from .features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
 from .files import (
@@ -57,6 +58,7 @@ __all__ = [
     "LongRangeConfig",
     "LongRangeKind",
     "ModelConfig",
+    "ModelFacts",
     "OutputConfig",
     "PaiNN",
     "PaiNNInteraction",
@@ -86,6 +88,7 @@ __all__ = [
     "unseen_elements",
     "with_card",
     "write_atomically",
+    "written",
     "zoo_config",
     "zoo_names",
     "zoo_path",

@@ -10,7 +10,7 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 
-from atomlens.models.config import ModelConfig
+from atomlens.models.facts import ModelFacts
 from atomlens.structures import InputError, near_pairs
 
 # Entry of a card.
@@ -118,7 +118,7 @@ class Domain:
             return None
 
 
-def outside(config: ModelConfig, atoms: ase.Atoms) -> tuple[str, ...]:
+def outside(model: ModelFacts, atoms: ase.Atoms) -> tuple[str, ...]:
     """In what a structure differs from everything that a model was trained on, sentence by sentence.
 
     Elements, numbers of atoms, formulas, total charge (``info["charge"]``), periodicity, and distances between atoms of
@@ -126,9 +126,9 @@ def outside(config: ModelConfig, atoms: ase.Atoms) -> tuple[str, ...]:
     found does not mean that the model knows the structure.
     """
     found = []
-    if config.elements is not None and (unseen := sorted(set(atoms.numbers.tolist()) - set(config.elements))):
-        found.append(f"elements {_listed(unseen)}: trained on {_listed(config.elements)}")
-    domain = Domain.from_card(config.card)
+    if model.elements is not None and (unseen := sorted(set(atoms.numbers.tolist()) - set(model.elements))):
+        found.append(f"elements {_listed(unseen)}: trained on {_listed(model.elements)}")
+    domain = Domain.from_card(model.card)
     if domain is None:
         return tuple(found)
     if domain.formulas:

@@ -160,7 +160,7 @@ def run_analysis(
     options = options or AnalysisOptions()
     if not len(structures):
         raise InputError(f"{structures_name}: holds no structure")
-    predicted = model.config.output.property
+    predicted = model.facts.quantity
     settings = {
         "model": str(model_path),
         "property": predicted,
@@ -201,14 +201,14 @@ def run_analysis(
         structures=judged.structures,
         tables=judged.tables,
         untrained=renumbered(read_tables(folder / "untrained"), some),
-        unit=to_internal(model.config.output.unit)[1],
+        unit=to_internal(model.facts.unit)[1],
         settings=options.settings,
     )
     (folder / "questions").mkdir(exist_ok=True)
     write_table(judged.table, folder / "questions" / "judged.parquet")
     chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
 
-    info = RunInfo(str(model_path), structures_name, model.config, command, options.as_dict())
+    info = RunInfo(str(model_path), structures_name, model.facts, command, options.as_dict())
     write_text(folder / PAGE, _page(material, judged, info, chapters))
     summary = {
         "schema": ANALYSIS_SCHEMA,
@@ -235,7 +235,7 @@ def run_analysis(
 def _outside(model: Potential, judged: Judged) -> dict[str, Any]:
     """How many judged structures lie outside of what the model was trained on, and in what the first of them does."""
     found = [
-        (frame, outside(model.config, atoms)) for frame, atoms in zip(judged.frames, judged.structures, strict=True)
+        (frame, outside(model.facts, atoms)) for frame, atoms in zip(judged.frames, judged.structures, strict=True)
     ]
     odd = [(frame, sentences) for frame, sentences in found if sentences]
     first = {"frame": int(odd[0][0]), "in": list(odd[0][1])} if odd else None
@@ -248,7 +248,7 @@ def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chap
     held = material.settings
     for place, number in enumerate(shown):
         explanation = explain(material.model, material.structures[number], held.rule, held.product_rule)
-        odd = outside(material.model.config, material.structures[number])
+        odd = outside(material.model.facts, material.structures[number])
         page.add(explained_frame(explanation, index=place, outside=odd))
     headline = f"What {info.model_path} has learned of the {property_words(material.property)}, against what is known"
     tables = [f"tables/{name}" for name in sorted([*judged.tables, "skipped"])]

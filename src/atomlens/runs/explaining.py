@@ -9,13 +9,14 @@ from typing import Any
 import ase
 
 from atomlens.interactions import explain
-from atomlens.models import Potential, outside
+from atomlens.models import outside
+from atomlens.potentials import AnyModel
 from atomlens.structures import InputError
 from atomlens.tables import AtomGroups, ExplainedFrame, explained_frame
 
 
 def explained_frames(
-    model: Potential,
+    model: AnyModel,
     structures: Sequence[ase.Atoms],
     *,
     max_order: int = 3,
@@ -55,7 +56,7 @@ def explained_frames(
                 top_walks=top_walks,
                 groups=groups,
                 started=start,
-                outside=outside(model.config, atoms),
+                outside=outside(model.facts, atoms),
             )
         except InputError as error:
             if len(structures) == 1:

@@ -115,7 +115,7 @@ def run_md(
     """
     options = options or MDOptions()
     check_start(model, atoms, reference)  # refused before a folder is made for it
-    predicted = model.config.output.property
+    predicted = model.facts.quantity
     settings = {
         "model": model_path,
         "property": predicted,
@@ -144,10 +144,10 @@ def run_md(
     if failure is not None:
         chapters.append(_failure_chapter(failure))
     shown = list(failure.frames) if failure is not None else [atoms]
-    info = RunInfo(model_path, structure_name, model.config, command, settings)
+    info = RunInfo(model_path, structure_name, model.facts, command, settings)
     page = Page(info, len(shown))
     for index, frame in enumerate(shown):
-        page.add(explained_frame(explain(exact, frame), index=index, outside=outside(model.config, frame)))
+        page.add(explained_frame(explain(exact, frame), index=index, outside=outside(model.facts, frame)))
     tables = ["trajectory/observables"]
     if failure is not None:
         failure.terms.write_parquet(folder / "failure.parquet")
@@ -164,7 +164,7 @@ def run_md(
         "model": model_summary(info),
         "structure": structure_name,
         "notes": list(reading_notes(atoms)),
-        "outside": list(outside(model.config, atoms)),
+        "outside": list(outside(model.facts, atoms)),
         "bond_lengths_from": simulation.bonds.source,
         "verdict": to_plain(verdict),
         "survival": to_plain(survival(simulation)),

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 
 import ase
+import numpy as np
 
 from atomlens.interactions import Explanation, Interactions
 from atomlens.relevance import AtomShares, Walks
@@ -51,6 +52,8 @@ class ExplainedFrame:
         Time spent on explaining this frame.
     outside
         In what the structure differs from all that the model was trained on (`atomlens.models.outside`).
+    no_walks
+        Why the model has no walks; None if it has.
     """
 
     index: int
@@ -73,6 +76,7 @@ class ExplainedFrame:
     seconds: float
     long_range: tuple[tuple[str, float], ...] = ()
     outside: tuple[str, ...] = ()
+    no_walks: str | None = None
 
     @property
     def atoms(self) -> ase.Atoms:
@@ -149,7 +153,7 @@ def explained_frame(
         cutoff=explanation.cutoff,
         surroundings=surroundings,
         interactions=interactions,
-        walks=explanation.top_walks(top_walks),
+        walks=_strongest(explanation, top_walks),
         shares=explanation.atom_shares(),
         group_terms=group_terms,
         seconds=time.perf_counter() - start,
@@ -157,7 +161,14 @@ def explained_frame(
             (kind, float(explanation.long_range_terms(kind).relevance.sum())) for kind in explanation.long_range_kinds
         ),
         outside=outside,
+        no_walks=explanation.no_walks,
     )
+
+
+def _strongest(explanation: Explanation, count: int) -> Walks:
+    if explanation.no_walks is None:
+        return explanation.top_walks(count)
+    return Walks(np.zeros((0, explanation.n_layers + 1), dtype=np.int32), np.zeros(0))
 
 
 def frame_name(atoms: ase.Atoms) -> str:

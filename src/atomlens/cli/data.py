@@ -62,11 +62,17 @@ def check(
     energy_unit: Annotated[str | None, typer.Option(help="Where the file does not say: eV, kcal/mol, ...")] = None,
     length_unit: Annotated[str | None, typer.Option(help="Å or Bohr.")] = None,
     force_unit: Annotated[str | None, typer.Option(help="eV/Ang, kcal/mol/Ang, Hartree/Bohr, ...")] = None,
+    energy_key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Entry of the energies, where the file has several.")
+    ] = None,
+    forces_key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Entry of the forces; default: of the same name as the energies.")
+    ] = None,
 ) -> None:
-    """Say what a data set holds, which units were assumed, and whether forces match energies."""
-    from atomlens.data import Units, read_dataset, require_matching_forces
+    """Say what a data set holds, which entries and units were read, and whether forces match energies."""
+    from atomlens.data import Keys, Units, read_dataset, require_matching_forces
 
-    dataset = read_dataset(path, Units(energy_unit, length_unit, force_unit))
+    dataset = read_dataset(path, Units(energy_unit, length_unit, force_unit), Keys(energy_key, forces_key))
     _show(dataset)
     if dataset.has("energy") and dataset.has("forces"):
         found = require_matching_forces(dataset)

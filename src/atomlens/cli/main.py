@@ -9,6 +9,9 @@ import os
 import signal
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -87,7 +90,8 @@ def main(args: list[str] | None = None) -> None:
     # A terminated run cleans up like an interrupted one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        code = app([a for a in args if a != DEBUG], prog_name="atomlens", standalone_mode=False)
+        with _one_line_warnings():
+            code = app([a for a in args if a != DEBUG], prog_name="atomlens", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:
@@ -96,6 +100,25 @@ def main(args: list[str] | None = None) -> None:
     if code == 130:
         _say("interrupted; nothing was left behind")
     sys.exit(code)
+
+
+@contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    """Say in one line what files leave open; other warnings are shown as Python does."""
+    from atomlens.structures import StructureWarning
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Any, category: Any, *where: Any) -> None:
+            if issubclass(category, StructureWarning):
+                _say(f"warning: {message}")
+            else:
+                usual(message, category, *where)
+
+        warnings.simplefilter("always", StructureWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _tell(error: Exception, debug: bool) -> int:

@@ -43,8 +43,8 @@ def frame_progress(n_frames: int) -> Iterator[Callable[[ExplainedFrame], Explain
         yield advance
 
 
-def show_result(result: RunResult, out: Path) -> None:
-    """Print the strongest pairs and the sums of the first frame, and where everything is."""
+def show_result(result: RunResult, out: Path, read: str = "") -> None:
+    """Print the strongest pairs and the sums of the first frame, how much was read, and where everything is."""
     # Names come from files: markup and highlighting are off, so that they are printed as they are.
     console = Console(markup=False, highlight=False)
     frame, frames = result.first, result.summary["frames"]
@@ -53,6 +53,13 @@ def show_result(result: RunResult, out: Path) -> None:
     console.print(f"{frame.name}{of_frames}: {frame.quantity} {frame.prediction:.6f} {frame.unit}, rule {rule}")
     if (note := geometry_note(frame.atoms)) is not None:
         console.print(note)
+    elif read:
+        console.print(f"read {read} of {result.summary['structures']}", soft_wrap=True)
+    if odd := [entry for entry in frames if entry["outside"]]:
+        where = "" if len(frames) == 1 else f" (frame {odd[0]['frame']}; {len(odd)} of {len(frames)} frames are)"
+        console.print(f"outside of what the model was trained on{where}:")
+        for sentence in odd[0]["outside"]:
+            console.print(f"  {sentence}", soft_wrap=True)
     if frame.interactions.max_order >= 2:
         console.print(_pairs(frame))
     console.print(_sums(frame))

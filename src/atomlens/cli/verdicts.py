@@ -56,6 +56,12 @@ def show_verdicts(run: AnalysisRun) -> None:
         style = STYLES[verdict.outcome.value]
         table.add_row(verdict.question, Text(verdict.outcome.value, style=style), Text(verdict.sentence))
     console.print(table)
+    if (odd := run.summary["outside"])["n_outside"]:
+        console.print(
+            f"outside of what the model was trained on: {odd['n_outside']} of {odd['n_checked']} structures; "
+            f"structure {odd['first']['frame']}: {'; '.join(odd['first']['in'])}",
+            soft_wrap=True,
+        )
     if run.n_skipped:
         console.print(f"{run.n_skipped} structures could not be explained: see tables/skipped.parquet")
     console.print(f"report: {run.folder / 'report.html'}", soft_wrap=True)

@@ -14,7 +14,10 @@ from atomlens.structures import InputError
 
 # Root mean square displacement of an atom in Å up to which the trapezoidal rule holds to a few percent.
 _CLOSE = 0.15
+# Nearer frames are the same one twice: between them there is no work to compare with.
+_SAME = 1e-3
 _PAIRS = 60
+_LOOKED_AT = 20 * _PAIRS
 _FRAMES = 2_000
 _TOLERANCE = 0.15
 # Factors that confused units leave behind.
@@ -87,12 +90,16 @@ def check_forces(dataset: Dataset, seed: int = 0) -> ForceCheck:
         x, f = np.asarray(dataset.positions)[rows], np.asarray(forces)[rows]
         x = x - x.mean(axis=1, keepdims=True)
         rigid = not dataset.periodic[frames].any()
+        compared = 0
         for a, b in _closest(x):
             rotation = _superimpose(x[b], x[a]) if rigid else np.eye(3)
             step = x[b] @ rotation - x[a]
-            if np.sqrt(np.mean((step**2).sum(-1))) < _CLOSE:
+            if _SAME < np.sqrt(np.mean((step**2).sum(-1))) < _CLOSE:
                 work.append(float(-0.5 * ((f[a] + f[b] @ rotation) * step).sum()))
                 change.append(float(energies[frames[b]] - energies[frames[a]]))
+                compared += 1
+            if compared == _PAIRS:
+                break
     if len(work) < 5:
         return ForceCheck(len(work), np.nan, np.nan)
     w, e = np.array(work), np.array(change)
@@ -121,7 +128,9 @@ def _same_atoms(dataset: Dataset, seed: int) -> list[Int[np.ndarray, " m"]]:
 def _closest(x: Float[np.ndarray, "m N 3"]) -> list[tuple[int, int]]:
     distances = squareform(pdist(x.reshape(len(x), -1)))
     i, j = np.triu_indices(len(x), 1)
-    order = np.argsort(distances[i, j])[:_PAIRS]
+    different = distances[i, j] > _SAME
+    i, j = i[different], j[different]
+    order = np.argsort(distances[i, j])[:_LOOKED_AT]
     return list(zip(i[order].tolist(), j[order].tolist(), strict=True))
 
 

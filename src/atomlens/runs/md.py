@@ -27,8 +27,9 @@ from atomlens.dynamics import (
 )
 from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import Potential
+from atomlens.models import Potential, outside
 from atomlens.report import Chapter, Page, failure_figure, stability_figure, svg_address
+from atomlens.structures import reading_notes
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
 # Raised whenever a key of a simulation's summary.json changes its meaning or goes away.
@@ -41,8 +42,8 @@ or a coordinate is not finite. What it broke by is told from how it goes on for 
 hydrogen farther than 2.5 Å from every heavy atom, or a bond. The curve is the Kaplan-Meier estimate; replicas that
 are sound at the end count as censored; the band is its 95 % log-log interval, and the exact one of a share
 (Clopper-Pearson) where none or all have broken. The limit that the share is compared with, 75 %, is our choice: 16
-sound replicas of 16 show at least 79 %, the fewest that clear it are 13 of 13. Distances are held against a reference by the
-share that would have to move, next to what sampling alone misplaces: half of what halves of simulation and reference
+sound replicas of 16 show at least 79 %, the fewest that clear it are 13 of 13. Distances are compared with a reference by
+the share that would have to move, next to what sampling alone misplaces: half of what halves of simulation and reference
 differ by, added in squares.</p>
 """
 HOW_FAILURE = """
@@ -114,7 +115,14 @@ def run_md(
     """
     options = options or MDOptions()
     check_start(model, atoms, reference)  # refused before a folder is made for it
-    settings = {"model": model_path, "structure": structure_name, "dtype": str(dtype), **options.as_dict()}
+    predicted = model.facts.quantity
+    settings = {
+        "model": model_path,
+        "property": predicted,
+        "structure": structure_name,
+        "dtype": str(dtype),
+        **options.as_dict(),
+    }
     moving = model.converted(dtype)
     with nothing_left_in_vain(out):
         folder = open_run(out, settings, overwrite)
@@ -139,7 +147,7 @@ def run_md(
     info = RunInfo(model_path, structure_name, model.facts, command, settings)
     page = Page(info, len(shown))
     for index, frame in enumerate(shown):
-        page.add(explained_frame(explain(exact, frame), index=index))
+        page.add(explained_frame(explain(exact, frame), index=index, outside=outside(model.facts, frame)))
     tables = ["trajectory/observables"]
     if failure is not None:
         failure.terms.write_parquet(folder / "failure.parquet")
@@ -155,6 +163,8 @@ def run_md(
         "options": settings,
         "model": model_summary(info),
         "structure": structure_name,
+        "notes": list(reading_notes(atoms)),
+        "outside": list(outside(model.facts, atoms)),
         "bond_lengths_from": simulation.bonds.source,
         "verdict": to_plain(verdict),
         "survival": to_plain(survival(simulation)),

@@ -48,6 +48,8 @@ class DataSettings:
         Refuse forces that do not match the energies (`atomlens.data.check_forces`).
     energy_unit, force_unit, length_unit
         Units of the file where it does not say.
+    energy_key, forces_key
+        Entries of energies and forces, where the file has several (`atomlens.data.Keys`).
     """
 
     description: str = ""
@@ -64,6 +66,8 @@ class DataSettings:
     energy_unit: str | None = None
     force_unit: str | None = None
     length_unit: str | None = None
+    energy_key: str | None = None
+    forces_key: str | None = None
 
     def __post_init__(self) -> None:
         if self.set == "file" and not self.path:

@@ -13,6 +13,7 @@ from jaxtyping import Int
 from atomlens.data import (
     Dataset,
     GraphStore,
+    Keys,
     Split,
     Units,
     find_edges,
@@ -105,7 +106,8 @@ def read_source(config: TrainConfig, base: Path, path: str) -> Dataset:
     settings = config.data
     if settings.set == "qm9":
         return load_qm9()
-    return read_dataset(base / path, Units(settings.energy_unit, settings.length_unit, settings.force_unit))
+    units = Units(settings.energy_unit, settings.length_unit, settings.force_unit)
+    return read_dataset(base / path, units, Keys(settings.energy_key, settings.forces_key))
 
 
 def make_model(config: TrainConfig, dataset: Dataset, split: Split, elements: tuple[int, ...]) -> Potential:

@@ -5,8 +5,9 @@ from atomlens.data.consistency import ForceCheck, check_forces, require_matching
 from atomlens.data.dataset import Column, Dataset, ragged_rows
 from atomlens.data.edges import EdgeTable, find_edges
 from atomlens.data.md import Units, read_dataset
+from atomlens.data.organic import OrganicSettings, make_organic
 from atomlens.data.qm9 import load_qm9
-from atomlens.data.splits import Split, load_split, make_split, save_split
+from atomlens.data.splits import Split, load_split, make_group_split, make_split, save_split
 from atomlens.data.storage import cache_folder, load_dataset, save_dataset
 from atomlens.data.xtb import TrajectoryError, XtbSettings, make_xtb
 
@@ -17,6 +18,7 @@ __all__ = [
     "EdgeTable",
     "ForceCheck",
     "GraphStore",
+    "OrganicSettings",
     "Split",
     "TrajectoryError",
     "Units",
@@ -28,6 +30,8 @@ __all__ = [
     "load_dataset",
     "load_qm9",
     "load_split",
+    "make_group_split",
+    "make_organic",
     "make_split",
     "make_xtb",
     "ragged_rows",

@@ -14,6 +14,8 @@ from atomlens.structures import InputError
 
 # Root mean square displacement of an atom in Å up to which the trapezoidal rule holds to a few percent.
 _CLOSE = 0.15
+# Largest displacement of one atom in Å: in a mean over many atoms a single stretched bond is lost.
+_CLOSE_ATOM = 0.2
 _PAIRS = 60
 _FRAMES = 2_000
 _TOLERANCE = 0.15
@@ -90,7 +92,8 @@ def check_forces(dataset: Dataset, seed: int = 0) -> ForceCheck:
         for a, b in _closest(x):
             rotation = _superimpose(x[b], x[a]) if rigid else np.eye(3)
             step = x[b] @ rotation - x[a]
-            if np.sqrt(np.mean((step**2).sum(-1))) < _CLOSE:
+            moved = np.sqrt((step**2).sum(-1))
+            if np.sqrt(np.mean(moved**2)) < _CLOSE and moved.max() < _CLOSE_ATOM:
                 work.append(float(-0.5 * ((f[a] + f[b] @ rotation) * step).sum()))
                 change.append(float(energies[frames[b]] - energies[frames[a]]))
     if len(work) < 5:

@@ -61,7 +61,8 @@ def pair_energy(config: LongRangeConfig, q: np.ndarray, c6: np.ndarray, i: int, 
     unit=st.sampled_from(["eV", "kcal/mol"]),
 )
 def test_the_prediction_is_the_plain_model_and_a_sum_over_all_pairs(atoms, kind, balance, architecture, unit):
-    both = long_range_model(architecture, "coulomb+dispersion", balance=balance, s8=0.7, total_charge=0.4 * (balance != "none"))
+    total = 0.0 if balance == "none" else 0.4
+    both = long_range_model(architecture, "coulomb+dispersion", balance=balance, s8=0.7, total_charge=total)
     q, c6 = held(both, atoms)
     config = replace(both.config, long_range=replace(both.config.long_range, kind=kind))
     config = replace(config, output=replace(config.output, unit=unit))

@@ -69,7 +69,7 @@ class Sampler:
         self.charge = int(Chem.GetFormalCharge(molecule))
         with rdBase.BlockLogs():
             self._field = rdForceFieldHelpers.MMFFGetMoleculeForceField(
-                molecule, rdForceFieldHelpers.MMFFGetMoleculeProperties(molecule)
+                molecule, rdForceFieldHelpers.MMFFGetMoleculeProperties(molecule), ignoreInterfragInteractions=False
             )
         self._field.Initialize()
 
@@ -151,7 +151,7 @@ def contact(parts: list[Sampler], closeness: float, docked: bool, rng: np.random
     r"""Molecules in random orientations, each as close to those before as `closeness` says.
 
     Closeness is :math:`\min_{ij} r_{ij} / (R_i + R_j)` over pairs of atoms of two molecules, R their van der Waals
-    radii (Alvarez, Dalton Trans. 42, 8617 (2013)). Docked molecules start at 1, go downhill by MMFF94 for a few
+    radii (Bondi, J. Phys. Chem. 68, 441 (1964)). Docked molecules start at 1, go downhill by MMFF94 for a few
     steps, so that hydrogen bonds form, and are then moved apart along their centres to `closeness` times what they
     reached.
 

@@ -71,8 +71,10 @@ def organic_molecules(n: int, seed: int) -> tuple[str, ...]:
         if len(chosen) < n:
             large: list[str] = []
             for smiles in _combinations():
+                if len(chosen) == n:
+                    break
                 heavy = _heavy_atoms(smiles)
-                if heavy <= _SMALL and len(chosen) < n and (found := _canonical(smiles, combined=True)):
+                if heavy <= _SMALL and (found := _canonical(smiles, combined=True)):
                     chosen[found] = None
                 elif _SMALL < heavy <= _LARGEST_COMBINED:
                     large.append(smiles)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import ase
 import numpy as np
@@ -34,7 +33,7 @@ class Task:
     Attributes
     ----------
     kind
-        Molecules, or contacts of two or more.
+        ``molecules``, or ``contacts`` of two or more.
     group
         Number of the first item; items are numbered on from there.
     items
@@ -47,7 +46,7 @@ class Task:
         Of the whole set.
     """
 
-    kind: Literal["molecules", "contacts"]
+    kind: str
     group: int
     items: tuple[tuple[str, ...], ...]
     frames: int

@@ -66,10 +66,7 @@ def prepare(config: TrainConfig, base: Path, out: Path) -> Prepared:
     if settings.forces and settings.check_forces:
         require_matching_forces(dataset)
     split_path = out / "split.json"
-    if split_path.exists():
-        split = load_split(split_path, len(dataset))
-    else:
-        split = _split(dataset, settings)
+    split = load_split(split_path, len(dataset)) if split_path.exists() else _split(dataset, settings)
     elements = dataset.subset(split.train).elements
     _check_elements(dataset, np.concatenate([split.val, split.test]), elements)
     model = make_model(config, dataset, split, elements)

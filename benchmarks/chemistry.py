@@ -22,9 +22,9 @@ import numpy as np
 import polars as pl
 from ase.io import write
 
-from atomlens.analyses import load_result
 from atomlens.analyses.species import SpeciesResult
 from atomlens.data import Dataset, load_dataset, save_dataset
+from atomlens.folders import load_result
 
 SEEDS = (1, 2, 3)
 STEPS, BATCH = 3_000, 16

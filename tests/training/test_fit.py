@@ -22,14 +22,8 @@ from atomlens.data import (
     save_dataset,
 )
 from atomlens.interactions import explain
-from atomlens.models import (
-    ModelConfig,
-    OutputConfig,
-    Potential,
-    ReadoutConfig,
-    RepresentationConfig,
-    load_model,
-)
+from atomlens.models import ModelConfig, OutputConfig, Potential, ReadoutConfig, RepresentationConfig
+from atomlens.potentials import load_model
 from atomlens.structures import InputError
 from atomlens.training import FitSettings, TrainingError, evaluate, train
 from atomlens.training.ema import WeightAverage

@@ -17,9 +17,8 @@ from atomlens.data.dataset import Column, Dataset
 from atomlens.data.organic_molecules import contact_pairs, entries, organic_molecules
 from atomlens.data.organic_tasks import Task, free_atom_energies, make_block
 from atomlens.data.storage import load_dataset, save_dataset
+from atomlens.folders import claim, write_text
 from atomlens.structures import InputError
-from atomlens.structures.claims import claim
-from atomlens.structures.files import write_text
 
 _BLOCK = 25  # molecules or pairs that a kill may cost
 _NOTE = "organic.json"

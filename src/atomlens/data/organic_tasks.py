@@ -13,8 +13,8 @@ from ase.optimize import BFGS
 
 from atomlens.data.organic_geometries import Geometry, Sampler, contact
 from atomlens.data.organic_molecules import ELEMENTS
+from atomlens.folders import atomic_file
 from atomlens.reference import Gfn2, Gfn2Calculator, ReferenceUnavailable
-from atomlens.structures.files import atomic_file
 
 # Unpaired electrons of the free atoms' ground states (Hund).
 _UNPAIRED = {"H": 1, "C": 2, "N": 3, "O": 2, "F": 1, "S": 2, "Cl": 1}

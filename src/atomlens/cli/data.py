@@ -57,6 +57,35 @@ def xtb(
 
 
 @data_app.command()
+def organic(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the set; continued if it is there.")],
+    molecules: Annotated[int, typer.Option(min=1, help="Molecules.")] = 8_000,
+    frames: Annotated[int, typer.Option(min=1, help="Geometries of each.")] = 5,
+    relaxed: Annotated[int, typer.Option(min=0, help="Relax every so manieth molecule, too; 0: none.")] = 3,
+    pairs: Annotated[int | None, typer.Option(min=0, help="Pairs in contact; all of the list by default.")] = None,
+    contacts: Annotated[int, typer.Option(min=1, help="Geometries of each pair.")] = 6,
+    clusters: Annotated[int, typer.Option(min=0, help="Clusters of three to five molecules.")] = 700,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Make GFN2-xTB data of organic molecules, contacts and free atoms (needs the extra xtb)."""
+    from rich.progress import MofNCompleteColumn
+
+    from atomlens.cli.progress import progress_bars
+    from atomlens.cli.runs import goes_on
+    from atomlens.data import OrganicSettings, make_organic
+
+    settings = OrganicSettings(molecules, frames, relaxed, pairs, contacts, clusters, seed)
+    with goes_on(out), progress_bars(MofNCompleteColumn()) as bars:
+        task = bars.add_task("blocks", total=None)
+        dataset = make_organic(
+            out, settings, workers=workers, progress=lambda done, total: bars.update(task, completed=done, total=total)
+        )
+    _show(dataset)
+    typer.echo(f"data set: {out / 'dataset'}")
+
+
+@data_app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="Extended XYZ, ASE database, rMD17 or sGDML npz, or a data set folder.")],
     energy_unit: Annotated[str | None, typer.Option(help="Where the file does not say: eV, kcal/mol, ...")] = None,

@@ -1,4 +1,4 @@
-"""The page as a tool: choosing atoms and pairs, sorting, saving, links that bring a view back, and access for everybody."""
+"""The page as a tool: choosing, sorting, saving, addresses that bring a view back, and access for everybody."""
 
 import csv
 import io
@@ -19,7 +19,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 # Every save goes through a link with an address of its own; the test reads the content instead of writing a file.
 _CATCH_SAVES = """
-(() => { window.saved = []; const make = URL.createObjectURL; URL.createObjectURL = (blob) => { window.saved.push(blob); return make(blob); };
+(() => { window.saved = []; const make = URL.createObjectURL;
+URL.createObjectURL = (blob) => { window.saved.push(blob); return make(blob); };
+window.exporter = (name) => [...document.querySelectorAll('button.export')].find((button) => button.ariaLabel === name);
 HTMLAnchorElement.prototype.click = function () { window.savedName = this.download; }; })()
 """
 
@@ -170,7 +172,7 @@ def test_tables_are_saved_whole_as_csv(browser, pages):
 
 def test_charts_are_saved_as_pictures_that_stand_alone(browser, pages):
     open_page(browser, pages / "one.html")
-    save = "[...document.querySelectorAll('button.export')].find((b) => b.ariaLabel === 'Save matrix as {}').click()"
+    save = "exporter('Save matrix as {}').click()"
     browser.run(save.format("SVG"))
     drawing = saved(browser)
     assert drawing.startswith("<svg")
@@ -187,18 +189,17 @@ def test_charts_are_saved_as_pictures_that_stand_alone(browser, pages):
 
 def test_the_chemiscope_file_opens_in_chemiscope(browser, pages):
     open_page(browser, pages / "frames.html", "?frame=2")
-    browser.run("[...document.querySelectorAll('button.export')].find((b) => b.textContent === 'chemiscope').click()")
+    browser.run("exporter('Save all structures as chemiscope').click()")
     content = json.loads(saved(browser))
     assert [s["size"] for s in content["structures"]] == [6, 6, 6]
     assert len(content["shapes"]["pair terms"]["parameters"]["structure"]) == 3
     browser.run(
-        "(() => { const host = document.createElement('div'); host.id = 'again'; host.style.height = '400px'; document.body.append(host);"
-        "for (const id of ['info', 'meta']) { const place = document.createElement('div'); place.id = id; host.after(place); }"
-        "})()"
+        "for (const id of ['again', 'info', 'meta']) { const place = document.createElement('div'); place.id = id; "
+        "place.style.height = '300px'; document.body.append(place); }"
     )
     loaded = browser.run(
-        "saved.at(-1).text().then((t) => Chemiscope.StructureVisualizer.load({ structure: 'again', info: 'info', meta: 'meta' },"
-        "JSON.parse(t), new Chemiscope.Warnings())).then(() => 'loaded')"
+        "saved.at(-1).text().then((text) => Chemiscope.StructureVisualizer.load({ structure: 'again', info: 'info', "
+        "meta: 'meta' }, JSON.parse(text), new Chemiscope.Warnings())).then(() => 'loaded')"
     )
     assert loaded == "loaded"
     # The page is where it was.
@@ -218,8 +219,10 @@ def test_every_chart_fits_a_narrow_window(browser, pages):
     wide = "[...document.querySelectorAll('.chart')].filter((c) => c.scrollWidth > c.clientWidth + 1).map((c) => c.id)"
     assert browser.run(wide) == []
     # No word runs out of its drawing.
-    outside = """[...document.querySelectorAll('.chart svg')].flatMap((svg) => { const box = svg.getBoundingClientRect();
-      return [...svg.querySelectorAll('text')].filter((t) => { const b = t.getBoundingClientRect();
-      return b.width && (b.right > box.right + 2 || b.left < box.left - 2); }).map((t) => `${svg.parentElement.id}: ${t.textContent}`); })"""
+    outside = """[...document.querySelectorAll('.chart svg')].flatMap((svg) => {
+      const box = svg.getBoundingClientRect();
+      const isOut = (b) => b.width && (b.right > box.right + 2 || b.left < box.left - 2);
+      return [...svg.querySelectorAll('text')].filter((t) => isOut(t.getBoundingClientRect()))
+        .map((t) => `${svg.parentElement.id}: ${t.textContent}`); })"""
     assert browser.run(outside) == []
     browser.call("Emulation.clearDeviceMetricsOverride")

@@ -160,7 +160,7 @@ def _in_parts(graphs: Iterable[AtomGraph]) -> Iterator[AtomGraph]:
 
 
 def _explained(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str, max_order: int) -> BatchExplanation:
-    factor, unit = to_internal(model.config.output.unit)
+    factor, unit = to_internal(model.facts.unit)
     batch = make_chain_batch(model, graph, rule, product_rule).scaled(factor)
     terms = interaction_terms(batch.chain, max_order)
     listed = tuple(terms.order(n) for n in range(1, max_order + 1))
@@ -177,7 +177,7 @@ def _explained(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
         constants=constants,
         residuals=predictions - constants - np.bincount(owner, shares.readout, minlength=n),
         remainders=predictions - constants - of_terms,
-        quantity=model.config.output.property,
+        quantity=model.facts.quantity,
         unit=unit,
     )
 

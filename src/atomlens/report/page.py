@@ -15,7 +15,6 @@ from atomlens.report.wording import (
     PRODUCT_RULES,
     RULES,
     SIGNS,
-    architecture_name,
     card_entry,
     documentation_address,
     is_energy,
@@ -115,12 +114,12 @@ class Page:
         """
         if self._first is None:
             raise ValueError("the page has no frame; add at least one")
-        first, config = self._first, self.info.config
+        first, facts = self._first, self.info.model
         words = property_words(first.quantity)
         signs = SIGNS["energy" if first.unit == "eV" and is_energy(words) else "other"]
         rule = RULES[first.rule]
-        product = PRODUCT_RULES.get(first.product_rule or "", None) if _is_painn(self.info) else None
-        model = {"cutoff": first.cutoff, "layers": first.n_layers, "features": config.representation.n_features}
+        product = PRODUCT_RULES.get(first.product_rule or "", None) if facts.has_products else None
+        model = {"cutoff": first.cutoff, "layers": first.n_layers, "features": facts.n_features}
         data = {
             "unit": first.unit,
             "property": words,
@@ -139,9 +138,10 @@ class Page:
             raises=signs.raises.format(property=words),
             orange_bond=signs.orange.format(property=words),
             documentation=documentation_address(),
-            architecture=architecture_name(config.representation.architecture),
+            architecture=facts.name,
             model=model,
             long_range=[kind for kind, _ in first.long_range],
+            no_walks=first.no_walks,
             model_path=self.info.model_path,
             structures_path=self.info.structures_path,
             rule_name=rule.name + _strength(first, self.info) + (f", products: {product.name}" if product else ""),
@@ -151,7 +151,7 @@ class Page:
             total_frames=self.n_frames,
             left_out=self.n_frames > len(self._records),
             command=self.info.command,
-            card=[(str(key), card_entry(value)) for key, value in config.card.items()],
+            card=[(str(key), card_entry(value)) for key, value in facts.card.items()],
             tables=tables or [],
             chapters=chapters,
             n_structures=n_structures,
@@ -183,7 +183,3 @@ def page_html(frame: ExplainedFrame, info: RunInfo) -> str:
 def _strength(frame: ExplainedFrame, info: RunInfo) -> str:
     gamma = info.options.get("gamma") if frame.rule == "gamma" else None
     return "" if gamma is None else f" (γ = {gamma:g})"
-
-
-def _is_painn(info: RunInfo) -> bool:
-    return info.config.representation.architecture == "painn"

@@ -65,26 +65,21 @@ SIGNS: dict[str, SignText] = {
         "negative: lowers the {property}, stabilising",
         "positive: raises the {property}, destabilising",
         "negative terms stabilise, positive terms destabilise",
-        "An orange cylinder is a pair whose term raises the {property}: with the rest of the molecule as it is, the model "
-        "finds these two atoms together less favourable than each of them alone. That is no broken bond. Orange between "
-        "atoms that are not bonded is often repulsion, or the correction of a neighbouring blue term. Orange on a bond needs "
-        "care: many models measure each atom from an average atom of their training set (the constant part), so that a "
-        "bond weaker than the average appears as positive. Compare bonds with each other rather than with zero.",
+        "An orange cylinder is a pair whose term raises the {property}: the model finds these two atoms together less "
+        "favourable than each of them alone. This does not mean that the bond is broken. Between atoms that are not "
+        "bonded, orange often means repulsion. On a bond, look at the constant part first: many models measure every "
+        "atom from an average atom of their training set, and then a bond weaker than the average has a positive term. "
+        "Compare bonds with each other rather than with zero.",
     ),
     "other": SignText(
         "negative: lowers the {property}",
         "positive: raises the {property}",
         "negative terms lower it, positive terms raise it",
-        "An orange cylinder is a pair whose term raises the {property}. The {property} is not an energy, so orange says "
-        "nothing about attraction or repulsion: it means that the model predicts a larger value because these two atoms "
-        "are near each other. Terms are measured from the constant part, so compare pairs with each other, not with zero.",
+        "An orange cylinder is a pair whose term raises the {property}: the model predicts a larger value because these "
+        "two atoms are near each other. The {property} is not an energy, so the colour says nothing about attraction or "
+        "repulsion. Terms are measured from the constant part: compare pairs with each other rather than with zero.",
     ),
 }
-
-
-def architecture_name(architecture: str) -> str:
-    """An architecture as its authors write it."""
-    return {"painn": "PaiNN", "schnet": "SchNet"}.get(architecture, architecture)
 
 
 # What data sets call their energies, and what a chemist calls them.

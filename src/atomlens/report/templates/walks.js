@@ -66,7 +66,7 @@ function showWalk() {
       markerUnits: "userSpaceOnUse", orient: "auto" }, shape("path", { d: "M0 0L8 4L0 8z", class: `head ${kind}` })));
   }
   svg.append(defs);
-  const only = state.walk !== null && frame().symbols.length > 60 ? around(atoms[Math.min(state.walk, atoms.length - 1)]) : null;
+  const only = atoms.length && state.walk !== null && frame().symbols.length > 60 ? around(atoms[Math.min(state.walk, atoms.length - 1)]) : null;
   const { at, layers, radius } = molecule(svg, { width, height, margin: narrow(width) ? 44 : 56, radius: 13, only });
   const centre = [width / 2, height / 2], largest = Math.abs(r[0] ?? 1);
   svg.append(layers.terms); // arrows lie over the atoms

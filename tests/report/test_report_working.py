@@ -216,7 +216,8 @@ def test_everybody_can_read_the_page(browser, pages, name, width):
 def test_every_chart_fits_a_narrow_window(browser, pages):
     browser.call("Emulation.setDeviceMetricsOverride", width=400, height=900, deviceScaleFactor=1, mobile=False)
     open_page(browser, pages / "frames.html")
-    wide = "[...document.querySelectorAll('.chart')].filter((c) => c.scrollWidth > c.clientWidth + 1).map((c) => c.id)"
+    charts = "[...document.querySelectorAll('.chart')]"
+    wide = f"{charts}.filter((chart) => chart.scrollWidth > chart.clientWidth + 1).map((chart) => chart.id)"
     assert browser.run(wide) == []
     # No word runs out of its drawing.
     outside = """[...document.querySelectorAll('.chart svg')].flatMap((svg) => {

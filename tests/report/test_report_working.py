@@ -80,7 +80,7 @@ def test_a_click_in_the_view_marks_an_atom_or_a_pair_everywhere(browser, pages):
     box = browser.run("JSON.parse(JSON.stringify(document.getElementById('viewer').getBoundingClientRect()))")
     found = set()
     # Ethanol lies flat in the middle of the view: a grid of clicks meets atoms and cylinders alike.
-    for share in np.linspace(0.3, 0.7, 13):
+    for share in np.linspace(0.35, 0.65, 7):
         click(browser, "#clear-selection")
         mouse(browser, box["x"] + share * box["width"], box["y"] + 0.5 * box["height"])
         chosen = browser.run("document.getElementById('atom-choice').value")
@@ -127,7 +127,8 @@ def test_rows_are_chosen_and_sorted_by_keyboard(browser, pages):
     assert browser.run(column) == longest_first[::-1]
     # The order stays when the list changes.
     browser.run(
-        "(() => { const t = document.getElementById('threshold'); t.value = 300; t.dispatchEvent(new Event('input')); })()"
+        "(() => { const slider = document.getElementById('threshold'); slider.value = 300; "
+        "slider.dispatchEvent(new Event('input')); })()"
     )
     fewer = browser.run(column)
     assert fewer == sorted(fewer)

@@ -77,7 +77,8 @@ SIGNS: dict[str, SignText] = {
         "negative terms lower it, positive terms raise it",
         "An orange cylinder is a pair whose term raises the {property}: the model predicts a larger value because "
         "these two atoms are near each other. The {property} is not an energy, so the colour says nothing about "
-        "attraction or repulsion. Terms are measured from the constant part: compare pairs with each other rather than with zero.",
+        "attraction or repulsion. Terms are measured from the constant part: compare pairs with each other rather than "
+        "with zero.",
     ),
 }
 

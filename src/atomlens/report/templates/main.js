@@ -56,7 +56,7 @@ on("frame", () => { freshFrame(); listAtoms(); showFrameNumber(); });
 on("frame unit", draw);
 on("frame", () => viewer.box && loadStructure());
 on("frame unit shown", listPairs);
-on("atom", () => { if (state.only || state.onlyBefore) listPairs(); state.onlyBefore = state.only; updateViewer(); markAll(); });
+on("atom", () => { listPairs(); updateViewer(); markAll(); });
 on("shown pair", updateViewer);
 on("pair unit", markAll);
 on("walk", showWalk);

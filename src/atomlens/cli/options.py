@@ -46,6 +46,14 @@ def check_product_rule(model: Potential, product_rule: ProductRuleName) -> None:
         raise InputError(f"--product-rule full: a {model.facts.architecture} has no products of signals; leave it out")
 
 
+class TableFormat(StrEnum):
+    """File formats of tables."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    BOTH = "both"
+
+
 class Precision(StrEnum):
     """Floating-point types."""
 

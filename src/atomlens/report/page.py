@@ -100,7 +100,7 @@ class Page:
         Parameters
         ----------
         tables
-            Names of the tables that lie beside the page.
+            Names of the files of tables in the page's folder.
         chapters, n_structures, n_judged
             Answered questions, shown before the structures, how many structures were explained, and from how many of
             them the questions were answered; all if None.

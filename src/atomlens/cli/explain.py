@@ -13,6 +13,7 @@ from atomlens.cli.options import (
     Precision,
     ProductRuleName,
     RuleName,
+    TableFormat,
     Trust,
     check_product_rule,
     checked_device,
@@ -94,6 +95,9 @@ def explain(
         typer.Option(help='Terms between groups: fragments, residues, or a JSON file {"name": \\[atom, ...]}.'),
     ] = None,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
+    table_format: Annotated[
+        TableFormat, typer.Option("--format", help="File format of the tables.")
+    ] = TableFormat.PARQUET,
     dtype: Annotated[Precision, typer.Option(help="Precision of all work.")] = Precision.DOUBLE,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... \\[default: cpu]")] = None,
     unit: Annotated[
@@ -134,6 +138,7 @@ def explain(
         "top_walks": top_walks,
         "groups": groups,
         "frames": frames,
+        "format": table_format.value,
         "dtype": dtype.value,
         "device": device or "cpu",
         "unit": unit,
@@ -165,7 +170,8 @@ def explain(
             **settings,
         )
         with frame_progress(len(selected)) as advance:
-            result = write_run(folder, map(advance, explained), len(selected), info, started)
+            frames_done = map(advance, explained)
+            result = write_run(folder, frames_done, len(selected), info, started, table_format=table_format.value)
     show_result(result, out, str(found))
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomlens.cli.options import Precision, whole_number
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, goes_on
+from atomlens.folders import PAGE
 
 if TYPE_CHECKING:
     from atomlens.dynamics import Report
@@ -122,7 +124,7 @@ def md(
         typer.echo(f"outside of what the model was trained on: {sentence}")
     for finding in run.verdict.findings:
         typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
-    typer.echo(f"report: {run.folder / 'report.html'}")
+    finished(run.folder / PAGE)
 
 
 @contextmanager
@@ -133,7 +135,7 @@ def _simulation_progress() -> Iterator[Report]:
         task = bars.add_task("simulating", total=None)
 
         def report(frame: int, total: int, running: int, ns_per_day: float) -> None:
-            told = f"{running} replicas running, {ns_per_day:.2g} ns/day"
-            bars.update(task, completed=frame, total=total, description=told)
+            text = f"{running} replicas running, {ns_per_day:.2g} ns/day"
+            bars.update(task, completed=frame, total=total, description=text)
 
         yield report

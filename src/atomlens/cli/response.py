@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomlens.cli.options import Trust, positive
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def response(
         f"largest coupling {largest['largest']:.3g} eV/Å²; asymmetry up to {largest['asymmetry']:.1e}, "
         f"sum rule up to {largest['sum_rule']:.1e} eV/Å² (both 0 for exact derivatives)"
     )
-    typer.echo(f"picture: {out / PICTURE}")
+    finished(out / PICTURE, "picture")
 
 
 def _responses(

@@ -265,7 +265,7 @@ def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chap
         odd = outside(material.model.facts, material.structures[number])
         page.add(explained_frame(explanation, index=place, outside=odd))
     headline = f"What {info.model_path} has learned of the {property_words(material.property)}, against what is known"
-    tables = [f"tables/{name}" for name in sorted([*judged.tables, "skipped"])]
+    tables = [f"tables/{name}.parquet" for name in sorted([*judged.tables, "skipped"])]
     counts = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
     return page.html(tables, chapters=chapters, headline=headline, **counts)
 

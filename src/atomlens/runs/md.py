@@ -148,10 +148,10 @@ def run_md(
     page = Page(info, len(shown))
     for index, frame in enumerate(shown):
         page.add(explained_frame(explain(exact, frame), index=index, outside=outside(model.facts, frame)))
-    tables = ["trajectory/observables"]
+    tables = ["trajectory/observables.parquet"]
     if failure is not None:
         failure.terms.write_parquet(folder / "failure.parquet")
-        tables.append("failure")
+        tables.append("failure.parquet")
     headline = f"How long {model_path} keeps {atoms.get_chemical_formula()} whole"
     html = page.html(tables, chapters=chapters, n_structures=options.n_replicas, headline=headline)
     write_text(folder / PAGE, html)

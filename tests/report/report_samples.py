@@ -10,8 +10,7 @@ import numpy as np
 from ase.build import molecule
 
 from atomlens import Explanation, Potential, explain
-from atomlens.report import RunInfo
-from atomlens.tables import AtomGroups, ExplainedFrame, explained_frame
+from atomlens.tables import AtomGroups, ExplainedFrame, RunInfo, explained_frame
 from samples import small_model
 
 # What nobody should be able to smuggle into a page.
@@ -60,7 +59,7 @@ def frame(atoms: ase.Atoms | None = None, *, groups: AtomGroups | None = None, *
 def info(**changes: Any) -> RunInfo:
     """A run of the small model."""
     return RunInfo(
-        **{"model_path": "model.safetensors", "structures_path": "ethanol.xyz"} | changes, config=model().config
+        **{"model_path": "model.safetensors", "structures_path": "ethanol.xyz"} | changes, model=model().facts
     )
 
 

@@ -14,9 +14,9 @@ from atomlens import explain
 from atomlens.cli.show import _sums
 from atomlens.interactions import explain_batch
 from atomlens.report import page_html
-from atomlens.report.summary import frame_summary, model_summary
 from atomlens.tables import explained_frame
 from atomlens.tables.batch import batch_rows, batch_tables
+from atomlens.tables.summary import frame_summary, model_summary
 from samples import long_range_model, small_model
 
 
@@ -27,9 +27,7 @@ def explanation():
 
 def test_page_and_summary_tell_the_part_of_the_pairs(explanation):
     frame = explained_frame(explanation)
-    where = replace(
-        info(), config=replace(info().config, long_range=long_range_model("painn", "coulomb").config.long_range)
-    )
+    where = replace(info(), model=replace(info().model, long_range="coulomb"))
     sums = {kind: float(explanation.long_range_terms(kind).relevance.sum()) for kind in ("coulomb", "dispersion")}
     summary = frame_summary(frame)
     assert summary["long_range"] == sums

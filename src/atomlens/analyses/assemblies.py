@@ -11,9 +11,8 @@ from ase.data import vdw_radii
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from atomlens.chain.readout import scalar_output
-from atomlens.models import Potential
-from atomlens.models.units import to_internal
+from atomlens.chain import scalar_output
+from atomlens.models import Potential, to_internal
 from atomlens.structures import InputError, collate, fragments
 
 # Elements without a van der Waals radius in ASE's table; no model of organic molecules meets one.
@@ -25,7 +24,7 @@ _DIRECTIONS = 20
 
 def predictions(model: Potential, structures: Sequence[ase.Atoms]) -> Float[np.ndarray, " S"]:
     """Scalar prediction of every structure in the internal unit: norms of vectors, mean diagonals of tensors."""
-    factor = to_internal(model.config.output.unit)[0]
+    factor = to_internal(model.facts.unit)[0]
     values = []
     with torch.no_grad():
         for start in range(0, len(structures), _BATCH):

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
-from atomlens.analyses.material import Material
+from atomlens.analyses.inputs import Material
 from atomlens.analyses.statistics import Rows, molecule_effect
 from atomlens.analyses.verdict import Control, Effect
 
@@ -45,7 +45,7 @@ def is_energy(material: Material) -> bool:
 
     An orbital's energy or the zero-point energy is in eV, too, but no bond is stronger for adding to it.
     """
-    return material.unit == "eV" and material.model.config.output.extensive and material.property.lower() != "zpve"
+    return material.unit == "eV" and material.model.facts.extensive and material.property.lower() != "zpve"
 
 
 def no_score(name: str, reason: str) -> Score:

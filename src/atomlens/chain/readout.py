@@ -9,9 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.chain.rules import Affine, Gradient, Rule
-from atomlens.models import AtomFeatures
-from atomlens.models.features import sum_edges
-from atomlens.models.readouts import AtomNetwork, Atomwise, Dipole
+from atomlens.models import AtomFeatures, AtomNetwork, Atomwise, Dipole, sum_edges
 from atomlens.recording import under_rule
 from atomlens.structures import AtomGraph
 

@@ -98,12 +98,12 @@ def explain(
     import torch
 
     from atomlens.cli.show import frame_progress, show_result
-    from atomlens.models import UnseenElementWarning, load_model
-    from atomlens.report.explaining import explained_frames
-    from atomlens.report.run import write_run
-    from atomlens.report.summary import RunInfo
-    from atomlens.report.writing import RunFolder
+    from atomlens.folders import RunFolder
+    from atomlens.models import UnseenElementWarning
+    from atomlens.potentials import load_model
+    from atomlens.runs import explained_frames, write_run
     from atomlens.structures import InputError, read_structures
+    from atomlens.tables import RunInfo
 
     if gamma is not None and rule is not RuleName.GAMMA:
         raise InputError(f"--gamma {gamma:g} is for --rule gamma; the rule is {rule.value}")
@@ -130,7 +130,7 @@ def explain(
             warnings.simplefilter("ignore", UnseenElementWarning)
         else:
             _check_elements(potential, selected)
-        info = RunInfo(model, structures, potential.config, command_line(), options)
+        info = RunInfo(model, structures, potential.facts, command_line(), options)
         settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
         explained = explained_frames(
             potential,

@@ -42,9 +42,8 @@ def check_product_rule(model: Potential, product_rule: ProductRuleName) -> None:
     """
     from atomlens.structures import InputError
 
-    architecture = model.config.representation.architecture
-    if product_rule is ProductRuleName.FULL and architecture != "painn":
-        raise InputError(f"--product-rule full is for PaiNN; a {architecture} has no products of signals")
+    if product_rule is ProductRuleName.FULL and not model.facts.has_products:
+        raise InputError(f"--product-rule full: a {model.facts.architecture} has no products of signals; leave it out")
 
 
 class Precision(StrEnum):
@@ -101,7 +100,7 @@ def checked_device(name: str | None) -> torch.device | None:
     """
     import torch
 
-    from atomlens.structures.errors import InputError
+    from atomlens.structures import InputError
 
     if name is None:
         return None
@@ -123,8 +122,8 @@ def checked_unit(name: str | None) -> str | None:
     InputError
         If it is not known.
     """
-    from atomlens.models.units import ENERGY_UNITS
-    from atomlens.structures.errors import InputError
+    from atomlens.models import ENERGY_UNITS
+    from atomlens.structures import InputError
 
     if name is not None and name not in ENERGY_UNITS:
         raise InputError(f"--unit {name!r} is not known; give one of {', '.join(ENERGY_UNITS)}")

@@ -12,8 +12,7 @@ from jaxtyping import Float, Int
 
 from atomlens.chain import Rule, make_chain_batch, make_rule
 from atomlens.interactions.terms import Interactions, Terms, check_order, interaction_terms
-from atomlens.models import Potential
-from atomlens.models.units import to_internal
+from atomlens.models import Potential, to_internal
 from atomlens.relevance import AtomShares, atom_shares
 from atomlens.structures import AtomGraph, collate
 
@@ -161,7 +160,7 @@ def _in_parts(graphs: Iterable[AtomGraph]) -> Iterator[AtomGraph]:
 
 
 def _explained(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str, max_order: int) -> BatchExplanation:
-    factor, unit = to_internal(model.config.output.unit)
+    factor, unit = to_internal(model.facts.unit)
     batch = make_chain_batch(model, graph, rule, product_rule).scaled(factor)
     terms = interaction_terms(batch.chain, max_order)
     listed = tuple(terms.order(n) for n in range(1, max_order + 1))
@@ -178,7 +177,7 @@ def _explained(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
         constants=constants,
         residuals=predictions - constants - np.bincount(owner, shares.readout, minlength=n),
         remainders=predictions - constants - of_terms,
-        quantity=model.config.output.property,
+        quantity=model.facts.quantity,
         unit=unit,
     )
 

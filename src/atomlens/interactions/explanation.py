@@ -20,8 +20,7 @@ from atomlens.chain import (
     recorded_sums,
 )
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
-from atomlens.models import Potential
-from atomlens.models.units import to_internal
+from atomlens.models import Potential, to_internal
 from atomlens.recording import RecordedModel, record
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
 
@@ -245,11 +244,11 @@ def explain(
     check_product_rule(product_rule)
     working = model.converted(dtype, device)
     chain = make_chain(working, working.graph(atoms), held, product_rule)
-    factor, unit = to_internal(model.config.output.unit)
+    factor, unit = to_internal(model.facts.unit)
     return Explanation(
         atoms.copy(),  # a simulation moves its atoms on
         chain.scaled(factor),
-        property=model.config.output.property,
+        property=model.facts.quantity,
         unit=unit,
         rule=held.name,
         product_rule=product_rule,

@@ -136,7 +136,9 @@ def _merged(terms: Terms, more: Terms) -> Terms:
     return Terms(atoms, np.bincount(where.ravel(), values, minlength=len(atoms)).astype(values.dtype))
 
 
-def _by_inclusion_exclusion(chain: Chain | RecordedSums, members: list[Int[Tensor, "_ _"]]) -> list[Float[Tensor, " _"]]:
+def _by_inclusion_exclusion(
+    chain: Chain | RecordedSums, members: list[Int[Tensor, "_ _"]]
+) -> list[Float[Tensor, " _"]]:
     values = [restricted_sums(chain, AtomSets.uniform(members[0]))]
     if len(members) > 1:
         pairs = members[1]

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.models.config import ModelConfig
+from atomlens.models.facts import ModelFacts
+from atomlens.models.fast import energy_gradient, is_written_out
 from atomlens.models.features import AtomFeatures, sum_edges
-from atomlens.models.forces import energy_gradient, is_written_out
 from atomlens.models.long_range import LongRange, PairTerms
 from atomlens.models.painn import PaiNN
 from atomlens.models.readouts import make_readout
@@ -91,6 +92,11 @@ class Potential(nn.Module):
         self.register_buffer("atomrefs", torch.zeros(config.representation.max_z, dtype=torch.float64))
 
     @property
+    def facts(self) -> ModelFacts:
+        """The model in a few words."""
+        return facts_of(self.config)
+
+    @property
     def cutoff(self) -> float:
         """Cutoff radius in Å."""
         return self.config.representation.cutoff.cutoff
@@ -151,7 +157,7 @@ class Potential(nn.Module):
         """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å).
 
         With `create_graph` both can be differentiated by the weights, as training on forces does. Without it, models
-        whose way back is written out (`atomlens.models.forces`) do without autograd.
+        whose way back is written out (`atomlens.models.fast.forces`) do without autograd.
         """
         if not create_graph and self.long_range is None and is_written_out(self.representation, self.readout):
             y, gradient = energy_gradient(self.representation, self.readout, graph)
@@ -223,6 +229,26 @@ class Potential(nn.Module):
         with torch.no_grad():
             y = self(graph)
         return Prediction(output.property, _numpy(y[0], factor), unit)
+
+
+def facts_of(config: ModelConfig) -> ModelFacts:
+    """The model of a configuration in a few words."""
+    shape, readout, output = config.representation, config.readout, config.output
+    return ModelFacts(
+        architecture=shape.architecture,
+        quantity=output.property,
+        unit=output.unit,
+        extensive=output.extensive,
+        has_forces=output.has_forces,
+        cutoff=shape.cutoff.cutoff,
+        n_layers=shape.n_layers,
+        n_features=shape.n_features,
+        elements=config.elements,
+        readout=readout.aggregation if readout.kind == "atomwise" else readout.kind,
+        long_range=config.long_range.kind,
+        has_products=shape.architecture != "schnet",
+        card=config.card,
+    )
 
 
 def _numpy(x: Tensor, factor: float) -> np.ndarray:

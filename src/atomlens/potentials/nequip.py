@@ -18,7 +18,7 @@ from ase.data import atomic_numbers
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from atomlens.models.units import ENERGY_UNITS
+from atomlens.models import ENERGY_UNITS
 from atomlens.potentials.foreign import (
     check_against_library,
     checked_graph,

@@ -1,7 +1,7 @@
-"""SevenNet: checkpoints of sevenn and the pretrained models that ship inside it, opened as plain functions of a structure.
+"""SevenNet: checkpoints of sevenn and the pretrained models that ship inside it, as plain functions of a structure.
 
-Park et al., J. Chem. Theory Comput. 20, 4857 (2024), arXiv:2402.03789. A checkpoint is a pickle, so opening one of one's
-own runs code; what lies inside the installed package is trusted as that package is.
+Park et al., J. Chem. Theory Comput. 20, 4857 (2024), arXiv:2402.03789. A checkpoint is a pickle, so opening one runs
+code; what lies inside the installed package is trusted as that package is.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class SevenNetModel:
         if not self.module.type_map:
             raise InputError("the model has no table of elements; open the checkpoint that training wrote")
         self.module.double().eval().requires_grad_(False)
+        for name in ("edge_embedding", "onehot_idx_to_onehot"):
+            self.module.replace_module(name, _InFloat64(getattr(self.module, name)))
         self.module.set_is_batch_data(False)
         self.library = f"sevenn {sevenn.__version__}"
         self.property, self.unit, self.dtype, self.positions = "energy", "eV", torch.float64, "positions"
@@ -116,6 +118,26 @@ class SevenNetModel:
             return calculators.SevenNetCalculator(self.module, file_type="model_instance", device="cpu")
 
 
+class _InFloat64(nn.Module):
+    """A step with float64 reals before and after: sevenn makes graphs and one-hot vectors in float32."""
+
+    def __init__(self, step: nn.Module) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, data: Any) -> Any:
+        return _to_float64(self.step(_to_float64(data)))
+
+
+def _to_float64(data: Any) -> Any:
+    names: Any = data.keys() if callable(data.keys) else data.keys
+    for name in list(names):
+        value = data[name]
+        if isinstance(value, Tensor) and value.is_floating_point():
+            data[name] = value.double()
+    return data
+
+
 def recognises_sevennet(path: Path) -> bool:
     """Whether a file names SevenNet's modules, or is a checkpoint with its keys; nothing is executed."""
     return "sevenn" in packages_in(path)
@@ -154,11 +176,24 @@ def open_sevennet(path: Path) -> SevenNetModel:
     """The model in a checkpoint, built in float64 so that constants of its tensor products are exact."""
     checkpoints = require_library("sevenn.checkpoint", INSTALL)
     try:
-        with quietly(), float64_default():
+        with quietly():
             checkpoint = checkpoints.SevenNetCheckpoint(path)
-            module = checkpoint.build_model()
+            rounded = checkpoint.build_model()
             cutoff = checkpoint.config["cutoff"]
+            with float64_default():
+                module = require_library("sevenn.model_build", INSTALL).build_E3_equivariant_model(checkpoint.config)
+        _take_weights(module, rounded)
     except (KeyError, ValueError, RuntimeError, AssertionError, AttributeError, EOFError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: no checkpoint of SevenNet that sevenn opens ({reason})") from error
     return SevenNetModel(module, cutoff)
+
+
+def _take_weights(module: nn.Module, rounded: nn.Module) -> None:
+    """Weights of a float32 model into the same one built in float64, whose coupling coefficients stay exact."""
+    exact = module.state_dict()
+    weights = {
+        name: exact[name] if name.rsplit(".", 1)[-1].startswith("_w3j") else value
+        for name, value in rounded.state_dict().items()
+    }
+    module.double().load_state_dict(weights, strict=True)

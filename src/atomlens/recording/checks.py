@@ -72,7 +72,10 @@ def _additivity(layers: Layers) -> float:
     with torch.no_grad():
         for t in range(layers.n_layers):
             a, b = (
-                {n: torch.randn(v.shape, generator=generator, dtype=v.dtype) * v.std() for n, v in layers.state(t).items()}
+                {
+                    n: torch.randn(v.shape, generator=generator, dtype=v.dtype) * v.std()
+                    for n, v in layers.state(t).items()
+                }
                 for _ in range(2)
             )
             both = layers.step(t, {n: a[n] + b[n] for n in a})

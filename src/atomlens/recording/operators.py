@@ -56,14 +56,27 @@ def _each(names: str, operator: Operator) -> dict[str, Operator]:
 # New tensors whose values no signal decides.
 FACTORIES: frozenset[str] = frozenset(
     f"aten.{name}"
-    for name in (
-        "zeros_like ones_like empty_like full_like new_zeros new_ones new_empty new_full rand_like randn_like "
-        "new_empty_strided sym_size size sym_numel is_nonzero_size"
-    ).split()
+    for name in [
+        "zeros_like",
+        "ones_like",
+        "empty_like",
+        "full_like",
+        "new_zeros",
+        "new_ones",
+        "new_empty",
+        "new_full",
+        "rand_like",
+        "randn_like",
+        "new_empty_strided",
+        "sym_size",
+        "size",
+        "sym_numel",
+        "is_nonzero_size",
+    ]
 )
 
 # What takes only shape or type from its second tensor: its values are those of the first alone.
-LIKE_ANOTHER: frozenset[str] = frozenset(f"aten.{name}" for name in "expand_as view_as reshape_as type_as".split())
+LIKE_ANOTHER: frozenset[str] = frozenset(f"aten.{name}" for name in ["expand_as", "view_as", "reshape_as", "type_as"])
 
 OPERATORS: dict[str, Operator] = {
     **_each(
@@ -103,6 +116,8 @@ OPERATORS: dict[str, Operator] = {
     **_each("linalg_vector_norm linalg_norm norm frobenius_norm", Operator(Kind.NORM)),
     **_each("layer_norm", Operator(Kind.LAYER_NORM)),
     **_each("softmax _softmax rsqrt reciprocal", Operator(Kind.FROZEN)),
-    **_each("gt lt ge le eq ne sign sgn isnan isinf isfinite logical_and logical_or logical_not", Operator(Kind.UNLINKED)),
+    **_each(
+        "gt lt ge le eq ne sign sgn isnan isinf isfinite logical_and logical_or logical_not", Operator(Kind.UNLINKED)
+    ),
     **_each("detach", Operator(Kind.UNLINKED)),
 }

@@ -1,0 +1,94 @@
+"""What every analysis starts from: a model, structures, and the tables of their explained predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ase
+import polars as pl
+import torch
+
+from atomlens.models import Potential
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How predictions are explained, where chance comes from, and what is known beside the structures.
+
+    Attributes
+    ----------
+    rule, product_rule
+        How predictions are explained.
+    seed
+        Of controls, intervals and drawn pairs.
+    trained_range
+        Largest distance in Å between atoms of one training structure; the largest in the structures if None.
+    s66x8
+        COMP6's file of S66x8, to compare with its curves; None if there is none.
+    """
+
+    rule: str = "gate"
+    product_rule: str = "scalar"
+    seed: int = 0
+    trained_range: float | None = None
+    s66x8: Path | None = None
+
+
+@dataclass(frozen=True)
+class Material:
+    """Input of every analysis.
+
+    Attributes
+    ----------
+    model
+        The model in question.
+    structures
+        What it is asked about, counted by the tables' ``frame`` column: of many structures, those that are judged.
+    tables
+        ``frames``, ``atoms``, ``pairs`` and, if computed, ``triples`` of these structures (`atomlens.tables.COLUMNS`).
+    untrained
+        The same tables for `untrained_model`, over some of the structures: a null control needs no more.
+    unit
+        Unit of the prediction, and of the tables' relevance column.
+    settings
+        Rules and seed.
+    """
+
+    model: Potential
+    structures: Sequence[ase.Atoms]
+    tables: dict[str, pl.DataFrame]
+    untrained: dict[str, pl.DataFrame] = field(default_factory=dict)
+    unit: str = "eV"
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def relevance(self) -> str:
+        """Name of the relevance column."""
+        return f"relevance_{self.unit}"
+
+    @property
+    def property(self) -> str:
+        """What the model predicts."""
+        return self.model.facts.quantity
+
+
+def untrained_model(model: Potential, seed: int = 0) -> Potential:
+    """A model of the same configuration, references and scale with freshly drawn weights: a null control.
+
+    Parameters
+    ----------
+    model
+        The model whose shape is taken.
+    seed
+        Of the weights; the global random state is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = Potential(model.config)
+    state = fresh.state_dict()
+    learned = {name for name, _ in model.named_parameters()}
+    kept = {name: value for name, value in model.state_dict().items() if name not in learned}
+    fresh.load_state_dict({**state, **kept})
+    return fresh.to(model.dtype).eval()

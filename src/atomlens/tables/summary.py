@@ -1,0 +1,131 @@
+"""``summary.json``: one run in numbers that a program can read."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from ase.data import chemical_symbols
+
+from atomlens.models import ModelFacts
+from atomlens.structures import geometry_note
+from atomlens.tables.frame import ExplainedFrame
+from atomlens.tables.levels import COLUMNS
+from atomlens.tables.totals import order_totals, range_totals, relation_totals
+
+# Raised whenever a key of summary.json changes its meaning or goes away.
+SCHEMA = 1
+# Libraries whose version can change a number.
+_LIBRARIES = ("torch", "numpy", "ase", "vesin", "rdkit", "polars", "pyarrow", "chemiscope")
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What was asked for in a run.
+
+    Attributes
+    ----------
+    model_path, structures_path
+        The files, as the user named them.
+    model
+        What the model says about itself.
+    command
+        The command line, or what stands for it.
+    options
+        Every setting of the run, with defaults filled in.
+    """
+
+    model_path: str
+    structures_path: str
+    model: ModelFacts
+    command: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def package_version(name: str = "atomlens") -> str:
+    """Installed version of a package, "unknown" if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of this package, of Python, and of all libraries that can change a number."""
+    names = ("atomlens", *_LIBRARIES)
+    return {"python": platform.python_version(), **{name: package_version(name) for name in names}}
+
+
+def model_summary(info: RunInfo) -> dict[str, Any]:
+    """What the model of a run is: path, architecture, elements, card."""
+    model = info.model
+    return {
+        "path": info.model_path,
+        "architecture": model.architecture,
+        "n_features": model.n_features,
+        "n_layers": model.n_layers,
+        "cutoff_angstrom": model.cutoff,
+        "long_range": model.long_range,
+        "has_products": model.has_products,
+        "elements": None if model.elements is None else [chemical_symbols[z] for z in model.elements],
+        "card": dict(model.card),
+    }
+
+
+def frame_summary(frame: ExplainedFrame) -> dict[str, Any]:
+    """Numbers of one frame: prediction, constant, residual, totals by order, range and relation, seconds."""
+    return {
+        "frame": frame.index,
+        "name": frame.name,
+        "n_atoms": len(frame.atoms),
+        "formula": frame.atoms.get_chemical_formula(),
+        "geometry": geometry_note(frame.atoms) or "from the file",
+        "prediction": frame.prediction,
+        "constant": frame.constant,
+        "constant_meaning": frame.constant_meaning,
+        "residual": frame.residual,
+        "residual_relative": frame.residual / max(1.0, abs(frame.prediction - frame.constant)),
+        "orders": [asdict(total) for total in order_totals(frame)],
+        "remainder": float(frame.interactions.remainder),
+        "long_range": dict(frame.long_range),
+        "pairs_by_range": [asdict(total) for total in range_totals(frame)],
+        "pairs_by_relation": [asdict(total) for total in relation_totals(frame)],
+        "bond_orders_known": frame.surroundings.bonds.has_orders,
+        "seconds": round(frame.seconds, 4),
+    }
+
+
+def run_summary(info: RunInfo, frames: list[dict[str, Any]], first: ExplainedFrame, seconds: float) -> dict[str, Any]:
+    """The whole of ``summary.json``.
+
+    Parameters
+    ----------
+    info
+        What was asked for.
+    frames
+        `frame_summary` of every frame.
+    first
+        Any frame of the run: what all frames share is read from it.
+    seconds
+        Time of the whole run.
+    """
+    return {
+        "schema": SCHEMA,
+        "what": "exact decomposition of a model's prediction into terms of atom sets; y = constant + sum of all terms",
+        "versions": package_versions(),
+        "command": info.command,
+        "options": info.options,
+        "model": model_summary(info),
+        "structures": info.structures_path,
+        "property": first.quantity,
+        "unit": first.unit,
+        "rule": first.rule,
+        "product_rule": first.product_rule,
+        "seed": None,
+        "n_frames": len(frames),
+        "frames": frames,
+        "columns": {name.replace("UNIT", first.unit): text for name, text in COLUMNS.items()},
+        "seconds": round(seconds, 3),
+    }

@@ -226,7 +226,7 @@ def _added_constant(linear: LinearMap, number: int) -> Tensor | None:
         value = (a, b)[second]
         value = recorded.constant(value.number) if isinstance(value, Const) else torch.tensor(float(value))
         return (value * signs[second]).to(node.value).expand_as(node.value)
-    place = {"aten.linear": 2, "aten.addmm": 0, "aten.baddbmm": 0, "aten.addmv": 0}.get(name)
+    place = {"aten.linear": 2, "aten.addmm": 0, "aten.baddbmm": 0, "aten.addmv": 0, "aten.addcmul": 0}.get(name)
     if place is None or len(node.args) <= place or not isinstance(node.args[place], Const):
         return None
     return (recorded.constant(node.args[place].number) * node.kwargs.get("beta", 1)).expand_as(node.value)

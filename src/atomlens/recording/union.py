@@ -17,8 +17,8 @@ from atomlens.recording.local import LocalRows
 from atomlens.recording.rows import Layout
 from atomlens.recording.sets import RowFinder, SetRows
 
-# Local edges (or pairs looked up) of one batch: what the operators make of them stays near the processor.
-MAX_EDGES = 4096
+# Numbers that one operator makes of a batch's edges: about as many as stay near the processor (a few MB).
+MAX_NUMBERS = 2**20
 
 
 class Union:
@@ -34,13 +34,23 @@ class Union:
             weight = torch.minimum(sizes[torch.repeat_interleave(sizes)], self.finder.degrees[atoms] + 1)
             stops = sizes.cumsum(0)
             load = torch.nn.functional.pad(weight.cumsum(0), (1, 0))[stops]
-            batch = torch.div(load - 1, MAX_EDGES, rounding_mode="floor").clamp(min=0)
+            batch = torch.div(load - 1, self._batch_size, rounding_mode="floor").clamp(min=0)
             totals = []
             for number in batch.unique().tolist():
                 mine = (batch == number).nonzero()[:, 0]
                 low, high = int(stops[mine[0]] - sizes[mine[0]]), int(stops[mine[-1]])
                 totals.append(self._batch(atoms[low:high], sizes[mine]))
             return torch.cat(totals) if totals else torch.zeros(0, dtype=self.layers.trace.value.dtype)
+
+    @cached_property
+    def _batch_size(self) -> int:
+        """Edges (or pairs looked up) of one batch."""
+        layers, widest = self.layers, 1
+        for n in {n for schedule in layers.schedules[1:-1] for n in schedule}:
+            layout, value = layers.rows.nodes[n], layers.trace.nodes[n].value
+            if layout is not None and value.shape[layout.dim]:
+                widest = max(widest, value.numel() // (value.shape[layout.dim] // layout.width))
+        return max(64, MAX_NUMBERS // widest)
 
     def _batch(self, atoms: Tensor, sizes: Tensor) -> Tensor:
         layers, found = self.layers, self.finder.find(atoms, sizes)

@@ -9,9 +9,11 @@ import ase
 import torch
 
 from atomlens.chain import Chain, check_product_rule, constant_meaning, make_chain, make_rule
+from atomlens.interactions.pair_forces import PairForces, pair_forces
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
 from atomlens.models import Potential, to_internal
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
+from atomlens.structures import InputError
 
 
 class Explanation:
@@ -49,6 +51,7 @@ class Explanation:
         product_rule: str,
         cutoff: float,
         constant_meaning: str = "what no walk carries",
+        model: Potential | None = None,
     ) -> None:
         self.atoms = atoms
         self.chain = chain
@@ -58,6 +61,7 @@ class Explanation:
         self.product_rule = product_rule
         self.cutoff = cutoff
         self.constant_meaning = constant_meaning
+        self._model = model
 
     @property
     def prediction(self) -> float:
@@ -150,6 +154,28 @@ class Explanation:
         """Terms between disjoint groups of atoms (functional groups, residues, molecules); see `group_terms`."""
         return group_terms(self.chain, groups, max_order)
 
+    def pair_forces(self) -> PairForces:
+        r"""Force on every atom i from the energy of every atom j.
+
+        .. math:: \mathbf F_{ij} = -\partial E_j / \partial \mathbf R_i, \qquad \sum_j \mathbf F_{ij} = \mathbf F_i
+
+        They follow from the model alone, whatever the rule. A term says how much of the prediction two atoms make
+        together; a pair force how one atom's energy changes as another moves; a response coupling how one atom's force
+        does.
+
+        Raises
+        ------
+        InputError
+            If the model predicts no energy, or its read-out gives none to an atom.
+        """
+        if self._model is None:
+            raise InputError("this explanation keeps no model; make it with atomlens.explain")
+        return pair_forces(
+            self._model,
+            self._model.graph(self.atoms),
+            self.atoms.get_all_distances(mic=bool(self.atoms.pbc.any()), vector=True),
+        )
+
     def atom_shares(self) -> AtomShares:
         """Shares of every atom in the prediction."""
         return atom_shares(self.chain)
@@ -220,4 +246,5 @@ def explain(
         product_rule=product_rule,
         cutoff=model.cutoff,
         constant_meaning=constant_meaning(model.readout, held, product_rule),
+        model=working,
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from atomlens.analyses.claims import Claim, describe, judge_claim
+from atomlens.analyses.claims import Claim, describe, judge_claim, sentence_case
 from atomlens.analyses.decay.distance_range import DecayRange
 from atomlens.analyses.pair_scores import Score
 from atomlens.analyses.verdict import Effect, Finding, Outcome, cannot_tell, decide, not_applicable
@@ -81,6 +81,13 @@ CLAIMS = {
         "",
         _COUPLINGS,
     ),
+    "pair_forces": Claim(
+        "Pair forces over distance",
+        "How do pair forces (of one atom's energy on another atom) go with distance?",
+        "",
+        "",
+        "F_ij = -dE_j/dR_i, arXiv:2605.28960",
+    ),
     "edge": Claim(
         "Terms go to zero at the cutoff without an edge",
         "Do terms go to zero at the cutoff?",
@@ -133,14 +140,17 @@ def _finding(
         found = _law(claim, score, scores, laws, where)
     elif key == "exponent":
         why = "Not judged: a term is an energy and a coupling a second derivative, whose exponents differ."
-        found = describe(claim, score.effect, f"{_beside(score)}, from {where}. {why}", score.controls)
+        found = describe(claim, score.effect, f"{sentence_case(_beside(score))}, from {where}. {why}", score.controls)
     elif key == "growth":
         found = _growth(claim, score, where)
     elif key == "steepening":
         share = scores["cutoff_share"]
-        left = "" if share.missing else f" {share.effect.name.capitalize()}: {share.effect} ({_beside(share)})."
+        left = "" if share.missing else f" {sentence_case(share.effect.name)}: {share.effect} ({_beside(share)})."
         why = "Not judged: the cutoff function bends every term to zero there."
-        found = describe(claim, score.effect, f"{_beside(score)}. {why}{left}", score.controls)
+        found = describe(claim, score.effect, f"{sentence_case(_beside(score))}. {why}{left}", score.controls)
+    elif key == "pair_forces":
+        why = "Not judged: no reference divides its energy over atoms in the same way."
+        found = describe(claim, score.effect, f"{sentence_case(_beside(score))}. {why}", score.controls)
     elif key == "edge":
         found = _edge(claim, score)
     else:

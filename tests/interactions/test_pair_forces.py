@@ -79,8 +79,8 @@ def test_rotation_turns_pair_forces() -> None:
 @pytest.mark.parametrize(
     ("model", "says"),
     [
-        (small_model(output={"property": "HOMO", "extensive": False, "has_forces": False}), "predicts HOMO"),
-        (small_model(output={"property": "Cv", "unit": "cal/mol/K", "has_forces": False}), "predicts Cv"),
+        (small_model(output={"property": "HOMO", "extensive": False, "has_forces": False}), "HOMO"),
+        (small_model(output={"property": "Cv", "unit": "cal/mol/K", "has_forces": False}), "Cv"),
     ],
 )
 def test_what_has_no_atomic_energies_says_so(model: atomlens.Potential, says: str) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 import torch
 
 from atomlens.models import Potential
+from atomlens.potentials import AnyModel, OpenedModel
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Material:
         Rules and seed.
     """
 
-    model: Potential
+    model: AnyModel
     structures: Sequence[ase.Atoms]
     tables: dict[str, pl.DataFrame]
     untrained: Sequence[dict[str, pl.DataFrame]] = ()
@@ -74,7 +75,7 @@ class Material:
     @property
     def property(self) -> str:
         """What the model predicts."""
-        return self.model.config.output.property
+        return self.model.facts.quantity
 
     def untrained_level(self, level: str) -> list[pl.DataFrame]:
         """Tables of one level ("pairs"), one for each untrained model that has it."""
@@ -85,7 +86,7 @@ class Material:
 N_UNTRAINED = 10
 
 
-def untrained_models(model: Potential, seed: int = 0, n: int = N_UNTRAINED) -> list[Potential]:
+def untrained_models(model: AnyModel, seed: int = 0, n: int = N_UNTRAINED) -> list[AnyModel]:
     """Several untrained models, of seeds counted from one."""
     return [untrained_model(model, seed + k) for k in range(n)]
 
@@ -106,7 +107,7 @@ def by_seed(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(parts) if parts else pl.DataFrame()
 
 
-def untrained_model(model: Potential, seed: int = 0) -> Potential:
+def untrained_model(model: AnyModel, seed: int = 0) -> AnyModel:
     """A model of the same configuration, references and scale with freshly drawn weights: a null control.
 
     Parameters
@@ -116,6 +117,8 @@ def untrained_model(model: Potential, seed: int = 0) -> Potential:
     seed
         Of the weights; the global random state is left as it was.
     """
+    if isinstance(model, OpenedModel):
+        return model.untrained(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = Potential(model.config)

@@ -1,9 +1,10 @@
-from .automatic import automatic_chain, relevance_mode
+from .automatic import automatic_chain
 from .build import PRODUCT_RULES, ChainBatch, check_product_rule, make_automatic_chain, make_chain, make_chain_batch
 from .chain import Chain, Layer
 from .edges import ChannelWeights, EdgeMatrices, EdgeOperator, Edges, PairIndex, merge_images
 from .operators import AtomOperator
 from .readout import constant_meaning, scalar_output
+from .recorded import RecordedSums, recorded_chain, recorded_sums
 from .rules import Gamma, Gate, Gradient, Rule, make_rule
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Gradient",
     "Layer",
     "PairIndex",
+    "RecordedSums",
     "Rule",
     "automatic_chain",
     "check_product_rule",
@@ -29,6 +31,7 @@ __all__ = [
     "make_chain_batch",
     "make_rule",
     "merge_images",
-    "relevance_mode",
+    "recorded_chain",
+    "recorded_sums",
     "scalar_output",
 ]

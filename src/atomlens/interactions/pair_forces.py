@@ -10,15 +10,16 @@ between the atoms. After arXiv:2605.28960, by its abstract.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
-from atomlens.models import Potential, to_internal
-from atomlens.structures import AtomGraph, InputError
+AtomEnergies = Callable[[Float[Tensor, "N 3"]], Float[Tensor, " N"]]
 
 
 @dataclass(frozen=True)
@@ -59,31 +60,22 @@ class PairForces:
         return pl.DataFrame(columns | {"angle": angle}).with_columns(pl.col("angle").fill_nan(None))
 
 
-def pair_forces(model: Potential, graph: AtomGraph, lines: Float[np.ndarray, "N N 3"]) -> PairForces:
+def pair_forces(
+    atom_energies: AtomEnergies, positions: Float[Tensor, "N 3"], lines: Float[np.ndarray, "N N 3"]
+) -> PairForces:
     """Pair forces of one structure: one way back for the energy of each atom.
 
     Parameters
     ----------
-    model
-        Predicts an energy that its read-out adds up from atoms.
-    graph
-        One structure, in the dtype of the model.
+    atom_energies
+        From positions in Å, shape (N, 3), to the energy of every atom in eV, shape (N,), differentiable. Any model whose
+        read-out gives energies to atoms will do.
+    positions
+        Positions of the structure in Å.
     lines
         Vector from every atom to every other in Å.
-
-    Raises
-    ------
-    InputError
-        If the model predicts something else, or its read-out gives no energy to an atom.
     """
-    output = model.config.output
-    factor, unit = to_internal(output.unit)
-    if unit != "eV" or not output.extensive:
-        raise InputError(f"the model predicts {output.property} in {output.unit}; pair forces need an energy")
-    positions = graph.positions.detach().clone().requires_grad_()
-    parts = model.atom_parts(replace(graph, positions=positions))
-    rows = [
-        torch.autograd.grad(part, positions, retain_graph=True, materialize_grads=True)[0] for part in parts.unbind()
-    ]
-    matrix = -torch.stack(rows, dim=1).cpu().numpy().astype(np.float64) * factor
-    return PairForces(matrix, lines)
+    leaf = positions.detach().clone().requires_grad_()
+    parts = atom_energies(leaf)
+    rows = [torch.autograd.grad(part, leaf, retain_graph=True, materialize_grads=True)[0] for part in parts.unbind()]
+    return PairForces(-torch.stack(rows, dim=1).cpu().numpy().astype(np.float64), lines)

@@ -12,7 +12,8 @@ from typing import Any
 from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_models
 from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import Potential, to_internal
+from atomlens.models import to_internal
+from atomlens.potentials import AnyModel
 from atomlens.report import Chapter, Page, frames_on_page, property_words
 from atomlens.runs.answering import answer
 from atomlens.structures import InputError
@@ -120,7 +121,7 @@ class AnalysisRun:
 
 
 def run_analysis(
-    model: Potential,
+    model: AnyModel,
     model_path: str | Path,
     structures: StructureSource,
     structures_name: str,
@@ -207,14 +208,14 @@ def run_analysis(
         structures=judged.structures,
         tables=judged.tables,
         untrained=untrained,
-        unit=to_internal(model.config.output.unit)[1],
+        unit=to_internal(model.facts.unit)[1],
         settings=options.settings,
     )
     (folder / "questions").mkdir(exist_ok=True)
     write_table(judged.table, folder / "questions" / "judged.parquet")
     chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
 
-    info = RunInfo(str(model_path), structures_name, model.config, command, options.as_dict())
+    info = RunInfo(str(model_path), structures_name, model.facts, command, options.as_dict())
     write_text(folder / PAGE, _page(material, judged, info, chapters))
     summary = {
         "schema": ANALYSIS_SCHEMA,

@@ -23,6 +23,8 @@ from atomlens.analyses.inputs import Material, untrained_model
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.analyses.verdict import Control, Effect, Finding, Verdict, cannot_tell, conclude
 from atomlens.models import to_internal
+from atomlens.potentials import OpenedModel
+from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
 SLUG = "faithfulness"
@@ -84,6 +86,11 @@ def compute(
     n_deletions
         Pairs, and atoms, a structure; drawn at random where there are more.
     """
+    if isinstance(material.model, OpenedModel):
+        raise InputError(
+            f"faithfulness deletes messages inside the model, which is possible for SchNet and PaiNN; "
+            f"leave it out for a {material.model.facts.name} (--questions species,extensivity,decay,many-body)"
+        )
     model = material.model.converted(torch.float64)
     default = _default_method(material)
     total = min(n_structures, len(material.structures))
@@ -97,7 +104,7 @@ def compute(
         found = delete_in(model, graph, rng, n_deletions, rule_names(model))
         if found is None:
             continue
-        tables.append(deletions_table(int(frame), graph, found, to_internal(model.config.output.unit)[0]))
+        tables.append(deletions_table(int(frame), graph, found, to_internal(model.facts.unit)[0]))
         parts.append(found)
         n_used += 1
         if len(fresh_parts) < MIN_MOLECULES:
@@ -112,7 +119,7 @@ def compute(
         effects={kind: effect_of(deletions, kind, default) for kind in KINDS},
         controls={kind: controls_of(deletions, kind, default, fresh_parts) for kind in KINDS},
         method=default,
-        architecture=model.config.representation.architecture,
+        architecture=model.facts.architecture,
         unit=material.unit,
         n_structures=n_used,
     )
@@ -120,7 +127,7 @@ def compute(
 
 def _default_method(material: Material) -> str:
     product = material.settings.product_rule
-    if material.model.config.representation.architecture == "schnet":
+    if not material.model.facts.has_products:
         product = "scalar"  # both product rules are one there
     return f"{material.settings.rule}/{product}"
 

@@ -16,7 +16,7 @@ from atomlens.analyses.assemblies import cluster_of, joined, lone_molecules, pre
 from atomlens.analyses.inputs import Material, seed_column, untrained_models
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.interactions import explain
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 from atomlens.reference import ManyBodyExpansion, ReferenceUnavailable, gfn2_energy, many_body_expansion
 from atomlens.structures import InputError, fragments
 from atomlens.surveys import Progress, no_progress
@@ -50,7 +50,7 @@ def find_clusters(material: Material, n_clusters: int, rng: np.random.Generator)
     found = _of_the_set(material, n_clusters, rng)
     if len(found) < MIN_MOLECULES:
         found += _built(material, n_clusters, rng)
-    elements = material.model.config.elements
+    elements = material.model.facts.elements
     if found and (elements is None or {1, 8} <= set(elements)):
         water = ase.build.molecule("H2O")
         found += [_cluster([water] * _SIZE, WATER, rng) for _ in range(n_clusters // 2)]
@@ -142,7 +142,7 @@ def _cluster(molecules: list[ase.Atoms], family: str, rng: np.random.Generator) 
     return Cluster(joined(placed), parts, family)
 
 
-def _group_terms(material: Material, model: Potential, cluster: Cluster) -> dict[tuple[int, ...], float]:
+def _group_terms(material: Material, model: AnyModel, cluster: Cluster) -> dict[tuple[int, ...], float]:
     held = material.settings
     ex = explain(model, cluster.atoms, rule=held.rule, product_rule=held.product_rule)
     highest = min(3, len(cluster.molecules))
@@ -154,7 +154,7 @@ def _group_terms(material: Material, model: Potential, cluster: Cluster) -> dict
     }
 
 
-def _energy_of(model: Potential) -> Callable[[ase.Atoms], float]:
+def _energy_of(model: AnyModel) -> Callable[[ase.Atoms], float]:
     return lambda atoms: float(predictions(model, [atoms])[0])
 
 

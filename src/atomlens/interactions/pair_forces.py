@@ -68,8 +68,8 @@ def pair_forces(
     Parameters
     ----------
     atom_energies
-        From positions in Å, shape (N, 3), to the energy of every atom in eV, shape (N,), differentiable. Any model whose
-        read-out gives energies to atoms will do.
+        From positions in Å, shape (N, 3), to the energy of every atom in eV, shape (N,), differentiable. Any model
+        whose read-out gives energies to atoms will do.
     positions
         Positions of the structure in Å.
     lines

@@ -156,7 +156,13 @@ def _finding(
     else:
         known = _value(score, "GFN2's exponent")
         more = f"GFN2's exponent {known:.3g}, from {where}" if math.isfinite(known) else ""
-        found = judge_claim(claim, score.effect, score.controls, more=more)
+        outcome, why = claim.decide(score.effect, score.controls), ""
+        if outcome is Outcome.AGREES and abs(known) <= _EXPONENT:
+            outcome = Outcome.CANNOT_TELL
+            why = (
+                "This decides nothing: the reference hardly falls over this range, so that no decay at all would agree."
+            )
+        found = judge_claim(claim, score.effect, score.controls, outcome=outcome, why=why, more=more)
     alone = where.formulas == 1 and found.outcome in (Outcome.AGREES, Outcome.DEVIATES) and key != "s66x8"
     return (
         replace(found, sentence=f"{found.sentence} All structures are one molecule: of it alone.") if alone else found

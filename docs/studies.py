@@ -4,9 +4,9 @@ Usage: python docs/studies.py STUDY [STUDY ...]
        python docs/studies.py --within
 
 With ``--within`` the correlations of the stored tables (docs/studies/NAME.csv) are made again within each cutoff, which
-needs no study: what differs between cutoffs only is no association. Otherwise each STUDY is a folder that
-``atomlens study`` wrote; its table goes to docs/studies/NAME.csv. Between the marks
-``<!-- NAME -->`` and ``<!-- /NAME -->`` everything is replaced, and between those of ``all`` what they say together.
+needs no study: what differs between cutoffs only is no association. Otherwise each STUDY is a folder that ``atomlens
+study`` wrote; its table goes to docs/studies/NAME.csv. Between the marks ``<!-- NAME -->`` and ``<!-- /NAME -->``
+everything is replaced, and between those of ``all`` what they say together.
 """
 
 from __future__ import annotations

@@ -100,15 +100,25 @@ def judge_claim(
 
 def measured(claim: Claim, effect: Effect) -> str:
     """The score with its interval, what is allowed, and how many units it rests on."""
-    name = f"{effect.name[:1].upper()}{effect.name[1:]}"
-    return f"{name}: {effect} in {effect.n} {claim.counted} (expected: {claim.allowed})"
+    return f"{sentence_case(effect.name)}: {effect} in {effect.n} {claim.counted} (expected: {claim.allowed})"
 
 
 def describe(claim: Claim, effect: Effect, why: str, controls: tuple[Control, ...] = ()) -> Finding:
     """A number without a verdict: what it is, and why it is not judged."""
-    number = f"{effect.name[:1].upper()}{effect.name[1:]}: {effect} in {effect.n} {claim.counted}."
+    number = f"{sentence_case(effect.name)}: {effect} in {effect.n} {claim.counted}."
     sentence = f"{claim.asked} {number} {why}"
     return Finding(claim.text, Outcome.DESCRIPTIVE, sentence, effect, math.nan, controls, claim.reference)
+
+
+def sentence_case(text: str) -> str:
+    """The text with a capital at its start, the rest as it is.
+
+    Examples
+    --------
+    >>> sentence_case("scatter per 1 Å")
+    'Scatter per 1 Å'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def _open(claim: Claim, effect: Effect, controls: tuple[Control, ...]) -> str:

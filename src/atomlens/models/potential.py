@@ -21,7 +21,7 @@ from atomlens.models.fast import energy_gradient, is_written_out
 from atomlens.models.features import AtomFeatures, sum_edges
 from atomlens.models.long_range import LongRange, PairTerms
 from atomlens.models.painn import PaiNN
-from atomlens.models.readouts import make_readout
+from atomlens.models.readouts import Atomwise, make_readout
 from atomlens.models.schnet import SchNet
 from atomlens.models.units import to_internal
 from atomlens.structures import AtomGraph, InputError, build_graph
@@ -153,6 +153,32 @@ class Potential(nn.Module):
         y = self.scale * y + offset.reshape(-1, *[1] * (y.dim() - 1))
         pairs = self.pair_terms(features, graph)
         return y if pairs is None else y + pairs.sums(graph.batch, graph.n_graphs)
+
+    def atom_parts(self, graph: AtomGraph) -> Float[Tensor, " N"]:
+        """What every atom adds to the prediction of its structure, in the model's own unit.
+
+        Read-out, mean and references by atom; energies of pairs count half for each of their atoms.
+
+        Raises
+        ------
+        InputError
+            If the read-out gives no number to an atom.
+        """
+        if not isinstance(self.readout, Atomwise):
+            raise InputError(
+                f"the read-out ({self.config.readout.kind}) gives no energy to an atom; use a model that adds or "
+                "averages over atoms"
+            )
+        features = self.representation(graph)
+        own = self.mean + self.atomrefs[graph.numbers]
+        if not self.config.output.extensive:
+            own = own / graph.sizes[graph.batch]
+        y = self.scale * self.readout.parts(features, graph) + own
+        pairs = self.pair_terms(features, graph)
+        if pairs is None:
+            return y
+        halves = 0.5 * pairs.energies.repeat_interleave(2)
+        return y + torch.zeros_like(y).index_add(0, pairs.atoms.flatten(), halves.to(y.dtype))
 
     def energy_and_forces(self, graph: AtomGraph, *, create_graph: bool = False) -> tuple[Tensor, Float[Tensor, "N 3"]]:
         """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å).

@@ -15,7 +15,7 @@ from ase.calculators.calculator import Calculator
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from atomlens.models.units import ENERGY_UNITS
+from atomlens.models import ENERGY_UNITS
 from atomlens.potentials.foreign import (
     check_against_library,
     checked_graph,

@@ -42,9 +42,10 @@ or a coordinate is not finite. What it broke by is told from how it goes on for 
 hydrogen farther than 2.5 Å from every heavy atom, or a bond. The curve is the Kaplan-Meier estimate; replicas that
 are sound at the end count as censored; the band is its 95 % log-log interval, and the exact one of a share
 (Clopper-Pearson) where none or all have broken. The limit that the share is compared with, 75 %, is our choice: 16
-sound replicas of 16 show at least 79 %, the fewest that clear it are 13 of 13. Distances are compared with a
-reference by the share that would have to move, next to what sampling alone misplaces: half of what halves of
-simulation and reference differ by, added in squares.</p>
+sound replicas of 16 show at least 79 %, the fewest that clear it are 13 of 13. The drift in NVE is the mean over
+replicas weighted by how long they stayed sound. Distances are compared with a reference by the share that would have to
+move, next to what sampling alone misplaces: half of what halves of simulation and reference differ by, added in
+squares.</p>
 """
 HOW_FAILURE = """
 <p>The frames before the first break are explained like any structure; the pair term is the sum of all walks that

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from atomlens.analyses.claims import Claim, describe, judge_claim
+from atomlens.analyses.claims import Claim, describe, judge_claim, sentence_case
 from atomlens.analyses.decay.distance_range import DecayRange
 from atomlens.analyses.pair_scores import Score
 from atomlens.analyses.verdict import Effect, Finding, Outcome, cannot_tell, decide, not_applicable
@@ -81,6 +81,13 @@ CLAIMS = {
         "",
         _COUPLINGS,
     ),
+    "pair_forces": Claim(
+        "Pair forces over distance",
+        "How do pair forces (of one atom's energy on another atom) go with distance?",
+        "",
+        "",
+        "F_ij = -dE_j/dR_i, arXiv:2605.28960",
+    ),
     "edge": Claim(
         "Terms go to zero at the cutoff without an edge",
         "Do terms go to zero at the cutoff?",
@@ -133,20 +140,27 @@ def _finding(
         found = _law(claim, score, scores, laws, where)
     elif key == "exponent":
         why = "Not judged: a term is an energy and a coupling a second derivative, whose exponents differ."
-        found = describe(claim, score.effect, f"{_beside(score)}, from {where}. {why}", score.controls)
+        found = describe(claim, score.effect, f"{sentence_case(_beside(score))}, from {where}. {why}", score.controls)
     elif key == "growth":
         found = _growth(claim, score, where)
     elif key == "steepening":
         share = scores["cutoff_share"]
-        left = "" if share.missing else f" {share.effect.name.capitalize()}: {share.effect} ({_beside(share)})."
+        left = "" if share.missing else f" {sentence_case(share.effect.name)}: {share.effect} ({_beside(share)})."
         why = "Not judged: the cutoff function bends every term to zero there."
-        found = describe(claim, score.effect, f"{_beside(score)}. {why}{left}", score.controls)
+        found = describe(claim, score.effect, f"{sentence_case(_beside(score))}. {why}{left}", score.controls)
+    elif key == "pair_forces":
+        why = "Not judged: no reference divides its energy over atoms in the same way."
+        found = describe(claim, score.effect, f"{sentence_case(_beside(score))}. {why}", score.controls)
     elif key == "edge":
         found = _edge(claim, score)
     else:
         known = _value(score, "GFN2's exponent")
         more = f"GFN2's exponent {known:.3g}, from {where}" if math.isfinite(known) else ""
-        found = judge_claim(claim, score.effect, score.controls, more=more)
+        outcome, why = claim.decide(score.effect, score.controls), ""
+        if outcome is Outcome.AGREES and abs(known) <= _EXPONENT:
+            outcome = Outcome.CANNOT_TELL
+            why = "This decides nothing: the reference hardly falls here, so that no decay at all would agree."
+        found = judge_claim(claim, score.effect, score.controls, outcome=outcome, why=why, more=more)
     alone = where.formulas == 1 and found.outcome in (Outcome.AGREES, Outcome.DEVIATES) and key != "s66x8"
     return (
         replace(found, sentence=f"{found.sentence} All structures are one molecule: of it alone.") if alone else found

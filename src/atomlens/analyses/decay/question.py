@@ -17,6 +17,7 @@ from atomlens.analyses.decay.dimer_scores import score_dimers
 from atomlens.analyses.decay.distance_range import DecayRange, find_range
 from atomlens.analyses.decay.judgement import findings
 from atomlens.analyses.decay.laws import law_preference
+from atomlens.analyses.decay.pair_forces import force_bins, force_score, pair_force_rows
 from atomlens.analyses.decay.pairs import SOURCES, References, bin_table, decay_from, exponent_table, non_bonded
 from atomlens.analyses.decay.scores import score_pairs
 from atomlens.analyses.inputs import Material, untrained_models
@@ -47,6 +48,9 @@ class DecayResult:
         Local exponents by source, species and window, with intervals over molecules.
     scans
         Dimers pulled apart (`scan_dimers`).
+    pair_forces, force_bins
+        Pair forces of some structures, one row per ordered pair (`atomlens.interactions.PairForces.table`), and how
+        they go with distance (`force_bins`).
     laws
         By source: how much better a power law predicts values in the range than an exponential, nats per value.
     scores
@@ -61,6 +65,8 @@ class DecayResult:
     bins: pl.DataFrame
     exponents: pl.DataFrame
     scans: pl.DataFrame
+    pair_forces: pl.DataFrame
+    force_bins: pl.DataFrame
     laws: dict[str, Effect]
     scores: dict[str, Score]
     failures: dict[str, dict[str, int]]
@@ -86,7 +92,8 @@ def compute(
     references
         GFN2-xTB and D4 by default.
     n_response
-        Response couplings and D4 are computed for that many structures, evenly spread (GFN2: 6 N forces each).
+        Response couplings, D4 and pair forces are computed for that many structures, evenly spread (GFN2: 6 N forces
+        each).
     n_dimers
         Dimers to pull apart; 0 for none.
     n_resamples
@@ -111,6 +118,8 @@ def compute(
                 some = replace(material, model=fresh)
                 untrained_scans.append(scan_dimers(some, dimers[:_UNTRAINED_DIMERS], None, None, end, progress)[0])
     scores |= score_dimers(scans, untrained_scans, where, **boot)
+    forces, reason = pair_force_rows(material, n_response, progress)
+    scores["pair_forces"] = force_score(forces, reason, where.high, **boot)
     scores["s66x8"] = curve_score(material, seed=seed, n_resamples=n_resamples, progress=progress)
     return DecayResult(
         property=material.property,
@@ -119,6 +128,8 @@ def compute(
         bins=bin_table(table),
         exponents=exponent_table(table, where.low, where.high, seed=seed, n_resamples=min(n_resamples, 200)),
         scans=scans,
+        pair_forces=forces,
+        force_bins=force_bins(forces),
         laws=laws,
         scores=scores,
         failures={source: reasons for source, reasons in failures.items() if reasons},

@@ -58,7 +58,7 @@ def test_energies_and_forces_of_one_level(tmp_path, energies, forces, expected):
     dataset = read_dataset(write(tmp_path / "a.xyz", energies, forces))
     assert first(dataset) == expected
     used = next(name for name, value in energies.items() if value == expected[0])
-    assert f"energies from {used!r}" in dataset.notes[0]
+    assert f"energies from {used!r}" in dataset.notes[1]
 
 
 @pytest.mark.parametrize(

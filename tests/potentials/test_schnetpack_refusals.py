@@ -293,7 +293,7 @@ def test_which_output(model):
     archive, root = model("energy_and_dipole")
     refused(archive, "predicts energy, dipole_moment; output='charge' is not among them", output="charge")
     outputs(root).pop("2")  # the forces
-    refused(archive, "predicts energy, dipole_moment; choose one with output=")
+    refused(archive, "predicts energy, dipole_moment; choose one with --output NAME")
     outputs(root).clear()
     refused(archive, "it predicts nothing")
 

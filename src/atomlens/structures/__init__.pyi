@@ -1,5 +1,5 @@
 from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds
-from .checks import check_atoms
+from .checks import check_atoms, check_file_atoms
 from .errors import InputError, NothingDone, StructureWarning
 from .files import check_regular, is_plain, structure_file
 from .graph import AtomGraph, collate
@@ -21,6 +21,7 @@ __all__ = [
     "add_note",
     "build_graph",
     "check_atoms",
+    "check_file_atoms",
     "check_regular",
     "collate",
     "fragments",

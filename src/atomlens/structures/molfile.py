@@ -53,6 +53,8 @@ def _structure(block: list[str]) -> ase.Atoms:
     end = next((k for k, line in enumerate(block) if line.startswith("M  END")), None)
     if end is None:
         raise InputError("has no line 'M  END'; the file is truncated")
+    if any(line.startswith("M  END") for line in block[end + 1 :]):
+        raise InputError("another molecule follows without the line '$$$$' between them; separate them")
     table = block[: end + 1]
     with rdBase.BlockLogs():
         try:

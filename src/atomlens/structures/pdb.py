@@ -6,6 +6,7 @@ Format: wwPDB, "Atomic Coordinate Entry Format Description", version 3.30 (colum
 from __future__ import annotations
 
 import io
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -255,7 +256,10 @@ def _starts_left(model: _Model) -> bool:
 
 def _by_ase(lines: list[str]) -> ase.Atoms:
     try:
-        found: Any = ase.io.read(io.StringIO("\n".join(lines) + "\n"), index=0, format="proteindatabank")
+        with warnings.catch_warnings():  # of occupancies, which were looked at
+            warnings.simplefilter("ignore")
+            text = io.StringIO("\n".join(lines) + "\n")
+            found: Any = ase.io.read(text, index=0, format="proteindatabank")
     except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"ASE cannot read it ({reason})") from error

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from atomlens.structures import (
     InputError,
-    check_atoms,
+    check_file_atoms,
     frame_index,
     frame_places,
     holds_xyz,
@@ -153,7 +153,7 @@ def open_frames(path: Path, frames: str = ":") -> XyzFrames:
         if isinstance(atoms, InputError):
             raise InputError(f"{where(path, number, len(every))}: {atoms}")
         try:
-            check_atoms(atoms)
+            check_file_atoms(atoms)
         except InputError as error:
             raise InputError(f"{where(path, number, len(every))}: {error}") from error
         looked_at.append(atoms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 import ase
 import polars as pl
@@ -107,6 +108,10 @@ def by_seed(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(parts) if parts else pl.DataFrame()
 
 
+@overload
+def untrained_model(model: Potential, seed: int = 0) -> Potential: ...
+@overload
+def untrained_model(model: AnyModel, seed: int = 0) -> AnyModel: ...
 def untrained_model(model: AnyModel, seed: int = 0) -> AnyModel:
     """A model of the same configuration, references and scale with freshly drawn weights: a null control.
 

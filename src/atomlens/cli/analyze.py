@@ -90,10 +90,16 @@ def analyze(
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
     trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Compare what a model has learned with known chemistry: five questions, each with numbers and a verdict."""
+    from atomlens.cli.early import check_model_name
+
+    check_model_name(model)
     import torch
 
     from atomlens.analyses import chosen_questions
@@ -105,7 +111,7 @@ def analyze(
     from atomlens.runs import AnalysisOptions, run_analysis
 
     chosen = chosen_questions(questions)
-    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), trust=trust)
+    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
     check_product_rule(potential, product_rule)
     if s66x8 is not None:
         read_s66x8(s66x8)  # what is wrong with it is told before any work is done

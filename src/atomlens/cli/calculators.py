@@ -25,8 +25,10 @@ _STEP = 0.01
 Responder = Callable[["ase.Atoms", Callable[[int, int], None]], "Response"]
 
 
-def responder(name: str, kwargs: str | None, step: float | None, trust: bool = False) -> tuple[str, Responder]:
-    """What computes response couplings, and a word on how.
+def responder(
+    name: str, kwargs: str | None, step: float | None, output: str | None = None, trust: bool = False
+) -> tuple[str, Responder]:
+    """What computes response couplings, and a word on how; `output` chooses among the properties of a model file.
 
     Raises
     ------
@@ -34,14 +36,17 @@ def responder(name: str, kwargs: str | None, step: float | None, trust: bool = F
         If `name` is nothing that has forces, or options do not go with it.
     """
     given = _arguments(kwargs)
+    imported = not Path(name).exists() and not _is_named_model(name) and _IMPORT_PATH.fullmatch(name)
+    if output is not None and (name == GFN2 or imported):
+        raise InputError(f"--output is for model files that predict several properties; {name} is none")
     if name == GFN2:
         return _gfn2(given, step)
-    if not Path(name).exists() and not _is_named_model(name) and _IMPORT_PATH.fullmatch(name):
+    if imported:
         return _ase(name, given, step)
     for option, value in (("--kwargs", kwargs), ("--step", step)):
         if value is not None:
             raise InputError(f"{option} does not go with a model, which is differentiated exactly")
-    return _model(name, trust)
+    return _model(name, output, trust)
 
 
 def _is_named_model(name: str) -> bool:
@@ -74,7 +79,7 @@ def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
     return how, lambda atoms, progress: gfn2_response(atoms, **given, progress=progress)
 
 
-def _model(name: str, trust: bool) -> tuple[str, Responder]:
+def _model(name: str, output: str | None, trust: bool) -> tuple[str, Responder]:
     from atomlens.potentials import load_model
     from atomlens.reference import model_response
 
@@ -82,7 +87,7 @@ def _model(name: str, trust: bool) -> tuple[str, Responder]:
         raise InputError(
             f"{name}: no such file; give a model file, zoo:NAME, sevenn:NAME, gfn2, or package.module:Class"
         )
-    model = load_model(name, trust=trust)
+    model = load_model(name, output=output, trust=trust)
 
     def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
         model.check_elements(atoms)

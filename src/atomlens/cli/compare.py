@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def compare(
             write_comparison(folder.path, comparison, command=command)
             show = partial(show_comparison, comparison)
     show()
-    typer.echo(f"report: {out / PAGE}")
+    finished(out / PAGE)
 
 
 def show_verdict_comparison(comparison: VerdictComparison) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomlens.cli.options import Precision, whole_number
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, goes_on
+from atomlens.folders import PAGE
 
 if TYPE_CHECKING:
     from atomlens.dynamics import Report
@@ -61,12 +63,19 @@ def md(
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Simulate replicas, tell when and how each breaks, and explain what gave way."""
+    from atomlens.cli.early import early_or_embedded, read_early
+
+    early = read_early(model, structure, frame)
     import torch
 
     from atomlens.cli.options import checked_unit
+    from atomlens.models import outside
     from atomlens.potentials import load_potential
     from atomlens.structures import InputError, frame_index, read_structures
 
@@ -90,8 +99,9 @@ def md(
         friction=friction,
         seed=seed,
     )
-    potential = load_potential(model, dtype=torch.float64, energy_unit=checked_unit(unit))
-    atoms = read_structures(structure, frame)[0]
+    potential = load_potential(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output)
+    found = early_or_embedded(early, structure, frame)
+    atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)
     typer.echo(f"{replicas_needed(replicas)}", err=True)
     with goes_on(out), _simulation_progress() as report:
@@ -108,9 +118,13 @@ def md(
             command=command_line(),
             overwrite=overwrite,
         )
+    if early is not None:
+        typer.echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
+    for sentence in outside(potential.facts, atoms):
+        typer.echo(f"outside of what the model was trained on: {sentence}")
     for finding in run.verdict.findings:
         typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
-    typer.echo(f"report: {run.folder / 'report.html'}")
+    finished(run.folder / PAGE)
 
 
 @contextmanager
@@ -121,7 +135,7 @@ def _simulation_progress() -> Iterator[Report]:
         task = bars.add_task("simulating", total=None)
 
         def report(frame: int, total: int, running: int, ns_per_day: float) -> None:
-            told = f"{running} replicas running, {ns_per_day:.2g} ns/day"
-            bars.update(task, completed=frame, total=total, description=told)
+            text = f"{running} replicas running, {ns_per_day:.2g} ns/day"
+            bars.update(task, completed=frame, total=total, description=text)
 
         yield report

@@ -52,6 +52,14 @@ Trust = Annotated[
 ]
 
 
+class TableFormat(StrEnum):
+    """File formats of tables."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    BOTH = "both"
+
+
 class Precision(StrEnum):
     """Floating-point types."""
 

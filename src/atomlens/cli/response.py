@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomlens.cli.options import Trust, positive
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
 
 if TYPE_CHECKING:
@@ -57,26 +58,33 @@ def response(
         float | None,
         typer.Option(parser=positive, metavar="NUMBER", help="Displacement in Å, for import paths. \\[default: 0.01]"),
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
     trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """How strongly the force on one atom answers to another: norms of 3x3 Hessian blocks against distance."""
+    from atomlens.cli.early import early_or_embedded, read_early
+
+    is_model = calculator.startswith("zoo:") or Path(calculator).is_file()
+    early = read_early(calculator, structures, frames) if is_model else None
     from atomlens.cli.calculators import responder
     from atomlens.folders import RunFolder
     from atomlens.runs import PICTURE, CouplingSource, computed, write_couplings
-    from atomlens.structures import read_structures
 
     with RunFolder(out, overwrite) as folder:
-        how, respond = responder(calculator, kwargs, step, trust)
-        selected = read_structures(structures, frames)
-        options = {"kwargs": kwargs, "step": step, "frames": frames}
+        how, respond = responder(calculator, kwargs, step, output, trust)
+        found = early_or_embedded(early, structures, frames)
+        selected = found.structures
+        options = {"kwargs": kwargs, "step": step, "output": output, "frames": frames}
         command = command_line()
         source = CouplingSource(calculator, structures, how, command, options)
         with _progress(len(selected)) as advance:
             summary = write_couplings(folder, computed(_responses(selected, respond, advance)), source)
     done = [frame for frame in summary["frames"] if "unavailable" not in frame]
-    typer.echo(f"{calculator}: {how}; {len(done)} of {len(selected)} structures")
+    typer.echo(f"{calculator}: {how}; {len(done)} of {len(selected)} structures ({found} read)")
     for frame in summary["frames"]:
         if "unavailable" in frame:
             typer.echo(f"frame {frame['frame']}: cannot tell ({frame['unavailable']})")
@@ -85,7 +93,7 @@ def response(
         f"largest coupling {largest['largest']:.3g} eV/Å²; asymmetry up to {largest['asymmetry']:.1e}, "
         f"sum rule up to {largest['sum_rule']:.1e} eV/Å² (both 0 for exact derivatives)"
     )
-    typer.echo(f"picture: {out / PICTURE}")
+    finished(out / PICTURE, "picture")
 
 
 def _responses(

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from atomlens.cli.options import whole_number
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, goes_on
+from atomlens.folders import PAGE
 
 EPILOG = """
 [b]Examples[/b]
@@ -59,7 +61,7 @@ def study(
             f"{error.name} is not installed; a study needs the extras train, md and xtb, and dask for workers"
         ) from error
     typer.echo(sentence(found.associations))
-    typer.echo(f"report: {found.folder / 'report.html'}")
+    finished(found.folder / PAGE)
     if found.failed:
         print(f"atomlens: {len(found.failed)} models failed; the page and summary.json say why", file=sys.stderr)
         sys.exit(1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from importlib import import_module
+from typing import Any
 
 import ase
 import torch
@@ -152,14 +154,21 @@ class Explanation:
             included), ``full`` (only those from the embedding) or ``bias``.
         """
         if walks == "all":
-            return interaction_terms(self.sums, max_order)
+            return interaction_terms(self.sums, max_order).named(self.atoms.get_chemical_symbols(), self.unit)
         if walks == "full":
             chain = self.chain.without_bias()
         elif walks == "bias":
             chain = replace(self.chain, embedding=torch.zeros_like(self.chain.embedding), long_range=None)
         else:
             raise ValueError(f"walks={walks!r} is not known; choose all, full or bias")
-        return interaction_terms(replace(chain, prediction=chain.constant + chain.sum_of_walks()), max_order)
+        terms = interaction_terms(replace(chain, prediction=chain.constant + chain.sum_of_walks()), max_order)
+        return terms.named(self.atoms.get_chemical_symbols(), self.unit)
+
+    @property
+    def plot(self) -> Any:
+        """Figures, as an `atomlens.report.Plots`: ``plot.pairs()``, ``decay()``, ``orders()``, ``view()``."""
+        # Figures are drawn in the folder report, which builds on this one: looked up when one is asked for.
+        return import_module("atomlens.report").Plots(self)
 
     @property
     def long_range_kinds(self) -> tuple[str, ...]:
@@ -267,6 +276,8 @@ def explain(
     >>> ex.interactions(max_order=2).order(2).atoms
     array([[0, 1]])
     """
+    if not isinstance(atoms, ase.Atoms):
+        raise TypeError(_not_a_structure(atoms))
     if isinstance(model, OpenedModel):
         model.check_elements(atoms)
         if dtype != torch.float64:
@@ -305,6 +316,19 @@ def _atom_energies(model: Potential, graph: AtomGraph, factor: float) -> AtomEne
     if not isinstance(model.readout, Atomwise):
         return None
     return lambda positions: factor * model.atom_parts(replace(graph, positions=positions.to(graph.positions)))
+
+
+def _not_a_structure(atoms: Any) -> str:
+    """What to do about something that is no structure."""
+    if isinstance(atoms, list | tuple):
+        return (
+            f"explain takes one structure and received a {type(atoms).__name__} of {len(atoms)}; "
+            "give one of them, or all to atomlens.explain_batch"
+        )
+    return (
+        f"explain received a {type(atoms).__name__} as structure; give an ase.Atoms, for example from "
+        "ase.io.read(path) or atomlens.read_structures(path)[0]"
+    )
 
 
 def explain_chain(

@@ -12,6 +12,8 @@ from .config import (
     ReadoutConfig,
     RepresentationConfig,
 )
+from .domain import DOMAIN, Domain, outside
+from .elements import unseen_elements
 from .facts import ModelFacts, written
 from .fast import half_of_edges
 from .features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
@@ -20,6 +22,7 @@ from .files import (
     ZOO,
     build_potential,
     empty_potential,
+    header_elements,
     named_tensors,
     read_model,
     save_model,
@@ -38,6 +41,7 @@ from .units import ENERGY_UNITS, to_internal
 
 __all__ = [
     "CARD_KEYS",
+    "DOMAIN",
     "ENERGY_UNITS",
     "ZOO",
     "Activation",
@@ -48,6 +52,7 @@ __all__ = [
     "CutoffConfig",
     "CutoffKind",
     "Dipole",
+    "Domain",
     "EdgeFeatures",
     "LongRange",
     "LongRangeConfig",
@@ -71,13 +76,16 @@ __all__ = [
     "edge_features",
     "empty_potential",
     "half_of_edges",
+    "header_elements",
     "mix_vectors",
     "named_tensors",
+    "outside",
     "read_model",
     "save_model",
     "shifted_softplus",
     "sum_edges",
     "to_internal",
+    "unseen_elements",
     "with_card",
     "write_atomically",
     "written",

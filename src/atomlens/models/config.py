@@ -17,7 +17,7 @@ from atomlens.models.units import ENERGY_UNITS
 RadialKind = Literal["gaussian", "gaussian_centered", "bessel", "inverse_powers"]
 CutoffKind = Literal["cosine", "mollifier", "polynomial"]
 LongRangeKind = Literal["none", "coulomb", "dispersion", "coulomb+dispersion"]
-ChargeBalance = Literal["mean", "neighbors"]
+ChargeBalance = Literal["mean", "neighbors", "none"]
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
@@ -78,7 +78,8 @@ class LongRangeConfig:
         Sum of the charges of a structure, in e.
     balance
         How the charges get that sum: ``mean`` takes the same off every atom; ``neighbors`` lets atoms within
-        the cutoff exchange charge and nothing else.
+        the cutoff exchange charge and nothing else; ``none`` leaves charges as atoms make them, so that one model
+        describes ions of any charge, and `total_charge` must be 0.
     charge_length
         Length a in Å below which the Coulomb energy is damped, erf(r / a) / r.
     a1, a2
@@ -110,6 +111,8 @@ class LongRangeConfig:
                 raise ValueError(f"long-range {name} = {getattr(self, name)}; it must be zero or positive")
         if not math.isfinite(self.total_charge):
             raise ValueError(f"long-range total_charge = {self.total_charge}; it must be a number")
+        if self.balance == "none" and self.total_charge != 0:
+            raise ValueError(f"long-range balance 'none' keeps no total_charge; received {self.total_charge}")
 
     @property
     def parts(self) -> tuple[str, ...]:

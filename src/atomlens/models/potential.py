@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.models.config import ModelConfig
+from atomlens.models.elements import unseen_elements
 from atomlens.models.facts import ModelFacts
 from atomlens.models.fast import energy_gradient, is_written_out
 from atomlens.models.features import AtomFeatures, sum_edges
@@ -200,14 +201,7 @@ class Potential(nn.Module):
             raise InputError(unseen)
 
     def _unseen(self, atoms: ase.Atoms) -> str | None:
-        known = self.config.elements
-        if known is None:
-            return None
-        unseen = [chemical_symbols[z] for z in sorted(set(atoms.numbers.tolist()) - set(known))]
-        if not unseen:
-            return None
-        trained = ", ".join(chemical_symbols[z] for z in known)
-        return f"the structure has {', '.join(unseen)}, which this model never saw; it was trained on {trained}"
+        return unseen_elements(self.config.elements, atoms.numbers.tolist())
 
     def check_open(self, periodic: bool) -> None:
         """Raise `InputError` if the structure is periodic and the model sums over all pairs of an open one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from atomlens.models import ENERGY_UNITS, ZOO, Potential, read_model, with_card,
 from atomlens.potentials.opened import AnyModel
 from atomlens.potentials.registry import foreign_architecture, open_foreign, shipped_with_a_library
 from atomlens.potentials.schnetpack import LEGACY_START, check_energy_unit, convert, open_legacy, open_zip, read_pickle
-from atomlens.structures import InputError
+from atomlens.structures import InputError, check_regular
 
 _KINDS = (
     "give an atomlens model, a SchNetPack whole-model file (best_model), a file of MACE, SevenNet, NequIP or graph-pes "
@@ -54,6 +55,8 @@ def load_model(
     """
     library = shipped_with_a_library(str(path))
     if library is None and not str(path).startswith(ZOO):
+        if os.path.exists(path):
+            check_regular(Path(path))
         try:
             library = foreign_architecture(Path(path))
         except (OSError, ValueError):  # reported below, in the words for files
@@ -141,6 +144,8 @@ def _bytes_of(file: Path) -> bytes:
     try:
         if file.is_dir():
             raise InputError(f"a folder; {_KINDS}")
+        if file.exists():
+            check_regular(file)
         data = file.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"no such file; {_KINDS}") from error

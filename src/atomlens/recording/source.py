@@ -101,7 +101,7 @@ class RecordedModel(Protocol):
     elements: tuple[int, ...]
     dtype: torch.dtype
 
-    @builtins.property  # `property` is a field here
+    @builtins.property  # the attribute above has its name
     def embedding(self) -> Sequence[nn.Module]:
         """Modules whose output starts the signals."""
         ...

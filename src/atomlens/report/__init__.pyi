@@ -5,6 +5,7 @@ from .compare_page import compare_html
 from .figures import overview_figure
 from .md_figures import failure_figure, stability_figure
 from .page import Page, frames_on_page, page_html
+from .plots import Plots, pair_cylinders
 from .verdicts_page import verdicts_html
 from .wording import property_words
 
@@ -17,6 +18,7 @@ __all__ = [
     "QUIET",
     "Chapter",
     "Page",
+    "Plots",
     "compare_html",
     "failure_figure",
     "frames_on_page",
@@ -24,6 +26,7 @@ __all__ = [
     "overview_figure",
     "page_html",
     "page_template",
+    "pair_cylinders",
     "plain",
     "property_words",
     "stability_figure",

@@ -12,7 +12,7 @@ from typing import Any
 from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_models
 from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import to_internal
+from atomlens.models import outside, to_internal
 from atomlens.potentials import AnyModel
 from atomlens.report import Chapter, Page, frames_on_page, property_words
 from atomlens.runs.answering import answer
@@ -170,7 +170,14 @@ def run_analysis(
     options = options or AnalysisOptions()
     if not len(structures):
         raise InputError(f"{structures_name}: holds no structure")
-    settings = {"model": str(model_path), "structures": structures_name, "n": len(structures), **options.as_dict()}
+    predicted = model.facts.quantity
+    settings = {
+        "model": str(model_path),
+        "property": predicted,
+        "structures": structures_name,
+        "n": len(structures),
+        **options.as_dict(),
+    }
     if len(structures) <= options.judged:
         del settings["judged"]  # all are judged, whatever the limit: a run goes on under any other
     with nothing_left_in_vain(out):
@@ -230,6 +237,7 @@ def run_analysis(
         "n_structures": survey.n_done,
         "n_skipped": survey.n_skipped,
         "n_judged": len(judged.frames),
+        "outside": _outside(model, judged),
         "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
         "seconds": round(time.perf_counter() - started, 3),
     }
@@ -238,15 +246,26 @@ def run_analysis(
     return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(judged.frames), summary)
 
 
+def _outside(model: AnyModel, judged: Judged) -> dict[str, Any]:
+    """How many judged structures lie outside of what the model was trained on, and in what the first of them does."""
+    found = [
+        (frame, outside(model.facts, atoms)) for frame, atoms in zip(judged.frames, judged.structures, strict=True)
+    ]
+    odd = [(frame, sentences) for frame, sentences in found if sentences]
+    first = {"frame": int(odd[0][0]), "in": list(odd[0][1])} if odd else None
+    return {"n_checked": len(found), "n_outside": len(odd), "first": first}
+
+
 def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> str:
     shown = frames_on_page(len(judged.structures), N_SHOWN)
     page = Page(info, len(shown))
     held = material.settings
     for place, number in enumerate(shown):
         explanation = explain(material.model, material.structures[number], held.rule, held.product_rule)
-        page.add(explained_frame(explanation, index=place))
+        odd = outside(material.model.facts, material.structures[number])
+        page.add(explained_frame(explanation, index=place, outside=odd))
     headline = f"What {info.model_path} has learned of the {property_words(material.property)}, against what is known"
-    tables = [f"tables/{name}" for name in sorted([*judged.tables, "skipped"])]
+    tables = [f"tables/{name}.parquet" for name in sorted([*judged.tables, "skipped"])]
     counts = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
     return page.html(tables, chapters=chapters, headline=headline, **counts)
 

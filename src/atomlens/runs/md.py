@@ -27,8 +27,9 @@ from atomlens.dynamics import (
 )
 from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import Potential
+from atomlens.models import Potential, outside
 from atomlens.report import Chapter, Page, failure_figure, stability_figure, svg_address
+from atomlens.structures import reading_notes
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
 # Raised whenever a key of a simulation's summary.json changes its meaning or goes away.
@@ -115,7 +116,14 @@ def run_md(
     """
     options = options or MDOptions()
     check_start(model, atoms, reference)  # refused before a folder is made for it
-    settings = {"model": model_path, "structure": structure_name, "dtype": str(dtype), **options.as_dict()}
+    predicted = model.facts.quantity
+    settings = {
+        "model": model_path,
+        "property": predicted,
+        "structure": structure_name,
+        "dtype": str(dtype),
+        **options.as_dict(),
+    }
     moving = model.converted(dtype)
     with nothing_left_in_vain(out):
         folder = open_run(out, settings, overwrite)
@@ -140,11 +148,11 @@ def run_md(
     info = RunInfo(model_path, structure_name, model.facts, command, settings)
     page = Page(info, len(shown))
     for index, frame in enumerate(shown):
-        page.add(explained_frame(explain(exact, frame), index=index))
-    tables = ["trajectory/observables"]
+        page.add(explained_frame(explain(exact, frame), index=index, outside=outside(model.facts, frame)))
+    tables = ["trajectory/observables.parquet"]
     if failure is not None:
         failure.terms.write_parquet(folder / "failure.parquet")
-        tables.append("failure")
+        tables.append("failure.parquet")
     headline = f"How long {model_path} keeps {atoms.get_chemical_formula()} whole"
     html = page.html(tables, chapters=chapters, n_structures=options.n_replicas, headline=headline)
     write_text(folder / PAGE, html)
@@ -156,6 +164,8 @@ def run_md(
         "options": settings,
         "model": model_summary(info),
         "structure": structure_name,
+        "notes": list(reading_notes(atoms)),
+        "outside": list(outside(model.facts, atoms)),
         "bond_lengths_from": simulation.bonds.source,
         "verdict": to_plain(verdict),
         "survival": to_plain(survival(simulation)),

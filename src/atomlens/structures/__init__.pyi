@@ -1,9 +1,14 @@
 from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds
-from .errors import InputError, NothingDone
+from .checks import check_atoms
+from .errors import InputError, NothingDone, StructureWarning
+from .files import check_regular, is_plain, structure_file
 from .graph import AtomGraph, collate
 from .neighbors import build_graph
-from .reading import check_atoms, frame_index, read_structures, structure_file
-from .smiles import geometry_note, structure_from_smiles
+from .notes import add_note, geometry_note, reading_notes
+from .pairs import near_pairs
+from .reading import ReadFrames, frame_index, holds_xyz, read_frames, read_structures, warn_of_notes, where
+from .smiles import structure_from_smiles
+from .xyz import frame_places, read_frame
 
 __all__ = [
     "BOND_CLASSES",
@@ -11,14 +16,27 @@ __all__ = [
     "BondTable",
     "InputError",
     "NothingDone",
+    "ReadFrames",
+    "StructureWarning",
+    "add_note",
     "build_graph",
     "check_atoms",
+    "check_regular",
     "collate",
     "fragments",
     "frame_index",
+    "frame_places",
     "geometry_note",
+    "holds_xyz",
+    "is_plain",
+    "near_pairs",
     "perceive_bonds",
+    "read_frame",
+    "read_frames",
     "read_structures",
+    "reading_notes",
     "structure_file",
     "structure_from_smiles",
+    "warn_of_notes",
+    "where",
 ]

@@ -50,6 +50,8 @@ class ExplainedFrame:
         Sums of the long-range energies by kind ("coulomb", "dispersion"), which pair terms hold; none for most models.
     seconds
         Time spent on explaining this frame.
+    outside
+        In what the structure differs from all that the model was trained on (`atomlens.models.outside`).
     no_walks
         Why the model has no walks; None if it has.
     """
@@ -73,6 +75,7 @@ class ExplainedFrame:
     group_terms: Interactions | None
     seconds: float
     long_range: tuple[tuple[str, float], ...] = ()
+    outside: tuple[str, ...] = ()
     no_walks: str | None = None
 
     @property
@@ -95,6 +98,7 @@ def explained_frame(
     groups: AtomGroups | None = None,
     surroundings: Surroundings | None = None,
     started: float | None = None,
+    outside: tuple[str, ...] = (),
 ) -> ExplainedFrame:
     """Ask an explanation for everything that a report shows.
 
@@ -114,6 +118,8 @@ def explained_frame(
         Bonds and distances, where they are known already.
     started
         ``time.perf_counter()`` when work on this structure began; now if None.
+    outside
+        In what the structure differs from all that the model was trained on.
 
     Raises
     ------
@@ -154,6 +160,7 @@ def explained_frame(
         long_range=tuple(
             (kind, float(explanation.long_range_terms(kind).relevance.sum())) for kind in explanation.long_range_kinds
         ),
+        outside=outside,
         no_walks=explanation.no_walks,
     )
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from atomlens.data import training_domain
+from atomlens.models import DOMAIN
 from atomlens.training.config import TrainConfig
 from atomlens.training.errors import Errors
 from atomlens.training.loop import Fit
@@ -27,6 +29,7 @@ def make_card(
         "data": config.data.description or f"{prepared.dataset.name}: {prepared.dataset.source}",
         "data notes": list(prepared.dataset.notes),
         "split": {"train": len(split.train), "validation": len(split.val), "test": len(split.test), "seed": split.seed},
+        DOMAIN: training_domain(prepared.dataset, split.train, prepared.model.cutoff).to_card(),
         "seed": config.seed,
         "command": f"atomlens train configs/{config_path.name} --out runs/{config.name}",
         "epochs": fit.epoch,

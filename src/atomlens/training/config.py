@@ -44,10 +44,15 @@ class DataSettings:
         Sizes of the split; without `n_test` everything that remains is tested on.
     split_seed
         Seed of the shuffle.
+    groups
+        Property whose equal values keep structures together, such as the number of their molecule; the sizes of the
+        split then count groups, and structures of a negative group are always trained on. Empty: each by itself.
     check_forces
         Refuse forces that do not match the energies (`atomlens.data.check_forces`).
     energy_unit, force_unit, length_unit
         Units of the file where it does not say.
+    energy_key, forces_key
+        Entries of energies and forces, where the file has several (`atomlens.data.Keys`).
     """
 
     description: str = ""
@@ -60,10 +65,13 @@ class DataSettings:
     n_val: int = 0
     n_test: int | None = None
     split_seed: int = 0
+    groups: str = ""
     check_forces: bool = True
     energy_unit: str | None = None
     force_unit: str | None = None
     length_unit: str | None = None
+    energy_key: str | None = None
+    forces_key: str | None = None
 
     def __post_init__(self) -> None:
         if self.set == "file" and not self.path:
@@ -89,6 +97,9 @@ class ModelSettings:
     centre
         Whether the mean (an atom, where the property is extensive) is taken off, and the last layer has a bias. Without
         both the network has to say all that references do not, so that pair terms hold the whole of the binding.
+    scale
+        What is 1 for the network, in the property's unit; from the training set if 0 (see
+        `atomlens.training.standardise`). Errors count in this unit, so runs that are compared share one.
     activation
         The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN.
     radial
@@ -111,6 +122,7 @@ class ModelSettings:
     readout: Literal["sum", "mean", "softmax", "dipole"] = "sum"
     references: Literal["fit", "none", "free_atoms"] = "fit"
     centre: bool = True
+    scale: float = 0.0
     radial: RadialKind = "gaussian"
     envelope: CutoffKind = "cosine"
     onset: float = 0.0
@@ -123,6 +135,8 @@ class ModelSettings:
         for name in ("n_features", "n_layers", "cutoff"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)}; it must be positive")
+        if not (self.scale >= 0 and math.isfinite(self.scale)):
+            raise ValueError(f"scale = {self.scale}; it must be positive, or 0 for that of the training set")
         if not self.centre and (self.references == "fit" or self.readout != "sum"):
             raise ValueError(
                 f"centre = false needs readout = 'sum', received {self.readout!r}, and references = 'none' or "

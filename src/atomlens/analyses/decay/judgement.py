@@ -159,9 +159,7 @@ def _finding(
         outcome, why = claim.decide(score.effect, score.controls), ""
         if outcome is Outcome.AGREES and abs(known) <= _EXPONENT:
             outcome = Outcome.CANNOT_TELL
-            why = (
-                "This decides nothing: the reference hardly falls here, so that no decay at all would agree."
-            )
+            why = "This decides nothing: the reference hardly falls here, so that no decay at all would agree."
         found = judge_claim(claim, score.effect, score.controls, outcome=outcome, why=why, more=more)
     alone = where.formulas == 1 and found.outcome in (Outcome.AGREES, Outcome.DEVIATES) and key != "s66x8"
     return (

@@ -115,9 +115,16 @@ CLASSES: frozenset[str] = frozenset(
     | {"omegaconf.listconfig.ListConfig", "omegaconf.dictconfig.DictConfig", "omegaconf.nodes.AnyNode"}
     | {"omegaconf.base.ContainerMetadata", "omegaconf.base.Metadata"}
 )
+# Types of numbers, which are constants of torch.
+DTYPES: frozenset[str] = frozenset(
+    {
+        f"torch.{name}"
+        for name in ("float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "bool")
+    }
+)
 # Names that appear as values only.
 INERT: frozenset[str] = frozenset(
-    {*ACTIVATION_FUNCTIONS, _FUNCTIONS_CLASS, "typing.Any", "builtins.int", "builtins.float", "builtins.str"}
+    {*DTYPES, *ACTIVATION_FUNCTIONS, _FUNCTIONS_CLASS, "typing.Any", "builtins.int", "builtins.float", "builtins.str"}
     | {f"torch.nn.init.{name}" for name in ("xavier_uniform_", "zeros_", "ones_", "orthogonal_", "uniform_")}
     | {f"torch.nn.init.{name}" for name in ("xavier_normal_", "normal_", "kaiming_uniform_", "kaiming_normal_")}
 )

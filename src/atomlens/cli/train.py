@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from atomlens.cli.runs import command_line
+
 EPILOG = """
 [b]Examples[/b]
 
@@ -35,7 +37,7 @@ def train(
     from atomlens.training import train as run
 
     try:
-        run(config, out, resume=resume, max_hours=hours, report=lambda line: typer.echo(line))
+        run(config, out, resume=resume, max_hours=hours, report=lambda line: typer.echo(line), command=command_line())
     except KeyboardInterrupt:
         print("atomlens: interrupted; continue after the last whole epoch with --resume", file=sys.stderr)
         sys.exit(130)

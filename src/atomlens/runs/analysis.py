@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_model
-from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
+from atomlens.folders import MARK, PAGE, below, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
 from atomlens.models import Potential, to_internal
 from atomlens.report import Chapter, Page, frames_on_page, property_words
@@ -18,6 +18,7 @@ from atomlens.runs.answering import answer
 from atomlens.structures import InputError
 from atomlens.surveys import (
     N_JUDGED,
+    SURVEY_FILES,
     Judged,
     Progress,
     StructureSource,
@@ -35,6 +36,20 @@ from atomlens.tables import RunInfo, explained_frame, model_summary, package_ver
 N_UNTRAINED = 100
 # The page shows so many structures in full.
 N_SHOWN = 5
+
+
+def analysis_files() -> tuple[str, ...]:
+    """Patterns of all files that a run writes besides page and summary."""
+    results = (
+        f"{question.slug}/{name}"
+        for question in QUESTIONS
+        for name in ("result.json", *(f"{item.name}.parquet" for item in fields(question.result_type)))
+    )
+    return (
+        *below("tables", SURVEY_FILES),
+        *below("untrained", SURVEY_FILES),
+        *below("questions", ("judged.parquet", *results)),
+    )
 
 
 @dataclass(frozen=True)
@@ -163,8 +178,7 @@ def run_analysis(
     settings = {"model": str(model_path), "structures": structures_name, "n": len(structures), **options.as_dict()}
     if len(structures) <= options.judged:
         del settings["judged"]  # all are judged, whatever the limit: a run goes on under any other
-    with nothing_left_in_vain(out):
-        folder = open_run(out, settings, overwrite)
+    with remove_if_empty(out), open_run(out, settings, analysis_files(), overwrite) as folder:
         survey = survey_structures(
             model,
             structures,
@@ -177,51 +191,51 @@ def run_analysis(
             rule=options.rule,
             product_rule=options.product_rule,
         )
-    judged = read_judged(structures, folder / "tables", options.judged)
-    some = evenly_spread(len(judged.structures), N_UNTRAINED)
-    survey_structures(
-        untrained_model(model, options.seed),
-        [judged.structures[k] for k in some],
-        folder / "untrained",
-        levels=_levels(options.max_order),
-        max_order=options.max_order,
-        progress=progress,
-        rule=options.rule,
-        product_rule=options.product_rule,
-    )
-    material = Material(
-        model=model,
-        structures=judged.structures,
-        tables=judged.tables,
-        untrained=renumbered(read_tables(folder / "untrained"), some),
-        unit=to_internal(model.config.output.unit)[1],
-        settings=options.settings,
-    )
-    (folder / "questions").mkdir(exist_ok=True)
-    write_table(judged.table, folder / "questions" / "judged.parquet")
-    chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
+        judged = read_judged(structures, folder / "tables", options.judged)
+        some = evenly_spread(len(judged.structures), N_UNTRAINED)
+        survey_structures(
+            untrained_model(model, options.seed),
+            [judged.structures[k] for k in some],
+            folder / "untrained",
+            levels=_levels(options.max_order),
+            max_order=options.max_order,
+            progress=progress,
+            rule=options.rule,
+            product_rule=options.product_rule,
+        )
+        material = Material(
+            model=model,
+            structures=judged.structures,
+            tables=judged.tables,
+            untrained=renumbered(read_tables(folder / "untrained"), some),
+            unit=to_internal(model.config.output.unit)[1],
+            settings=options.settings,
+        )
+        (folder / "questions").mkdir(exist_ok=True)
+        write_table(judged.table, folder / "questions" / "judged.parquet")
+        chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
 
-    info = RunInfo(str(model_path), structures_name, model.config, command, options.as_dict())
-    write_text(folder / PAGE, _page(material, judged, info, chapters))
-    summary = {
-        "schema": ANALYSIS_SCHEMA,
-        "what": "verdicts of a model against known chemistry; see report.html for how each is computed",
-        "versions": package_versions(),
-        "command": command,
-        "options": options.as_dict(),
-        "model": model_summary(info),
-        "structures": structures_name,
-        "property": material.property,
-        "unit": material.unit,
-        "n_structures": survey.n_done,
-        "n_skipped": survey.n_skipped,
-        "n_judged": len(judged.frames),
-        "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    verdicts = tuple(chapter.verdict for chapter in chapters)
-    return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(judged.frames), summary)
+        info = RunInfo(str(model_path), structures_name, model.config, command, options.as_dict())
+        write_text(folder / PAGE, _page(material, judged, info, chapters))
+        summary = {
+            "schema": ANALYSIS_SCHEMA,
+            "what": "verdicts of a model against known chemistry; see report.html for how each is computed",
+            "versions": package_versions(),
+            "command": command,
+            "options": options.as_dict(),
+            "model": model_summary(info),
+            "structures": structures_name,
+            "property": material.property,
+            "unit": material.unit,
+            "n_structures": survey.n_done,
+            "n_skipped": survey.n_skipped,
+            "n_judged": len(judged.frames),
+            "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        verdicts = tuple(chapter.verdict for chapter in chapters)
+        return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(judged.frames), summary)
 
 
 def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> str:

@@ -152,7 +152,11 @@ def test_where_the_unit_comes_from(tmp_path):
     # An assumption does not become knowledge by being written down.
     model.config = replace(model.config, card={"unit_source": "assumed eV"})
     save_model(model, tmp_path / "model")
-    assert load_model(tmp_path / "model").config.card["unit_source"] == "assumed eV"
+    with pytest.raises(InputError, match=r"not known, eV was assumed.*--unit"):
+        load_model(tmp_path / "model")
+    assert load_model(tmp_path / "model", energy_unit="Hartree").config.output.unit == "Hartree"
+    model.config = replace(model.config, card={})
+    save_model(model, tmp_path / "model")
     assert load_model(tmp_path / "model", energy_unit="kcal/mol").config.output.unit == "kcal/mol"
     with pytest.raises(InputError, match="its header gives energy in kcal/mol, energy_unit says eV"):
         load_model(tmp_path / "model", energy_unit="eV")

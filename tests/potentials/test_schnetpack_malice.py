@@ -33,7 +33,7 @@ def load_bytes(tmp_path, monkeypatch):
         events.clear()
         watching[0] = True
         try:
-            return load_model("best_model")
+            return load_model("best_model", energy_unit="eV")
         finally:
             watching[0] = False
             assert events == []

@@ -25,7 +25,9 @@ _STEP = 0.01
 Responder = Callable[["ase.Atoms", Callable[[int, int], None]], "Response"]
 
 
-def responder(name: str, kwargs: str | None, step: float | None) -> tuple[str, Responder]:
+def responder(
+    name: str, kwargs: str | None, step: float | None, unit: str | None = None
+) -> tuple[str, Responder]:
     """What computes response couplings, and a word on how.
 
     Raises
@@ -34,14 +36,17 @@ def responder(name: str, kwargs: str | None, step: float | None) -> tuple[str, R
         If `name` is nothing that has forces, or options do not go with it.
     """
     given = _arguments(kwargs)
+    is_model = Path(name).exists() or name.startswith("zoo:")
+    if unit is not None and not is_model:
+        raise InputError(f"--unit {unit} is for model files; {name} is none")
     if name == GFN2:
         return _gfn2(given, step)
-    if not Path(name).exists() and not name.startswith("zoo:") and _IMPORT_PATH.fullmatch(name):
+    if not is_model and _IMPORT_PATH.fullmatch(name):
         return _ase(name, given, step)
     for option, value in (("--kwargs", kwargs), ("--step", step)):
         if value is not None:
             raise InputError(f"{option} does not go with a model, which is differentiated exactly")
-    return _model(name)
+    return _model(name, unit)
 
 
 def _arguments(text: str | None) -> dict[str, Any]:
@@ -68,13 +73,13 @@ def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
     return how, lambda atoms, progress: gfn2_response(atoms, **given, progress=progress)
 
 
-def _model(name: str) -> tuple[str, Responder]:
+def _model(name: str, unit: str | None) -> tuple[str, Responder]:
     from atomlens.potentials import load_model
     from atomlens.reference import model_response
 
     if not Path(name).exists() and not name.startswith("zoo:"):
         raise InputError(f"{name}: no such file; give a model file, zoo:NAME, gfn2, or package.module:Class")
-    model = load_model(name)
+    model = load_model(name, energy_unit=unit)
 
     def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
         model.check_elements(atoms)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomlens.cli.options import positive
+from atomlens.cli.options import checked_unit, positive
 from atomlens.cli.runs import command_line
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ def response(
         typer.Option(parser=positive, metavar="NUMBER", help="Displacement in Å, for import paths. \\[default: 0.01]"),
     ] = None,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
+    unit: Annotated[
+        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """How strongly the force on one atom answers to another: norms of 3x3 Hessian blocks against distance."""
@@ -67,9 +70,9 @@ def response(
     from atomlens.structures import read_structures
 
     with RunFolder(out, overwrite) as folder:
-        how, respond = responder(calculator, kwargs, step)
+        how, respond = responder(calculator, kwargs, step, checked_unit(unit))
         selected = read_structures(structures, frames)
-        options = {"kwargs": kwargs, "step": step, "frames": frames}
+        options = {"kwargs": kwargs, "step": step, "frames": frames, "unit": unit}
         command = command_line()
         source = CouplingSource(calculator, structures, how, command, options)
         with _progress(len(selected)) as advance:

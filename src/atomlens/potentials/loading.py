@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,7 +35,8 @@ def load_model(
         what the file has.
     energy_unit
         Unit of the energy of a SchNetPack file, which does not hold it itself (``kcal/mol``, ``Hartree``, ...).
-        Not needed with a ``config.yaml``; eV where neither tells. ``config.card["unit_source"]`` says which.
+        Not needed with a ``config.yaml``, and asked for where neither says it. ``config.card["unit_source"]`` says
+        which it was.
     output
         Which property, if a SchNetPack file predicts several.
 
@@ -79,9 +81,16 @@ def _own(model: Potential, energy_unit: str | None, output: str | None) -> Poten
     told = model.config.output
     if output not in (None, told.property):
         raise InputError(f"predicts {told.property}; output={output!r} is not among them")
+    if model.config.card.get("unit_source") == "assumed eV":  # converted by an early version that did not ask
+        if energy_unit is None:
+            raise InputError(
+                f"the unit of its {told.property} is not known, eV was assumed when it was converted; say it with --unit "
+                "(energy_unit= in Python), or convert it again from its run's folder with config.yaml"
+            )
+        model.config = replace(model.config, output=replace(told, unit=energy_unit))
+        return with_card(model, unit_source="given")
     if energy_unit is not None and ENERGY_UNITS[energy_unit] != ENERGY_UNITS.get(told.unit):
         raise InputError(f"its header gives {told.property} in {told.unit}, energy_unit says {energy_unit}")
-    # A unit that was only assumed when the model was converted stays marked as such.
     return model if "unit_source" in model.config.card else with_card(model, unit_source="file header")
 
 

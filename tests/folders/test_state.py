@@ -61,7 +61,7 @@ def test_what_json_has_no_word_for_comes_back(tmp_path: Path) -> None:
     assert (found["a"] == array).all()
     assert (found["inf"], found["one"]) == (math.inf, 0.1)
     assert math.isnan(found["nan"])
-    with pytest.raises(TypeError, match="a Path"):
+    with pytest.raises(TypeError, match="Path cannot be part"):
         save_state(tmp_path / "s", {"path": [tmp_path]})
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+_WHY = "This cannot be decided:"
+
+
 class Outcome(StrEnum):
     """How a model stands against what is known."""
 
@@ -82,7 +85,7 @@ class Finding:
     outcome
         Whether the model agrees.
     sentence
-        What came out, one sentence with its numbers.
+        What came out, one sentence with its numbers; a second one says why nothing can be told, where that is so.
     effect
         The measured number; None where nothing could be measured.
     threshold
@@ -100,6 +103,13 @@ class Finding:
     threshold: float = math.nan
     controls: tuple[Control, ...] = ()
     reference: str = ""
+
+    def __post_init__(self) -> None:
+        """Say why nothing can be told, wherever the sentence is shown."""
+        if self.outcome is not Outcome.CANNOT_TELL or self.effect is None or _WHY in self.sentence:
+            return
+        if why := undecided(self.effect, self.threshold, self.controls):
+            object.__setattr__(self, "sentence", f"{self.sentence} {_WHY} {why}.")
 
 
 @dataclass(frozen=True)
@@ -151,6 +161,29 @@ def decide(effect: Effect, threshold: float, controls: tuple[Control, ...] = (),
     # A control without a score (NaN) shows nothing.
     controlled = all(sign * control.value < near for control in controls if control.is_null)
     return Outcome.AGREES if near > sign * threshold and controlled else Outcome.CANNOT_TELL
+
+
+def undecided(effect: Effect, threshold: float, controls: tuple[Control, ...] = ()) -> str:
+    """Why `decide` cannot tell, in words; empty where the numbers do not say.
+
+    Examples
+    --------
+    >>> undecided(Effect("share", 0.8, 0.6, 0.9, 16), 0.75)
+    'the 95 % interval, 0.6 to 0.9, includes the limit, 0.75'
+    """
+    if not math.isfinite(effect.value):
+        return "nothing could be measured"
+    if not effect.has_interval:
+        return f"n = {effect.n} gives no interval"
+    if not math.isfinite(threshold):
+        return "there is nothing to compare it with"
+    if effect.low <= threshold <= effect.high:
+        return f"the 95 % interval, {effect.low:.3g} to {effect.high:.3g}, includes the limit, {threshold:.3g}"
+    above = effect.low > threshold
+    for control in controls:
+        if control.is_null and (control.value >= effect.low if above else control.value <= effect.high):
+            return f"{control.name}, where nothing was learned, scores as well ({control.value:.3g})"
+    return ""
 
 
 def conclude(

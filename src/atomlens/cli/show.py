@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from atomlens.runs import RunResult
     from atomlens.tables import ExplainedFrame
 
-_SHOWN_PAIRS = 10
+_SHOWN_PAIRS, _SHOWN_WARNINGS = 10, 3
 _ORDERS = ("single atoms", "pairs", "triples")
 
 
@@ -53,6 +53,9 @@ def show_result(result: RunResult, out: Path) -> None:
     console.print(f"{frame.name}{of_frames}: {frame.quantity} {frame.prediction:.6f} {frame.unit}, rule {rule}")
     if (note := geometry_note(frame.atoms)) is not None:
         console.print(note)
+    for number, entry in enumerate(frames):
+        for warning in entry["warnings"][: 1 if number < _SHOWN_WARNINGS else 0]:
+            console.print(f"warning: {entry['name']}: {warning}", soft_wrap=True)
     if frame.interactions.max_order >= 2:
         console.print(_pairs(frame))
     console.print(_sums(frame))

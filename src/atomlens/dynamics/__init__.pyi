@@ -1,7 +1,7 @@
 from .calculators import AtomlensCalculator
 from .energies import EnergyForcesStress, energy_forces_stress
 from .failure import Failure, explain_failure, first_failure
-from .judgement import judge_stability, survival
+from .judgement import judge_stability, survival, too_few
 from .lifetimes import Survival
 from .options import MDOptions
 from .simulation import SIMULATION_FILES, Fate, Report, Simulation, check_start, simulate
@@ -23,4 +23,5 @@ __all__ = [
     "judge_stability",
     "simulate",
     "survival",
+    "too_few",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import count
 
 import ase
 import numpy as np
@@ -25,6 +26,27 @@ def survival(simulation: Simulation) -> Survival:
     """Survival curve of the replicas."""
     times = np.array([fate.time for fate in simulation.fates])
     return kaplan_meier(times, np.array([fate.kind is not None for fate in simulation.fates]))
+
+
+def too_few(n_replicas: int) -> str:
+    """Why so many replicas cannot show that a model is stable, even if all stay whole; empty where they can.
+
+    Examples
+    --------
+    >>> too_few(4)
+    '4 replicas cannot show that 75 % stay whole: with none broken, the 95 % interval is 40 % to 100 %; 13 or more can'
+    >>> too_few(13)
+    ''
+    """
+    low = float(kaplan_meier(np.ones(n_replicas), np.zeros(n_replicas, dtype=bool)).low[-1])
+    if low > ALIVE:
+        return ""
+    enough = next(n for n in count(n_replicas) if too_few(n) == "")
+    several = "1 replica" if n_replicas == 1 else f"{n_replicas} replicas"
+    return (
+        f"{several} cannot show that {100 * ALIVE:.0f} % stay whole: with none broken, the 95 % interval is "
+        f"{100 * low:.0f} % to 100 %; {enough} or more can"
+    )
 
 
 def judge_stability(
@@ -81,6 +103,8 @@ def _survival_finding(simulation: Simulation) -> Finding:
     unbound = not len(simulation.bonds.pairs) and not curve.n_broken
     if unbound:
         sentence = "The structure has no bonds that could break."
+    elif not curve.n_broken and (few := too_few(curve.n_replicas)):
+        sentence += f" This cannot be decided: {few}."
     return Finding(
         f"At least {ALIVE:.0%} of the replicas stay whole to the end.",
         Outcome.CANNOT_TELL if unbound else decide(effect, ALIVE),

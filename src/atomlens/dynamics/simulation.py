@@ -156,6 +156,7 @@ def check_start(model: Potential, atoms: ase.Atoms, reference: list[ase.Atoms] |
     check_atoms(atoms)
     _check_cell(atoms, model.cutoff)
     model.check_elements(atoms)
+    model.predict(atoms)  # refuses what is not finite, or cannot be an energy
     return bond_reference(atoms, reference)
 
 

@@ -1,5 +1,9 @@
 from .activations import Activation, shifted_softplus
 from .config import (
+    LONGEST_CUTOFF,
+    MOST_CHANNELS,
+    MOST_LAYERS,
+    MOST_RADIAL,
     ChargeBalance,
     CutoffConfig,
     CutoffKind,
@@ -30,6 +34,7 @@ from .files import (
 )
 from .long_range import LongRange, PairTerms
 from .painn import PaiNN, PaiNNInteraction, PaiNNMixing
+from .plausibility import implausible, impossible
 from .potential import Potential, Prediction, UnseenElementWarning
 from .readouts import AtomNetwork, Atomwise, Dipole
 from .schnet import SchNet
@@ -38,6 +43,10 @@ from .units import ENERGY_UNITS, to_internal
 __all__ = [
     "CARD_KEYS",
     "ENERGY_UNITS",
+    "LONGEST_CUTOFF",
+    "MOST_CHANNELS",
+    "MOST_LAYERS",
+    "MOST_RADIAL",
     "ZOO",
     "Activation",
     "AtomFeatures",
@@ -69,6 +78,8 @@ __all__ = [
     "edge_features",
     "empty_potential",
     "half_of_edges",
+    "implausible",
+    "impossible",
     "mix_vectors",
     "named_tensors",
     "read_model",

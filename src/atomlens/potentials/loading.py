@@ -11,6 +11,9 @@ from atomlens.models import ENERGY_UNITS, ZOO, Potential, read_model, with_card,
 from atomlens.potentials.schnetpack import LEGACY_START, check_energy_unit, convert, open_legacy, open_zip, read_pickle
 from atomlens.structures import InputError
 
+# Models of this field have megabytes; a file is read into memory as a whole.
+_LARGEST = 2**32
+_DAMAGE = (ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, RecursionError)
 _KINDS = "give an atomlens model, a SchNetPack whole-model file (best_model), or zoo:NAME"
 
 
@@ -56,6 +59,8 @@ def load_model(
         model = _read(file, energy_unit, output)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    except _DAMAGE as error:  # what a forged number or name makes of the code that reads it
+        raise InputError(f"{path}: damaged, it cannot be read ({_first_line(error)})") from error
     model.eval().requires_grad_(False)
     return model if dtype is None else model.cast(dtype)
 
@@ -98,7 +103,13 @@ def _bytes_of(file: Path) -> bytes:
     try:
         if file.is_dir():
             raise InputError(f"a folder; {_KINDS}")
+        if file.exists() and not file.is_file():  # a pipe or a device never ends
+            raise InputError(f"neither a file nor a folder; {_KINDS}")
+        if file.stat().st_size > _LARGEST:
+            raise InputError(f"has {file.stat().st_size} bytes, far more than a model; {_KINDS}")
         data = file.read_bytes()
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"no such file; {_KINDS}") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
@@ -106,3 +117,7 @@ def _bytes_of(file: Path) -> bytes:
     if not data:
         raise InputError(f"empty; {_KINDS}")
     return data
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]

@@ -57,7 +57,7 @@ def frame_record(frame: ExplainedFrame, orientation: Orientation, max_pairs: int
         "index": frame.index,
         "name": frame.name,
         "formula": atoms.get_chemical_formula(),
-        "geometry": geometry_note(atoms) or "",
+        "geometry": "; ".join(filter(None, [geometry_note(atoms), *frame.warnings])),
         "symbols": around.symbols,
         "positions": _rounded(turned - middle, 4),
         "bonds": [

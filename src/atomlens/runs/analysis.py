@@ -216,7 +216,8 @@ def run_analysis(
         chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
 
         info = RunInfo(str(model_path), structures_name, model.config, command, options.as_dict())
-        write_text(folder / PAGE, _page(material, judged, info, chapters))
+        html, warnings = _page(material, judged, info, chapters)
+        write_text(folder / PAGE, html)
         summary = {
             "schema": ANALYSIS_SCHEMA,
             "what": "verdicts of a model against known chemistry; see report.html for how each is computed",
@@ -230,6 +231,7 @@ def run_analysis(
             "n_structures": survey.n_done,
             "n_skipped": survey.n_skipped,
             "n_judged": len(judged.frames),
+            "warnings": warnings,
             "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
             "seconds": round(time.perf_counter() - started, 3),
         }
@@ -238,17 +240,20 @@ def run_analysis(
         return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(judged.frames), summary)
 
 
-def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> str:
+def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> tuple[str, list[str]]:
     shown = frames_on_page(len(judged.structures), N_SHOWN)
     page = Page(info, len(shown))
     held = material.settings
+    warnings: list[str] = []
     for place, number in enumerate(shown):
         explanation = explain(material.model, material.structures[number], held.rule, held.product_rule)
-        page.add(explained_frame(explanation, index=place))
+        frame = explained_frame(explanation, index=place)
+        warnings += frame.warnings
+        page.add(frame)
     headline = f"What {info.model_path} has learned of the {property_words(material.property)}, against what is known"
     tables = [f"tables/{name}" for name in sorted([*judged.tables, "skipped"])]
     counts = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
-    return page.html(tables, chapters=chapters, headline=headline, **counts)
+    return page.html(tables, chapters=chapters, headline=headline, **counts), warnings
 
 
 def _levels(max_order: int) -> tuple[str, ...]:

@@ -70,12 +70,15 @@ class MDRun:
         Whether the model stays stable.
     failure
         The first break, explained; None if there was none.
+    warnings
+        What makes the model's energies suspicious.
     """
 
     folder: Path
     simulation: Simulation
     verdict: Verdict
     failure: Failure | None
+    warnings: tuple[str, ...] = ()
 
 
 def run_md(
@@ -140,8 +143,10 @@ def run_md(
         shown = list(failure.frames) if failure is not None else [atoms]
         info = RunInfo(model_path, structure_name, model.config, command, settings)
         page = Page(info, len(shown))
-        for index, frame in enumerate(shown):
-            page.add(explained_frame(explain(exact, frame), index=index))
+        explained = [explained_frame(explain(exact, frame), index=index) for index, frame in enumerate(shown)]
+        warnings = tuple(dict.fromkeys(warning for frame in explained for warning in frame.warnings))
+        for frame in explained:
+            page.add(frame)
         tables = ["trajectory/observables"]
         if failure is not None:
             failure.terms.write_parquet(folder / "failure.parquet")
@@ -157,6 +162,7 @@ def run_md(
             "options": settings,
             "model": model_summary(info),
             "structure": structure_name,
+            "warnings": list(warnings),
             "bond_lengths_from": simulation.bonds.source,
             "verdict": to_plain(verdict),
             "survival": to_plain(survival(simulation)),
@@ -164,7 +170,7 @@ def run_md(
             "seconds": round(simulation.seconds, 3),
         }
         write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-        return MDRun(folder, simulation, verdict, failure)
+        return MDRun(folder, simulation, verdict, failure, warnings)
 
 
 def _plain_fate(fate: Fate) -> dict[str, Any]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import math
+import re
 import time
 from dataclasses import dataclass, replace
 
 import ase
 
 from atomlens.interactions import Explanation, Interactions
+from atomlens.models import implausible, impossible
 from atomlens.relevance import AtomShares, Walks
 from atomlens.structures import InputError
 from atomlens.tables.groups import AtomGroups
 from atomlens.tables.surroundings import Surroundings, survey
+
+# Names of energies that do not grow with the molecule.
+_INTENSIVE = re.compile(r"homo|lumo|gap|orbital", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class ExplainedFrame:
         Sums of the long-range energies by kind ("coulomb", "dispersion"), which pair terms hold; none for most models.
     seconds
         Time spent on explaining this frame.
+    warnings
+        What makes the prediction suspicious, a sentence each.
     """
 
     index: int
@@ -70,6 +76,7 @@ class ExplainedFrame:
     group_terms: Interactions | None
     seconds: float
     long_range: tuple[tuple[str, float], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def atoms(self) -> ase.Atoms:
@@ -117,10 +124,19 @@ def explained_frame(
         If the prediction, or what it is made of, is not finite: there is nothing to explain then.
     """
     start = time.perf_counter() if started is None else started
-    if not math.isfinite(explanation.prediction + explanation.residual):
+    atoms, unit = explanation.atoms, explanation.unit
+    reason = impossible(
+        explanation.prediction,
+        len(atoms),
+        unit,
+        explanation.residual,
+        abs(explanation.prediction - explanation.constant),
+        str(explanation.chain.embedding.dtype).removeprefix("torch."),
+    )
+    if reason:
         raise InputError(
-            f"the model predicts {explanation.prediction} {explanation.unit} for {frame_name(explanation.atoms)}, "
-            "in steps that are not all finite; check the structure against what the model was trained on"
+            f"the model predicts for {frame_name(atoms)} what cannot be a result: {reason}; check the structure against "
+            "what the model was trained on, and the model's unit"
         )
     surroundings = replace(surroundings or survey(explanation.atoms), groups=groups)
     interactions = explanation.interactions(max_order=max_order)
@@ -150,7 +166,14 @@ def explained_frame(
         long_range=tuple(
             (kind, float(explanation.long_range_terms(kind).relevance.sum())) for kind in explanation.long_range_kinds
         ),
+        warnings=tuple(filter(None, [_suspicion(explanation)])),
     )
+
+
+def _suspicion(explanation: Explanation) -> str:
+    # A sum over atoms has atom references or a mean for each of them; orbital energies are the common other kind.
+    extensive = not _INTENSIVE.search(explanation.property)
+    return implausible(explanation.prediction, explanation.atoms.numbers, explanation.unit, extensive=extensive)
 
 
 def frame_name(atoms: ase.Atoms) -> str:

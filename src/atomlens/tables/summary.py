@@ -81,6 +81,7 @@ def frame_summary(frame: ExplainedFrame) -> dict[str, Any]:
         "n_atoms": len(frame.atoms),
         "formula": frame.atoms.get_chemical_formula(),
         "geometry": geometry_note(frame.atoms) or "from the file",
+        "warnings": list(frame.warnings),
         "prediction": frame.prediction,
         "constant": frame.constant,
         "constant_meaning": frame.constant_meaning,

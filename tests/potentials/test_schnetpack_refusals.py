@@ -316,7 +316,10 @@ def test_older_files_may_lack_attributes(model):
 def test_forces_that_are_not_the_gradient_are_noted(model):
     archive, root = model("energy_scale_then_offsets")
     child(root, "postprocessors").state["_modules"].pop("3")
-    assert "carry the factor 1 instead of 2.5" in convert(archive, Path("nowhere/best_model"), energy_unit="eV").config.card["forces"]
+    assert (
+        "carry the factor 1 instead of 2.5"
+        in convert(archive, Path("nowhere/best_model"), energy_unit="eV").config.card["forces"]
+    )
 
 
 def save(thing, path, **options):

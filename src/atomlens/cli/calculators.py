@@ -25,9 +25,7 @@ _STEP = 0.01
 Responder = Callable[["ase.Atoms", Callable[[int, int], None]], "Response"]
 
 
-def responder(
-    name: str, kwargs: str | None, step: float | None, unit: str | None = None
-) -> tuple[str, Responder]:
+def responder(name: str, kwargs: str | None, step: float | None, unit: str | None = None) -> tuple[str, Responder]:
     """What computes response couplings, and a word on how.
 
     Raises

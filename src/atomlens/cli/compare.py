@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomlens.cli.runs import command_line
+from atomlens.cli.terminal import console as clean_console
+from atomlens.cli.terminal import echo
 
 if TYPE_CHECKING:
     from atomlens.runs import VerdictComparison
@@ -58,20 +60,19 @@ def compare(
             write_comparison(folder.path, comparison, command=command)
             show = partial(show_comparison, comparison)
     show()
-    typer.echo(f"report: {out / PAGE}")
+    echo(f"report: {out / PAGE}")
 
 
 def show_verdict_comparison(comparison: VerdictComparison) -> None:
     """Print the outcome of every question for every model."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from atomlens.analyses import NOT_ASKED, questions_of
     from atomlens.cli.verdicts import STYLES
 
-    console, runs = Console(markup=False, highlight=False), comparison.runs
+    console, runs = clean_console(), comparison.runs
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("question")
     for run in runs:
@@ -88,14 +89,13 @@ def show_comparison(comparison: Comparison) -> None:
     """Print predictions and agreement of every structure, and strengths by kind of pair."""
     import polars as pl
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from atomlens.surveys import correlation, kind_strengths
 
     console, names, unit = (
-        Console(markup=False, highlight=False),
+        clean_console(),
         [run.name for run in comparison.runs],
         comparison.unit,
     )

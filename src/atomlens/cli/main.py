@@ -26,6 +26,7 @@ from atomlens.cli.response import EPILOG as RESPONSE_EPILOG
 from atomlens.cli.response import response
 from atomlens.cli.study import EPILOG as STUDY_EPILOG
 from atomlens.cli.study import study
+from atomlens.cli.terminal import echo, one_line, show_warnings
 from atomlens.cli.train import EPILOG as TRAIN_EPILOG
 from atomlens.cli.train import train
 from atomlens.cli.zoo import zoo_app
@@ -47,7 +48,7 @@ def _print_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"atomlens {version('atomlens')}")
+        echo(f"atomlens {version('atomlens')}")
         raise typer.Exit
     return wanted
 
@@ -85,6 +86,7 @@ def main(args: list[str] | None = None) -> None:
     args = sys.argv[1:] if args is None else args
     debug = DEBUG in args or bool(os.environ.get("ATOMLENS_DEBUG"))
     # A terminated run cleans up like an interrupted one.
+    show_warnings()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         code = app([a for a in args if a != DEBUG], prog_name="atomlens", standalone_mode=False)
@@ -125,6 +127,4 @@ def _tell(error: Exception, debug: bool) -> int:
 
 def _say(message: str) -> None:
     # One line, whatever a file's name or content put into the message; no control characters reach the terminal.
-    line = " ".join(message.split())
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-    print(f"atomlens: {line}", file=sys.stderr)
+    echo(f"atomlens: {one_line(message)}", err=True)

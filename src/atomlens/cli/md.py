@@ -11,6 +11,7 @@ import typer
 
 from atomlens.cli.options import Precision, whole_number
 from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.terminal import echo
 
 if TYPE_CHECKING:
     from atomlens.dynamics import Report
@@ -71,7 +72,7 @@ def md(
     from atomlens.structures import InputError, frame_index, read_structures
 
     try:
-        from atomlens.dynamics import MDOptions
+        from atomlens.dynamics import MDOptions, too_few
         from atomlens.runs import run_md
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed; install atomlens with the extra md") from error
@@ -92,6 +93,8 @@ def md(
     )
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
     atoms = read_structures(structure, frame)[0]
+    if few := too_few(options.n_replicas):
+        echo(f"note: {few}", err=True)
     trajectory = None if reference is None else read_structures(reference)
     with goes_on(out), _simulation_progress() as report:
         run = run_md(
@@ -107,9 +110,11 @@ def md(
             command=command_line(),
             overwrite=overwrite,
         )
+    for warning in run.warnings:
+        echo(f"warning: {warning}")
     for finding in run.verdict.findings:
-        typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
-    typer.echo(f"report: {run.folder / 'report.html'}")
+        echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
+    echo(f"report: {run.folder / 'report.html'}")
 
 
 @contextmanager

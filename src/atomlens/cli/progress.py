@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+from atomlens.cli.terminal import console as clean_console
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def progress_bars(*amount: ProgressColumn) -> Iterator[Progress]:
     amount
         How much is done, between the bar and the time that remains.
     """
-    console = Console(stderr=True)
+    console = clean_console(stderr=True, markup=True)
     columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         yield bars

@@ -12,6 +12,7 @@ import typer
 
 from atomlens.cli.options import checked_unit, positive
 from atomlens.cli.runs import command_line
+from atomlens.cli.terminal import echo
 
 if TYPE_CHECKING:
     import ase
@@ -78,16 +79,16 @@ def response(
         with _progress(len(selected)) as advance:
             summary = write_couplings(folder, computed(_responses(selected, respond, advance)), source)
     done = [frame for frame in summary["frames"] if "unavailable" not in frame]
-    typer.echo(f"{calculator}: {how}; {len(done)} of {len(selected)} structures")
+    echo(f"{calculator}: {how}; {len(done)} of {len(selected)} structures")
     for frame in summary["frames"]:
         if "unavailable" in frame:
-            typer.echo(f"frame {frame['frame']}: cannot tell ({frame['unavailable']})")
+            echo(f"frame {frame['frame']}: cannot tell ({frame['unavailable']})")
     largest = {key: max(frame[key] for frame in done) for key in ("largest", "asymmetry", "sum_rule")}
-    typer.echo(
+    echo(
         f"largest coupling {largest['largest']:.3g} eV/Å²; asymmetry up to {largest['asymmetry']:.1e}, "
         f"sum rule up to {largest['sum_rule']:.1e} eV/Å² (both 0 for exact derivatives)"
     )
-    typer.echo(f"picture: {out / PICTURE}")
+    echo(f"picture: {out / PICTURE}")
 
 
 def _responses(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
 
 from atomlens.cli.progress import progress_bars
+from atomlens.cli.terminal import console as clean_console
 from atomlens.structures import geometry_note
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def frame_progress(n_frames: int) -> Iterator[Callable[[ExplainedFrame], Explain
 def show_result(result: RunResult, out: Path) -> None:
     """Print the strongest pairs and the sums of the first frame, and where everything is."""
     # Names come from files: markup and highlighting are off, so that they are printed as they are.
-    console = Console(markup=False, highlight=False)
+    console = clean_console()
     frame, frames = result.first, result.summary["frames"]
     of_frames = f" (first of {len(frames)} frames)" if len(frames) > 1 else ""
     rule = frame.rule + (f"/{frame.product_rule}" if frame.product_rule else "")

@@ -10,6 +10,7 @@ import typer
 
 from atomlens.cli.options import whole_number
 from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.terminal import echo
 
 EPILOG = """
 [b]Examples[/b]
@@ -50,7 +51,7 @@ def study(
                 out,
                 n_workers=workers,
                 scheduler=scheduler,
-                report=lambda line: typer.echo(line, err=True),
+                report=lambda line: echo(line, err=True),
                 command=command_line(),
                 overwrite=overwrite,
             )
@@ -58,8 +59,8 @@ def study(
         raise InputError(
             f"{error.name} is not installed; a study needs the extras train, md and xtb, and dask for workers"
         ) from error
-    typer.echo(sentence(found.associations))
-    typer.echo(f"report: {found.folder / 'report.html'}")
+    echo(sentence(found.associations))
+    echo(f"report: {found.folder / 'report.html'}")
     if found.failed:
-        print(f"atomlens: {len(found.failed)} models failed; the page and summary.json say why", file=sys.stderr)
+        echo(f"atomlens: {len(found.failed)} models failed; the page and summary.json say why", err=True)
         sys.exit(1)

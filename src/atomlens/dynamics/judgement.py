@@ -38,15 +38,19 @@ def too_few(n_replicas: int) -> str:
     >>> too_few(13)
     ''
     """
-    low = float(kaplan_meier(np.ones(n_replicas), np.zeros(n_replicas, dtype=bool)).low[-1])
+    low = _low_of_sound(n_replicas)
     if low > ALIVE:
         return ""
-    enough = next(n for n in count(n_replicas) if too_few(n) == "")
+    enough = next(n for n in count(n_replicas) if _low_of_sound(n) > ALIVE)
     several = "1 replica" if n_replicas == 1 else f"{n_replicas} replicas"
     return (
         f"{several} cannot show that {100 * ALIVE:.0f} % stay whole: with none broken, the 95 % interval is "
         f"{100 * low:.0f} % to 100 %; {enough} or more can"
     )
+
+
+def _low_of_sound(n_replicas: int) -> float:
+    return float(kaplan_meier(np.ones(n_replicas), np.zeros(n_replicas, dtype=bool)).low[-1])
 
 
 def judge_stability(

@@ -69,7 +69,7 @@ class MDOptions:
                 raise InputError(f"{name} {getattr(self, name)}: give a number from 1")
         if self.n_steps > _MOST_STEPS or self.n_replicas > _MOST_REPLICAS:
             raise InputError(
-                f"{self.n_replicas} replicas of {self.n_steps} steps: up to {_MOST_REPLICAS} of {_MOST_STEPS} can be run"
+                f"{self.n_replicas} replicas of {self.n_steps} steps: up to {_MOST_REPLICAS} of {_MOST_STEPS} can run"
             )
         if self.interval > self.n_steps:
             raise InputError(f"a frame every {self.interval} steps of only {self.n_steps}: nothing would be recorded")

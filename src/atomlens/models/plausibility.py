@@ -31,13 +31,15 @@ def free_atom_energies(numbers: Int[np.ndarray, " N"]) -> Float[np.ndarray, " N"
     Examples
     --------
     >>> free_atom_energies(np.array([1, 6, 8])).round(0).tolist()  # measured: -14, -1030, -2043
-    [-15.0, -1023.0, -2042.0]
+    [-15.0, -1024.0, -2042.0]
     """
     z = numbers.astype(float)
     return units.Hartree * (-0.768745 * z ** (7 / 3) + 0.5 * z**2 - 0.269900 * z ** (5 / 3))
 
 
-def impossible(value: float, n_atoms: int, unit: str, residual: float = 0.0, scale: float = 1.0, dtype: str = "") -> str:
+def impossible(
+    value: float, n_atoms: int, unit: str, residual: float = 0.0, scale: float = 1.0, dtype: str = ""
+) -> str:
     """Why a prediction cannot be a result; empty where it can.
 
     Parameters
@@ -47,7 +49,7 @@ def impossible(value: float, n_atoms: int, unit: str, residual: float = 0.0, sca
     n_atoms
         Atoms of the structure.
     residual, scale
-        What its parts miss, and max(1, \\|y - c\\|), to which rounding is relative.
+        What its parts miss, and the size of y - c, to which rounding is relative.
     dtype
         Precision of the parts: float64 or float32.
 

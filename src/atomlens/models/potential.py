@@ -228,9 +228,7 @@ class Potential(nn.Module):
         value = _numpy(y[0], factor)
         worst = float(value.flat[np.abs(value).argmax()]) if np.isfinite(value).all() else float("nan")
         if reason := impossible(worst, len(atoms), unit):
-            raise InputError(
-                f"the model predicts what cannot be ({reason}); check the structure, the unit and what it was trained on"
-            )
+            raise InputError(f"the model predicts what cannot be ({reason}); check structure and unit")
         if forces is not None and not np.isfinite(forces).all():
             raise InputError("the model predicts forces that are not finite; check the structure")
         return Prediction(output.property, value, unit, forces)

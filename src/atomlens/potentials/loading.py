@@ -89,7 +89,7 @@ def _own(model: Potential, energy_unit: str | None, output: str | None) -> Poten
     if model.config.card.get("unit_source") == "assumed eV":  # converted by an early version that did not ask
         if energy_unit is None:
             raise InputError(
-                f"the unit of its {told.property} is not known, eV was assumed when it was converted; say it with --unit "
+                f"the unit of its {told.property} is not known, eV was assumed by a converter; say it with --unit "
                 "(energy_unit= in Python), or convert it again from its run's folder with config.yaml"
             )
         model.config = replace(model.config, output=replace(told, unit=energy_unit))

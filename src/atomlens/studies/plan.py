@@ -209,8 +209,8 @@ def _check_names(names: list[str]) -> None:
     for name in names:
         if not name.strip("._- ") or name.startswith(".") or len(name.encode()) > _LONGEST_NAME:
             raise InputError(
-                f"a model of the grid would be called {name[:_LONGEST_NAME]!r}, which cannot be a folder; give the values "
-                f"of its axes other names, of letters and digits and at most {_LONGEST_NAME} in all"
+                f"a model of the grid would be called {name[:_LONGEST_NAME]!r}, which cannot be a folder; give values "
+                f"of axes other names, of letters and digits and at most {_LONGEST_NAME} in all"
             )
         folded = unicodedata.normalize("NFKC", name).casefold()
         if (other := first.get(folded)) is not None:

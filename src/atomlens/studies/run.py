@@ -123,7 +123,9 @@ def run_study(
                 failed[name] = row
             else:
                 rows[name] = row
-            report(f"{name}: {'failed, ' + row if isinstance(row, str) else 'done'}; {len(rows)} of {len(members)} done")
+            report(
+                f"{name}: {'failed, ' + row if isinstance(row, str) else 'done'}; {len(rows)} of {len(members)} done"
+            )
         members = tuple(member for member in members if member.name in rows)
         if not members:
             raise InputError(

@@ -135,8 +135,8 @@ def explained_frame(
     )
     if reason:
         raise InputError(
-            f"the model predicts for {frame_name(atoms)} what cannot be a result: {reason}; check the structure against "
-            "what the model was trained on, and the model's unit"
+            f"the model predicts for {frame_name(atoms)} what cannot be a result: {reason}; check the structure "
+            "against what the model was trained on, and the model's unit"
         )
     surroundings = replace(surroundings or survey(explanation.atoms), groups=groups)
     interactions = explanation.interactions(max_order=max_order)

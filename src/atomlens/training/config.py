@@ -27,7 +27,6 @@ from atomlens.models import (
 )
 from atomlens.structures import InputError
 
-
 # Threads of one process; torch dies of numbers far above those of the machine's cores.
 MOST_THREADS = 1024
 

@@ -120,7 +120,9 @@ def make_model(config: TrainConfig, dataset: Dataset, split: Split, elements: tu
     torch.manual_seed(config.seed)
     try:
         asked = config.model.model_config(output, elements)
-        if (size := sum(tensor.numel() for tensor in named_tensors(empty_potential(asked)).values())) > _MOST_PARAMETERS:
+        if (
+            size := sum(tensor.numel() for tensor in named_tensors(empty_potential(asked)).values())
+        ) > _MOST_PARAMETERS:
             raise InputError(f"model: it would have {size} parameters; up to {_MOST_PARAMETERS} can be trained")
         model = Potential(asked).cast(torch.float32)
     except InputError:

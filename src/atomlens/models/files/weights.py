@@ -15,6 +15,7 @@ from atomlens.models.config import ModelConfig
 from atomlens.models.potential import Potential
 from atomlens.structures import InputError
 
+
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers of a model by name, those of shared layers once, under their first name."""
     return dict(chain(model.named_parameters(), model.named_buffers()))

@@ -128,7 +128,11 @@ def choose_unit(output: str, kind: str, provenance: Provenance, given: str | Non
     if kind != "atomwise" or _NO_ENERGIES.search(output):
         return UNKNOWN_UNIT, "unknown"
     if given is None:
-        why = f"config.yaml beside it gives no unit of {output!r}" if provenance.has_config else "no config.yaml beside it"
+        why = (
+            f"config.yaml beside it gives no unit of {output!r}"
+            if provenance.has_config
+            else "no config.yaml beside it"
+        )
         raise InputError(
             f"the unit of its {output} is not known ({why}); say it with --unit (energy_unit= in Python), one of "
             f"{', '.join(ENERGY_UNITS)}, or put the config.yaml of the training run beside it"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,7 +52,7 @@ def compare(
     from atomlens.surveys import compare_runs
 
     command = command_line()
-    with RunFolder(out, overwrite) as folder:
+    with RunFolder(out, overwrite) as folder, _sound(runs):
         if all_analyses(runs):
             verdicts = compare_verdicts(runs)
             write_verdicts(folder.path, verdicts, command=command)
@@ -61,6 +63,25 @@ def compare(
             show = partial(show_comparison, comparison)
     show()
     echo(f"report: {out / PAGE}")
+
+
+@contextmanager
+def _sound(runs: list[Path]) -> Iterator[None]:
+    """Say that runs are damaged, whatever their summaries and tables hold in place of what was written there."""
+    from polars.exceptions import PolarsError
+
+    from atomlens.structures import InputError
+
+    try:
+        yield
+    except InputError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, PolarsError) as error:
+        reason = (f"{type(error).__name__}: {error}").splitlines()[0][:200]
+        names = ", ".join(map(str, runs))
+        raise InputError(
+            f"a summary.json or a table of {names} is damaged ({reason}); make these runs again"
+        ) from error
 
 
 def show_verdict_comparison(comparison: VerdictComparison) -> None:

@@ -26,7 +26,7 @@ from atomlens.cli.response import EPILOG as RESPONSE_EPILOG
 from atomlens.cli.response import response
 from atomlens.cli.study import EPILOG as STUDY_EPILOG
 from atomlens.cli.study import study
-from atomlens.cli.terminal import echo, one_line, show_warnings
+from atomlens.cli.terminal import clean_warnings, echo, one_line
 from atomlens.cli.train import EPILOG as TRAIN_EPILOG
 from atomlens.cli.train import train
 from atomlens.cli.zoo import zoo_app
@@ -86,10 +86,10 @@ def main(args: list[str] | None = None) -> None:
     args = sys.argv[1:] if args is None else args
     debug = DEBUG in args or bool(os.environ.get("ATOMLENS_DEBUG"))
     # A terminated run cleans up like an interrupted one.
-    show_warnings()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        code = app([a for a in args if a != DEBUG], prog_name="atomlens", standalone_mode=False)
+        with clean_warnings():
+            code = app([a for a in args if a != DEBUG], prog_name="atomlens", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:

@@ -69,13 +69,13 @@ def md(
 
     from atomlens.cli.options import checked_unit
     from atomlens.potentials import load_model
-    from atomlens.structures import InputError, frame_index, read_structures
+    from atomlens.structures import InputError, frame_index, install_command, read_structures
 
     try:
         from atomlens.dynamics import MDOptions, too_few
         from atomlens.runs import run_md
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed; install atomlens with the extra md") from error
+        raise InputError(f"{error.name} is not installed; run: {install_command('md')}") from error
 
     if isinstance(frame_index(frame), slice):
         raise InputError(f"--frame {frame}: replicas start from one frame; give its number")

@@ -40,7 +40,7 @@ def study(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Train a grid of models, score them, simulate them, and say what foretells how long they last."""
-    from atomlens.structures import InputError
+    from atomlens.structures import InputError, install_command
 
     try:
         from atomlens.studies import run_study, sentence
@@ -57,7 +57,7 @@ def study(
             )
     except ModuleNotFoundError as error:
         raise InputError(
-            f"{error.name} is not installed; a study needs the extras train, md and xtb, and dask for workers"
+            f"{error.name} is not installed; a study needs more: {install_command('train', 'md', 'xtb', 'dask')}"
         ) from error
     echo(sentence(found.associations))
     echo(f"report: {found.folder / 'report.html'}")

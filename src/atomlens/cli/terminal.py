@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,13 +53,16 @@ def console(**options: Any) -> Console:
     return CleanConsole(**{"markup": False, "highlight": False, **options})
 
 
-def show_warnings() -> None:
+@contextmanager
+def clean_warnings() -> Iterator[None]:
     """Have Python's warnings printed as one clean line each."""
 
     def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
         echo(f"atomlens: warning: {one_line(message)}", err=True)
 
-    warnings.showwarning = show
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _line(line: str) -> str:

@@ -6,7 +6,7 @@ from .results import load_result, save_result, to_plain
 from .resuming import RUN_FILES, open_run, remove_if_empty
 from .settings import build, read_toml
 from .state import load_state, save_state
-from .writing import MARK, PAGE, RunFolder
+from .writing import MARK, PAGE, RunFolder, read_summary
 
 __all__ = [
     "MARK",
@@ -25,6 +25,7 @@ __all__ = [
     "load_state",
     "mark",
     "open_run",
+    "read_summary",
     "read_toml",
     "remove_if_empty",
     "save_result",

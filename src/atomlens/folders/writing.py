@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from atomlens.folders.locks import FolderLock, for_a_moment, take_lock
 from atomlens.folders.ownership import check_replaceable, mark, mark_as_it_is, remove_ours, written_here
@@ -21,6 +22,26 @@ MARK = "summary.json"
 PAGE = "report.html"
 # Folders in the making, and earlier runs for the moment in which another takes their place.
 _PARTIAL, _OLD = "partial", "replaced"
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """``summary.json`` of a run.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError, RecursionError
+        If it is no JSON object, or one with numbers that are none (NaN, infinities).
+    """
+    summary = json.loads((folder / MARK).read_text(encoding="utf-8"), parse_constant=_no_number)
+    if not isinstance(summary, dict):
+        raise ValueError(f"it holds a {type(summary).__name__}, not an object")
+    return summary
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"it has a {name} where a number belongs")
 
 
 class RunFolder:

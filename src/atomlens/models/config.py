@@ -17,7 +17,7 @@ from atomlens.models.units import ENERGY_UNITS
 RadialKind = Literal["gaussian", "gaussian_centered", "bessel", "inverse_powers"]
 CutoffKind = Literal["cosine", "mollifier", "polynomial"]
 # The largest networks that are built or read.
-MOST_LAYERS, MOST_CHANNELS, MOST_RADIAL, MOST_ELEMENTS, LONGEST_CUTOFF = 1000, 16_384, 10_000, 1000, 100.0
+MOST_LAYERS, MOST_CHANNELS, MOST_RADIAL, MOST_ELEMENTS, LONGEST_CUTOFF = 1000, 16_384, 10_000, 1000, 1e5
 # Letters of a property's name and of a unit.
 _LONGEST_NAME = 80
 LongRangeKind = Literal["none", "coulomb", "dispersion", "coulomb+dispersion"]

@@ -1,5 +1,6 @@
 from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds
 from .errors import InputError, NothingDone
+from .extras import install_command
 from .graph import AtomGraph, collate
 from .neighbors import build_graph
 from .reading import check_atoms, frame_index, read_structures, structure_file
@@ -17,6 +18,7 @@ __all__ = [
     "fragments",
     "frame_index",
     "geometry_note",
+    "install_command",
     "perceive_bonds",
     "read_structures",
     "structure_file",

@@ -12,6 +12,7 @@ import typer
 from atomlens.cli.options import Precision, whole_number
 from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.terminal import echo
 from atomlens.folders import PAGE
 
 if TYPE_CHECKING:
@@ -77,13 +78,13 @@ def md(
     from atomlens.cli.options import checked_unit
     from atomlens.models import outside
     from atomlens.potentials import load_potential
-    from atomlens.structures import InputError, frame_index, read_structures
+    from atomlens.structures import InputError, frame_index, install_command, read_structures
 
     try:
         from atomlens.dynamics import MDOptions, replicas_needed
         from atomlens.runs import run_md
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed; install atomlens with the extra md") from error
+        raise InputError(f"{error.name} is not installed; run: {install_command('md')}") from error
 
     if isinstance(frame_index(frame), slice):
         raise InputError(f"--frame {frame}: replicas start from one frame; give its number")
@@ -119,11 +120,13 @@ def md(
             overwrite=overwrite,
         )
     if early is not None:
-        typer.echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
+        echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
     for sentence in outside(potential.facts, atoms):
-        typer.echo(f"outside of what the model was trained on: {sentence}")
+        echo(f"outside of what the model was trained on: {sentence}")
+    for warning in run.warnings:
+        echo(f"warning: {warning}")
     for finding in run.verdict.findings:
-        typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
+        echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
     finished(run.folder / PAGE)
 
 

@@ -1,5 +1,9 @@
 from .activations import Activation, shifted_softplus
 from .config import (
+    LONGEST_CUTOFF,
+    MOST_CHANNELS,
+    MOST_LAYERS,
+    MOST_RADIAL,
     ChargeBalance,
     CutoffConfig,
     CutoffKind,
@@ -34,6 +38,7 @@ from .files import (
 )
 from .long_range import LongRange, PairTerms
 from .painn import PaiNN, PaiNNInteraction, PaiNNMixing
+from .plausibility import implausible, impossible
 from .potential import Potential, Prediction, UnseenElementWarning
 from .readouts import AtomNetwork, Atomwise, Dipole
 from .schnet import SchNet
@@ -43,6 +48,10 @@ __all__ = [
     "CARD_KEYS",
     "DOMAIN",
     "ENERGY_UNITS",
+    "LONGEST_CUTOFF",
+    "MOST_CHANNELS",
+    "MOST_LAYERS",
+    "MOST_RADIAL",
     "ZOO",
     "Activation",
     "AtomFeatures",
@@ -77,6 +86,8 @@ __all__ = [
     "empty_potential",
     "half_of_edges",
     "header_elements",
+    "implausible",
+    "impossible",
     "mix_vectors",
     "named_tensors",
     "outside",

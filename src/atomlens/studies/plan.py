@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -18,6 +19,8 @@ from atomlens.training import DataSettings, FitSettings, TrainConfig
 # Sections of a training configuration; `seed` stands outside of them.
 _SECTIONS = ("data", "model", "fit")
 _PATHS = ("path", "test_path")
+# Models of one study, and bytes of a model's name.
+_MOST_MODELS, _LONGEST_NAME = 10_000, 200
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,8 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
     for axis, values in config.grid.items():
         if not isinstance(values, list) or not values:
             raise InputError(f"axis {axis!r}: give a list of at least one value, received {values!r}")
+    if (size := math.prod(map(len, config.grid.values()))) > _MOST_MODELS:
+        raise InputError(f"the grid has {size} models; up to {_MOST_MODELS} can be studied, take values off its axes")
     members = []
     for places in product(*(range(len(values)) for values in config.grid.values())):
         if config.half and sum(k for axis, k in zip(config.grid, places, strict=True) if axis != "seed") % 2:
@@ -211,6 +216,7 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
         if other := first.get(same):
             raise InputError(f"the grid names a model twice, as {other} and as {member.name}; take one off its axis")
         first[same] = member.name
+    _check_names([member.name for member in members])
     return tuple(members)
 
 
@@ -235,6 +241,25 @@ def _with_one_range(config: StudyConfig, members: tuple[Member, ...]) -> StudyCo
     if not ends or min(ends) <= NEAREST:
         return config
     return replace(config, analysis=replace(analysis, nearest=NEAREST, farthest=min(ends)))
+
+
+def _check_names(names: list[str]) -> None:
+    """Names become folders: each must be one, and no two the same, on file systems that know no capitals either."""
+    first: dict[str, str] = {}
+    for name in names:
+        if not name.strip("._- ") or name.startswith(".") or len(name.encode()) > _LONGEST_NAME:
+            raise InputError(
+                f"a model of the grid would be called {name[:_LONGEST_NAME]!r}, which cannot be a folder; give values "
+                f"of axes other names, of letters and digits and at most {_LONGEST_NAME} in all"
+            )
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        if (other := first.get(folded)) is not None:
+            raise InputError(
+                f"two models of the grid would share the folder {name!r}"
+                + (f" ({other!r} on some systems)" if other != name else "")
+                + "; give the values of its axes names that differ in more than punctuation and capitals"
+            )
+        first[folded] = name
 
 
 def _shown(axis: str, value: Any) -> Any:

@@ -10,7 +10,6 @@ joined to one file a table. What is finished stays finished, whatever happens to
 from __future__ import annotations
 
 import copy
-import fcntl
 import hashlib
 import json
 import shutil
@@ -24,7 +23,7 @@ from typing import Any
 import torch
 
 from atomlens.chain import check_product_rule, make_rule
-from atomlens.folders import claim, write_text
+from atomlens.folders import alone_in, claim, write_text
 from atomlens.interactions import check_order
 from atomlens.models import Potential, save_model
 from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model
@@ -45,6 +44,15 @@ from atomlens.surveys.workers import work
 
 LEVELS = ("frames", "atoms", "pairs", "triples", "walks")
 STATE = "survey.json"
+# Patterns of all files that a survey writes.
+SURVEY_FILES = (
+    STATE,
+    MODEL,
+    f".{MODEL}",
+    *(f"{name}.parquet" for name in (*LEVELS, SKIPPED)),
+    f"{SHARDS}/??????/shard.json",
+    *(f"{SHARDS}/??????/{name}.parquet" for name in (*LEVELS, SKIPPED)),
+)
 _FORMAT = 1
 
 # Called with what is being done (and how fast), how many structures are done, and how many there are.
@@ -202,16 +210,10 @@ def _all_shards(
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a lock that the system takes off whatever way the process ends; sweep what killed writers left."""
+    """Keep other processes out; sweep what killed writers left."""
     try:
-        (folder / SHARDS).mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(f"{folder}: another process is writing there; wait for it, or end it") from error
-            except OSError:  # some network file systems have no locks; shards are safe without one
-                pass
+        with alone_in(folder):
+            (folder / SHARDS).mkdir(exist_ok=True)
             for stale in (folder / SHARDS).glob(".*.part-*"):
                 shutil.rmtree(stale, ignore_errors=True)
             yield

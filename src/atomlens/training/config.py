@@ -9,6 +9,10 @@ from typing import Literal
 
 from atomlens.folders import build, read_toml
 from atomlens.models import (
+    LONGEST_CUTOFF,
+    MOST_CHANNELS,
+    MOST_LAYERS,
+    MOST_RADIAL,
     ChargeBalance,
     CutoffConfig,
     CutoffKind,
@@ -22,6 +26,9 @@ from atomlens.models import (
     RepresentationConfig,
 )
 from atomlens.structures import InputError
+
+# Threads of one process; torch dies of numbers far above those of the machine's cores.
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,11 @@ class ModelSettings:
                 raise ValueError(f"{name} = {getattr(self, name)}; it must be positive")
         if not (self.scale >= 0 and math.isfinite(self.scale)):
             raise ValueError(f"scale = {self.scale}; it must be positive, or 0 for that of the training set")
+        for name, most in (("n_features", MOST_CHANNELS), ("n_layers", MOST_LAYERS), ("n_rbf", MOST_RADIAL)):
+            if not 0 < getattr(self, name) <= most:
+                raise ValueError(f"{name} = {getattr(self, name)}; give 1 to {most}")
+        if self.cutoff > LONGEST_CUTOFF:
+            raise ValueError(f"cutoff = {self.cutoff} Å; up to {LONGEST_CUTOFF} Å can be used")
         if not self.centre and (self.references == "fit" or self.readout != "sum"):
             raise ValueError(
                 f"centre = false needs readout = 'sum', received {self.readout!r}, and references = 'none' or "
@@ -222,6 +234,8 @@ class FitSettings:
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} = {value}; it must be positive")
+        if self.threads > MOST_THREADS:
+            raise ValueError(f"threads = {self.threads}; up to {MOST_THREADS} can be used")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay = {self.ema_decay}; it must be at least 0 and below 1")
         if not 0 < self.plateau_factor < 1:

@@ -165,7 +165,7 @@ def _rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any)
     if not isinstance(storage, StorageRef):
         raise InputError("the pickle has a tensor without numbers; the file is damaged")
     numbers = (offset, *_whole(shape), *_whole(stride))
-    if len(shape) != len(stride) or not all(type(n) is int and 0 <= n < 2**40 for n in numbers):
+    if len(shape) != len(stride) or len(shape) > 8 or not all(type(n) is int and 0 <= n < 2**40 for n in numbers):
         raise InputError("the pickle has a tensor of impossible shape; the file is damaged")
     return TensorRef(storage, offset, tuple(shape), tuple(stride))
 

@@ -35,6 +35,8 @@ from atomlens.tables import RunInfo, explained_frame, model_summary, package_ver
 
 # Each untrained model is asked about so many structures, evenly spread: a null control needs no more.
 N_FRESH = 40
+# Of models of other libraries, which are recorded structure by structure, so many.
+N_FRESH_RECORDED = 10
 # The page shows so many structures in full.
 N_SHOWN = 5
 
@@ -209,7 +211,8 @@ def run_analysis(
             product_rule=options.product_rule,
         )
         judged = read_judged(structures, folder / "tables", options.judged)
-        some = evenly_spread(len(judged.structures), N_FRESH)
+        count = N_FRESH if isinstance(model, Potential) else N_FRESH_RECORDED
+        some = evenly_spread(len(judged.structures), count)
         untrained = []
         for k, fresh in enumerate(untrained_models(model, options.seed)):
             home = folder / "untrained" / f"seed-{k}"

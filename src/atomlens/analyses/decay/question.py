@@ -27,7 +27,7 @@ from atomlens.analyses.verdict import Effect, Verdict, conclude
 from atomlens.surveys import Progress, no_progress
 
 # Dimers that each untrained model is asked about.
-_UNTRAINED_DIMERS = 6
+_UNTRAINED_DIMERS = 4
 SLUG = "decay"
 TITLE = "Decay with distance"
 

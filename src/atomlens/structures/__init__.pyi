@@ -1,5 +1,5 @@
 from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds
-from .checks import check_atoms, check_file_atoms
+from .checks import MIN_SIDE, check_atoms, check_file_atoms
 from .errors import InputError, NothingDone, StructureWarning
 from .extras import install_command
 from .files import check_regular, is_plain, structure_file
@@ -9,10 +9,12 @@ from .notes import add_note, geometry_note, reading_notes
 from .pairs import near_pairs
 from .reading import ReadFrames, frame_index, holds_xyz, read_frames, read_structures, warn_of_notes, where
 from .smiles import structure_from_smiles
+from .symbols import element_of
 from .xyz import frame_places, read_frame
 
 __all__ = [
     "BOND_CLASSES",
+    "MIN_SIDE",
     "AtomGraph",
     "BondTable",
     "InputError",
@@ -25,6 +27,7 @@ __all__ = [
     "check_file_atoms",
     "check_regular",
     "collate",
+    "element_of",
     "fragments",
     "frame_index",
     "frame_places",

@@ -39,7 +39,8 @@ you trust; model files, in contrast, are never executed.
 
 [b]Written to --out[/b]
 
-couplings.parquet (a row a pair), couplings.png (coupling against distance), summary.json (diagnostics).
+report.html, couplings.parquet (one row per pair), couplings.png (coupling against distance), summary.json
+(diagnostics).
 """
 
 
@@ -61,10 +62,10 @@ def response(
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """How strongly the force on one atom answers to another: norms of 3x3 Hessian blocks against distance."""
+    """How strongly the force on one atom responds to another: norms of 3x3 Hessian blocks against distance."""
     from atomlens.cli.calculators import responder
-    from atomlens.folders import RunFolder
-    from atomlens.runs import PICTURE, CouplingSource, computed, write_couplings
+    from atomlens.folders import PAGE, RunFolder
+    from atomlens.runs import CouplingSource, computed, write_couplings
     from atomlens.structures import read_structures
 
     with RunFolder(out, overwrite) as folder:
@@ -85,7 +86,7 @@ def response(
         f"largest coupling {largest['largest']:.3g} eV/Å²; asymmetry up to {largest['asymmetry']:.1e}, "
         f"sum rule up to {largest['sum_rule']:.1e} eV/Å² (both 0 for exact derivatives)"
     )
-    finished(out / PICTURE, "picture")
+    finished(out / PAGE)
 
 
 def _responses(
@@ -112,7 +113,7 @@ def _responses(
 
 @contextmanager
 def _progress(n_frames: int) -> Iterator[Callable[[int, int, int], None]]:
-    """Progress bar on stderr over structures, moved by every row of a Hessian; silent where stderr is no terminal."""
+    """Progress on stderr over structures, moved by every row of a Hessian."""
     from rich.progress import TaskProgressColumn
 
     from atomlens.cli.progress import progress_bars

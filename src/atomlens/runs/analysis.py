@@ -231,7 +231,7 @@ def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chap
     for place, number in enumerate(shown):
         explanation = explain(material.model, material.structures[number], held.rule, held.product_rule)
         page.add(explained_frame(explanation, index=place))
-    headline = f"What {info.model_path} has learned of the {property_words(material.property)}, against what is known"
+    headline = f"{Path(info.model_path).name}: what has it learned about the {property_words(material.property)}?"
     tables = [f"tables/{name}.parquet" for name in sorted([*judged.tables, "skipped"])]
     counts = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
     return page.html(tables, chapters=chapters, headline=headline, **counts)

@@ -33,7 +33,8 @@ class LineProgress(Progress):
     def update(self, task_id: TaskID, **changes: Any) -> None:
         """Change a task, and print a line if the last one was long ago."""
         super().update(task_id, **changes)
-        self._print(task_id)
+        if "completed" in changes or "advance" in changes:
+            self._print(task_id)
 
     def _print(self, task_id: TaskID) -> None:
         now = time.monotonic()

@@ -40,7 +40,8 @@ you trust; model files, in contrast, are never executed.
 
 [b]Written to --out[/b]
 
-couplings.parquet (a row a pair), couplings.png (coupling against distance), summary.json (diagnostics).
+report.html, couplings.parquet (one row per pair), couplings.png (coupling against distance), summary.json
+(diagnostics).
 """
 
 
@@ -69,14 +70,14 @@ def response(
     trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """How strongly the force on one atom answers to another: norms of 3x3 Hessian blocks against distance."""
+    """How strongly the force on one atom responds to another: norms of 3x3 Hessian blocks against distance."""
     from atomlens.cli.early import early_or_embedded, read_early
 
     is_model = calculator.startswith("zoo:") or Path(calculator).is_file()
     early = read_early(calculator, structures, frames) if is_model else None
     from atomlens.cli.calculators import responder
-    from atomlens.folders import RunFolder
-    from atomlens.runs import PICTURE, CouplingSource, computed, write_couplings
+    from atomlens.folders import PAGE, RunFolder
+    from atomlens.runs import CouplingSource, computed, write_couplings
 
     with RunFolder(out, overwrite) as folder:
         how, respond = responder(calculator, kwargs, step, output, checked_unit(unit), trust)
@@ -97,7 +98,7 @@ def response(
         f"largest coupling {largest['largest']:.3g} eV/Å²; asymmetry up to {largest['asymmetry']:.1e}, "
         f"sum rule up to {largest['sum_rule']:.1e} eV/Å² (both 0 for exact derivatives)"
     )
-    finished(out / PICTURE, "picture")
+    finished(out / PAGE)
 
 
 def _responses(
@@ -124,7 +125,7 @@ def _responses(
 
 @contextmanager
 def _progress(n_frames: int) -> Iterator[Callable[[int, int, int], None]]:
-    """Progress bar on stderr over structures, moved by every row of a Hessian; silent where stderr is no terminal."""
+    """Progress on stderr over structures, moved by every row of a Hessian."""
     from rich.progress import TaskProgressColumn
 
     from atomlens.cli.progress import progress_bars

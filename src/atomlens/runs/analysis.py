@@ -12,7 +12,7 @@ from typing import Any
 from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_models
 from atomlens.folders import MARK, PAGE, below, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import outside, to_internal
+from atomlens.models import Potential, outside, to_internal
 from atomlens.potentials import AnyModel
 from atomlens.report import Chapter, Page, frames_on_page, property_words
 from atomlens.runs.answering import answer
@@ -286,9 +286,9 @@ def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chap
         frame = explained_frame(explanation, index=place, outside=odd)
         warnings += frame.warnings
         page.add(frame)
-    headline = f"What {info.model_path} has learned of the {property_words(material.property)}, against what is known"
+    headline = f"{Path(info.model_path).name}: what has it learned about the {property_words(material.property)}?"
     tables = [f"tables/{name}.parquet" for name in sorted([*judged.tables, "skipped"])]
-    counts = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
+    counts: dict[str, Any] = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
     return page.html(tables, chapters=chapters, headline=headline, **counts), warnings
 
 

@@ -164,7 +164,9 @@ def run_md(
             failure.terms.write_parquet(folder / "failure.parquet")
             tables.append("failure.parquet")
         headline = f"How long {model_path} keeps {atoms.get_chemical_formula()} whole"
-        html = page.html(tables, chapters=chapters, n_structures=options.n_replicas, headline=headline)
+        html = page.html(
+            tables, chapters=chapters, n_structures=options.n_replicas, headline=headline, units="replicas"
+        )
         write_text(folder / PAGE, html)
         summary = {
             "schema": SCHEMA,

@@ -66,8 +66,15 @@ def mean_and_spread(column: pl.Series, form: str = ".4g") -> str:
     values = column.cast(pl.Float64).drop_nulls().drop_nans()
     if not len(values):
         return ""
-    spread = f" ± {values.std():.2g}" if len(values) > 1 and values.std() else ""
-    return f"{values.mean():{form}}{spread}"
+    numbers = values.to_numpy()
+    mean, spread = float(numbers.mean()), float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
+    if not spread:
+        return f"{mean:{form}}"
+    # Two figures of the spread, and the mean to the same decimal place.
+    digits = 1 - math.floor(math.log10(spread))
+    if digits > 5:
+        return f"{mean:{form}} ± {spread:.2g}"
+    return f"{round(mean, digits):.{max(digits, 0)}f} ± {round(spread, digits):.{max(digits, 0)}f}"
 
 
 def setting_columns(table: pl.DataFrame) -> list[str]:

@@ -19,7 +19,7 @@ from atomlens.chain.schnet import schnet_layers
 from atomlens.models import AtomFeatures, EdgeFeatures, PaiNN, Potential, SchNet
 from atomlens.models.features import edge_features
 from atomlens.models.readouts import Atomwise
-from atomlens.structures import AtomGraph
+from atomlens.structures import AtomGraph, InputError
 
 PRODUCT_RULES = ("scalar", "full")
 
@@ -28,6 +28,14 @@ def check_product_rule(product_rule: str) -> None:
     """Raise `ValueError` unless the name is one of `PRODUCT_RULES`."""
     if product_rule not in PRODUCT_RULES:
         raise ValueError(f"product rule {product_rule!r} is not known; choose {' or '.join(PRODUCT_RULES)}")
+
+
+def no_closed_form(model: Potential) -> InputError:
+    """What to say of a model whose chain nobody has written down."""
+    name = type(model.representation).__name__
+    return InputError(
+        f"a chain is written down for SchNet and PaiNN, not for {name}; it predicts, but is not explained"
+    )
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,8 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
 
     Raises
     ------
+    InputError
+        If the architecture has no closed form.
     ValueError
         If the product rule is unknown.
     """
@@ -93,8 +103,10 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
     edges = EdgeBlocks(graph, representation.basis, representation.cutoff)
     if isinstance(representation, SchNet):
         layers, features = schnet_layers(representation, edges, images, rule)
-    else:
+    elif isinstance(representation, PaiNN):
         layers, features = painn_layers(representation, edges, images, rule, product_rule)
+    else:
+        raise no_closed_form(model)
     embedding = representation.embedding(graph.numbers).detach()
     if layers[0].bias.shape[1] != embedding.shape[1]:  # vectors start at zero
         embedding = torch.nn.functional.pad(embedding, (0, layers[0].bias.shape[1] - embedding.shape[1]))
@@ -130,6 +142,8 @@ def layer_functions(model: Potential, graph: AtomGraph, product_rule: str) -> tu
         x = representation.embedding(graph.numbers)
     if isinstance(representation, SchNet):
         return [lambda s, layer=layer: layer(s, edges) for layer in representation.layers], x
+    if not isinstance(representation, PaiNN):
+        raise no_closed_form(model)
     functions: list[StateFunction] = []
     if product_rule == "full":
         functions += [

@@ -1,4 +1,4 @@
-"""What predicts: SchNet, PaiNN, their parts, and the files they come in."""
+"""What predicts: SchNet, PaiNN, SO3net, their parts, and the files they come in."""
 
 from atomlens.models.checkpoint import save_model
 from atomlens.models.config import (
@@ -18,6 +18,7 @@ from atomlens.models.potential import Potential, Prediction, UnseenElementWarnin
 from atomlens.models.schnet import SchNet
 from atomlens.models.schnetpack import save_schnetpack_state_dict
 from atomlens.models.shipped import CARD_KEYS, zoo_config, zoo_names, zoo_path
+from atomlens.models.so3net import SO3net
 
 __all__ = [
     "CARD_KEYS",
@@ -35,6 +36,7 @@ __all__ = [
     "RadialConfig",
     "ReadoutConfig",
     "RepresentationConfig",
+    "SO3net",
     "SchNet",
     "UnseenElementWarning",
     "load_model",

@@ -73,7 +73,7 @@ SIGNS: dict[str, SignText] = {
 
 def architecture_name(architecture: str) -> str:
     """An architecture as its authors write it."""
-    return {"painn": "PaiNN", "schnet": "SchNet"}.get(architecture, architecture)
+    return {"painn": "PaiNN", "schnet": "SchNet", "so3net": "SO3net"}.get(architecture, architecture)
 
 
 def property_words(name: str) -> str:

@@ -16,7 +16,7 @@ from atomlens.models import (
     ReadoutConfig,
     RepresentationConfig,
 )
-from atomlens.models.config import ChargeBalance, CutoffKind, LongRangeKind, RadialKind
+from atomlens.models.config import Architecture, ChargeBalance, CutoffKind, LongRangeKind, RadialKind
 from atomlens.structures import InputError
 from atomlens.training.settings import build, read_toml
 
@@ -87,7 +87,9 @@ class ModelSettings:
         Whether the mean (an atom, where the property is extensive) is taken off, and the last layer has a bias. Without
         both the network has to say all that references do not, so that pair terms hold the whole of the binding.
     activation
-        The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN.
+        The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN and for SO3net's readout.
+    l_max
+        SO3net: highest degree of the spherical harmonics.
     radial
         Radial basis of the filters; ``inverse_powers`` falls by powers of the distance.
     envelope, onset
@@ -99,7 +101,7 @@ class ModelSettings:
         How charges get the total charge (e) of every structure.
     """
 
-    architecture: Literal["schnet", "painn"] = "painn"
+    architecture: Architecture = "painn"
     n_features: int = 64
     n_layers: int = 3
     cutoff: float = 5.0
@@ -115,6 +117,7 @@ class ModelSettings:
     long_range_width: int = 32
     charge_balance: ChargeBalance = "mean"
     total_charge: float = 0.0
+    l_max: int = 2
 
     def __post_init__(self) -> None:
         for name in ("n_features", "n_layers", "cutoff"):
@@ -130,14 +133,15 @@ class ModelSettings:
 
     def model_config(self, output: OutputConfig, elements: tuple[int, ...]) -> ModelConfig:
         """The full configuration of the model."""
-        activation = self.activation or {"schnet": "shifted_softplus", "painn": "silu"}[self.architecture]
+        activation = self.activation or ("shifted_softplus" if self.architecture == "schnet" else "silu")
         readout = ReadoutConfig(
             kind="dipole" if self.readout == "dipole" else "atomwise",
             aggregation="softmax" if self.readout == "softmax" else "avg" if self.readout == "mean" else "sum",
             widths=(self.n_features, max(self.n_features // 2, 1), 1),
             activation=activation,
             magnitude=self.readout == "dipole",
-            vectors=self.readout == "dipole" and self.architecture == "painn",
+            vectors=self.readout == "dipole"
+            and (self.architecture == "painn" or (self.architecture == "so3net" and self.l_max > 0)),
         )
         representation = RepresentationConfig(
             architecture=self.architecture,
@@ -147,6 +151,7 @@ class ModelSettings:
             cutoff=CutoffConfig(self.envelope, cutoff=self.cutoff, onset=self.onset),
             activation=activation,
             max_z=max(elements) + 1,
+            l_max=self.l_max,
         )
         long_range = LongRangeConfig(
             self.long_range, self.long_range_width, total_charge=self.total_charge, balance=self.charge_balance

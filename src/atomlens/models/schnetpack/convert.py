@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from atomlens.models.config import ModelConfig, OutputConfig
+from atomlens.models.config import ModelConfig, OutputConfig, RepresentationConfig
 from atomlens.models.potential import Potential
 from atomlens.models.schnetpack.archive import Archive
 from atomlens.models.schnetpack.modules import ReadTensor, all_tensors, attribute, child, items, number, tensor_at
@@ -17,6 +17,7 @@ from atomlens.models.schnetpack.outputs import Output, find_outputs, readout_con
 from atomlens.models.schnetpack.provenance import Provenance, choose_unit, read_provenance
 from atomlens.models.schnetpack.representation import read_representation
 from atomlens.models.schnetpack.shells import DISTANCES, MODEL, SHORT_RANGE, STRAIN, Shell
+from atomlens.models.schnetpack.so3net import is_constant, read_algebra
 from atomlens.models.weights import build_potential, empty_potential, named_tensors
 from atomlens.structures import InputError
 
@@ -51,8 +52,8 @@ def convert(archive: Archive, path: Path, *, energy_unit: str | None = None, out
             f"its output network takes {readout.widths[0]} features, its representation has "
             f"{representation.n_features}; the file is damaged"
         )
-    if representation.architecture == "schnet" and (readout.vectors or readout.kind == "polarizability"):
-        raise InputError("its output needs vector features, which SchNet does not have; it predicts nothing")
+    if readout.vectors or readout.kind == "polarizability":
+        _check_vectors(child(model, "representation"), representation)
     provenance = read_provenance(path)
     unit, source = choose_unit(chosen.key, readout.kind, provenance, energy_unit)
     config = ModelConfig(
@@ -68,7 +69,7 @@ def convert(archive: Archive, path: Path, *, energy_unit: str | None = None, out
         card=_card(model, chosen, source, provenance),
     )
     potential = build_potential(config, _tensors(config, model, chosen, table, read))
-    network = [tensor for name, tensor in named_tensors(potential).items() if "." in name]
+    network = [x for name, x in named_tensors(potential).items() if "." in name and ".algebra." not in name]
     # Where types are mixed, as by an embedding that was summed in float64, all take the widest; nothing is rounded.
     return potential.cast(reduce(torch.promote_types, (tensor.dtype for tensor in network)))
 
@@ -128,6 +129,18 @@ def _check_inputs(model: Shell, cutoff: float, read: ReadTensor) -> None:
             raise InputError(f"its input module {module.path} cannot be read; PairwiseDistances and Strain can")
 
 
+def _check_vectors(module: Shell, config: RepresentationConfig) -> None:
+    if config.architecture == "schnet":
+        raise InputError("its output needs vector features, which SchNet does not have; it predicts nothing")
+    if config.architecture == "so3net" and not (
+        config.l_max and attribute(module, "return_vector_representation", bool, False)
+    ):
+        raise InputError(
+            "its output needs vector features, which its SO3net does not hand on (lmax=0, or "
+            "return_vector_representation=False); it predicts nothing"
+        )
+
+
 def _tensors(config: ModelConfig, model: Shell, chosen: Output, table: Tensor, read: ReadTensor) -> dict[str, Tensor]:
     """Tensors by our names, after checking that none in the file is left over."""
     max_z = config.representation.max_z
@@ -140,6 +153,8 @@ def _tensors(config: ModelConfig, model: Shell, chosen: Output, table: Tensor, r
         "atomrefs": atomrefs,
         "representation.embedding.weight": table,
     }
+    if config.representation.architecture == "so3net":
+        found |= read_algebra(child(model, "representation"), config.representation.l_max, read)
     roots = {"representation": child(model, "representation"), "output_modules.0": chosen.module}
     left = {f"{prefix}.{name}" for prefix, root in roots.items() for name in all_tensors(root)}
     for name, place in named_tensors(empty_potential(config)).items():
@@ -158,6 +173,7 @@ def _tensors(config: ModelConfig, model: Shell, chosen: Output, table: Tensor, r
         name
         for name in left
         if not name.startswith("representation.embedding.")
+        and not (config.representation.architecture == "so3net" and is_constant(name))
         and not name.endswith(("activation.alpha", "activation.beta"))
     )
     if extra:

@@ -12,6 +12,8 @@ from torch import Tensor
 from atomlens.models.checkpoint import write_atomically
 from atomlens.models.potential import Potential
 from atomlens.models.schnetpack.names import schnetpack_name
+from atomlens.models.so3 import degrees
+from atomlens.models.so3net import SO3net
 from atomlens.structures import InputError
 
 
@@ -42,8 +44,10 @@ def schnetpack_state_dict(model: Potential) -> OrderedDict[str, Tensor]:
     state: OrderedDict[str, Tensor] = OrderedDict()
     # Not `named_tensors`: SchNetPack's own state dict repeats shared layers.
     for name, tensor in model.state_dict().items():
-        if name not in ("scale", "mean", "atomrefs"):
+        if name not in ("scale", "mean", "atomrefs") and not name.startswith("representation.algebra."):
             state[schnetpack_name(name)] = tensor.detach().cpu().clone()
+    if isinstance(model.representation, SO3net):
+        state |= _so3net_indices(model.representation)
     position = 1
     if float(model.scale) != 1.0:
         state["postprocessors.1.scale"] = model.scale.detach().cpu().reshape(1)
@@ -51,6 +55,13 @@ def schnetpack_state_dict(model: Potential) -> OrderedDict[str, Tensor]:
     state[f"postprocessors.{position}.atomref"] = model.atomrefs.detach().cpu().clone()
     state[f"postprocessors.{position}.mean"] = model.mean.detach().cpu().reshape(1)
     return state
+
+
+def _so3net_indices(model: SO3net) -> dict[str, Tensor]:
+    """Degrees of the harmonics in couplings that are not zero: the one constant that SchNetPack puts in its state."""
+    first = torch.nonzero(model.algebra.coupling)[:, 0].cpu()
+    found = degrees(model.config.l_max)[first]
+    return {f"representation.so3convs.{t}.Widx": found.clone() for t in range(model.config.n_layers)}
 
 
 def save_schnetpack_state_dict(model: Potential, path: str | Path) -> None:

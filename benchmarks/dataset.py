@@ -25,7 +25,7 @@ from distributed import Client, LocalCluster
 
 import atomlens
 from atomlens.data import load_qm9
-from atomlens.tables import survey_structures
+from atomlens.surveys import survey_structures
 
 
 def molecules(count: int) -> list[ase.Atoms]:
@@ -75,7 +75,8 @@ def profile(model: str, structures: list[ase.Atoms], folder: Path, max_order: in
     from atomlens.interactions import batch, terms
     from atomlens.relevance import shares
     from atomlens.structures import bonds, neighbors
-    from atomlens.tables import rows, shard, stream
+    from atomlens.surveys import shard, stream
+    from atomlens.tables import rows
 
     named = {
         "neighbours and checks": neighbors.build_graph,

@@ -17,7 +17,7 @@ import torch
 
 from atomlens import load_model
 from atomlens.analyses import Material
-from atomlens.analyses.faithfulness import compute
+from atomlens.analyses.faithfulness.question import compute
 from atomlens.data import load_qm9
 from systems import MODEL, SHARED
 

@@ -3,7 +3,7 @@
 Usage: python benchmarks/faithfulness.py --out runs/known [--only NAME ...]
 
 Makes data, models and scores of every known potential and both architectures, three trainings each; what is there
-already is kept, so a run that was stopped goes on. In the end writes src/atomlens/analyses/known_terms.csv (unless
+already is kept, so a run that was stopped goes on. In the end writes known_terms.csv beside the question (unless
 --only was given) and prints the tables of docs/faithfulness.md. Needs the package shapiq. About an hour of one core.
 """
 
@@ -22,15 +22,15 @@ import shapiq
 import torch
 
 from atomlens import load_model
-from atomlens.analyses.known_terms import known_scores
-from atomlens.analyses.storage import to_plain
+from atomlens.analyses.faithfulness.known_terms import known_scores
 from atomlens.data import save_dataset
 from atomlens.data.known import make_known
+from atomlens.folders.results import to_plain
 from atomlens.reference.known import known_names, known_potential
 from atomlens.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
-STORED = ROOT / "src" / "atomlens" / "analyses" / "known_terms.csv"
+STORED = ROOT / "src" / "atomlens" / "analyses" / "faithfulness" / "known_terms.csv"
 ARCHITECTURES = ("schnet", "painn")
 SEEDS = (1, 2, 3)  # of training; data are the same
 N_STRUCTURES = 1_700  # 1,500 to learn from, 100 to validate, 100 to test

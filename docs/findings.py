@@ -17,8 +17,8 @@ from typing import Any
 
 from matplotlib import rc_context
 
+from atomlens.analyses.findings import AnalysedRun, number_text, read_run
 from atomlens.analyses.questions import QUESTIONS
-from atomlens.report.findings import AnalysedRun, number_text, read_run
 from atomlens.structures import InputError
 
 PAGE = Path(__file__).parent / "findings.md"

@@ -21,22 +21,26 @@ SOURCE = Path(atomlens.__file__).parent
 # A folder imports from itself and from those before it.
 FLOORS = (
     "structures",
+    "folders",
     "models",
+    "recording",
     "chain",
+    "potentials",
     "relevance",
     "interactions",
     "tables",
+    "surveys",
     "reference",
     "analyses",
     "dynamics",
     "data",
     "training",
     "report",
+    "runs",
     "studies",
     "cli",
 )
 FILES = sorted(SOURCE.rglob("*.py"))
-FOLDERS = [name for name in FLOORS if (SOURCE / name).is_dir()]
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "atomlens."))
 # What only an extra brings (see pyproject): modules that need it are skipped where it is not installed.
 EXTRAS = {"lightning", "tensorboard", "tblite", "dftd4", "torch_sim", "qm9pack", "IPython", "dask"}
@@ -63,16 +67,31 @@ def test_every_folder_has_its_floor():
     assert there <= set(FLOORS), "give the new folder its place in FLOORS"
 
 
+PACKAGES = {".".join(p.parent.relative_to(SOURCE.parent).parts) for p in FILES if p.name == "__init__.py"}
+
+
+def face(importer: str, module: str) -> str:
+    """The outermost package around a module that the importer is not in itself; the module, where there is none."""
+    parts = module.split(".")
+    for n in range(2, len(parts)):
+        package = ".".join(parts[:n])
+        if package in PACKAGES and not f"{importer}.".startswith(f"{package}."):
+            return package
+    return module
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_point_upwards(path):
+def test_imports_point_upwards_and_through_faces(path):
     parts = path.relative_to(SOURCE).parts
     if len(parts) == 1:  # the package itself may name everything
         return
+    importer = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
     floor = FLOORS.index(parts[0])
     for name in imports(path):
         folder = name.split(".")[1]
         assert folder in FLOORS, f"{path} imports {name}: import from a folder, not from the top of the package"
         assert FLOORS.index(folder) <= floor, f"{path} imports {name}, which stands below {parts[0]}"
+        assert face(importer, name) == name, f"{path} imports {name}: import from {face(importer, name)}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
@@ -80,33 +99,30 @@ def test_files_hold_one_idea(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
-def public_names(path: Path) -> set[str]:
-    """Names that an ``__init__`` imports from its own package or defines, without a leading underscore."""
-    tree = ast.parse(path.read_text())
-    names = {
-        alias.asname or alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("atomlens.")
-        for alias in node.names
-    }
-    names |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    return {name for name in names if not name.startswith("_")}
-
-
 def order(name: str) -> tuple[int, str]:
     """CONSTANTS, then Classes, then functions; by name within."""
     return (0 if name.isupper() else 1 if name.lstrip("_")[0].isupper() else 2, name)
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_folders_list_their_names(folder):
-    module = importlib.import_module(f"atomlens.{folder}")
-    listed = list(module.__all__)
-    assert listed == sorted(listed, key=order)
-    assert len(set(listed)) == len(listed)
-    assert public_names(SOURCE / folder / "__init__.py") <= set(listed), "a public name is not in __all__"
+STUBS = sorted(SOURCE.rglob("__init__.pyi"))
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=lambda p: str(p.parent.relative_to(SOURCE)))
+def test_folders_list_their_names(stub):
+    """A folder's stub is what type checkers and readers see; its ``__init__`` hands out the same names on demand."""
+    tree = ast.parse(stub.read_text())
+    imported = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    (listed,) = (ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign))
+    module = importlib.import_module(".".join(stub.parent.relative_to(SOURCE.parent).parts))
+    assert listed == sorted(listed, key=order) or module is atomlens
+    assert sorted(listed) == sorted([*imported, *(["__version__"] if module is atomlens else [])])
+    assert set(listed) == set(module.__all__)
     for name in listed:
-        assert getattr(module, name) is not None
+        try:
+            assert getattr(module, name) is not None
+        except ImportError as error:
+            if not error.name or error.name.split(".")[0] not in EXTRAS:
+                raise
 
 
 def test_folders_are_named_after_the_theory():

@@ -7,56 +7,14 @@
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from atomlens.interactions import Explanation, Interactions, Terms, explain
-    from atomlens.models import ModelConfig, Potential, Prediction, load_model, save_model
-    from atomlens.relevance import AtomShares, Walks
-    from atomlens.structures import AtomGraph, InputError, build_graph, read_structures
+import lazy_loader
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "AtomGraph",
-    "AtomShares",
-    "Explanation",
-    "InputError",
-    "Interactions",
-    "ModelConfig",
-    "Potential",
-    "Prediction",
-    "Terms",
-    "Walks",
-    "__version__",
-    "build_graph",
-    "explain",
-    "load_model",
-    "read_structures",
-    "save_model",
-]
-
 # Names are imported when they are first used: `atomlens --help` need not wait for torch.
-_FOLDERS = {
-    "interactions": ("Explanation", "Interactions", "Terms", "explain"),
-    "models": ("ModelConfig", "Potential", "Prediction", "load_model", "save_model"),
-    "relevance": ("AtomShares", "Walks"),
-    "structures": ("AtomGraph", "InputError", "build_graph", "read_structures"),
-}
-_HOMES = {name: f"atomlens.{folder}" for folder, names in _FOLDERS.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["__version__"]
 
 if "IPython" in sys.modules:  # in a notebook, explanations show themselves
     import_module("atomlens.report.jupyter").register()

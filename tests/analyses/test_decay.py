@@ -17,15 +17,17 @@ from pair_tables import clouds, material_with
 from scipy.spatial.distance import cdist
 
 from atomlens import load_model
-from atomlens.analyses import Finding, Material, Outcome, benchmark_curves, load_result, save_result
-from atomlens.analyses.benchmark_curves import curve_score
-from atomlens.analyses.decay import DecayResult, compute, judge
-from atomlens.analyses.decay_pairs import References
-from atomlens.analyses.decay_range import Range, find_range
-from atomlens.analyses.decay_scores import score_dimers, score_pairs
-from atomlens.analyses.dimer_scan import START, make_dimers, scan_dimers
-from atomlens.analyses.laws import decay_of, exponent, exponent_effect, law_gain, law_preference
+from atomlens.analyses import Finding, Material, Outcome
+from atomlens.analyses.decay import benchmark_curves
+from atomlens.analyses.decay.benchmark_curves import curve_score
+from atomlens.analyses.decay.dimer_scan import START, make_dimers, scan_dimers
+from atomlens.analyses.decay.distance_range import Range, find_range
+from atomlens.analyses.decay.laws import decay_of, exponent, exponent_effect, law_gain, law_preference
+from atomlens.analyses.decay.pairs import References
+from atomlens.analyses.decay.question import DecayResult, compute, judge
+from atomlens.analyses.decay.scores import score_dimers, score_pairs
 from atomlens.analyses.verdict import decide
+from atomlens.folders import load_result, save_result
 from atomlens.interactions import Interactions, Terms
 from atomlens.models import LongRangeConfig, zoo_names
 from atomlens.reference import Dimer, ReferenceUnavailable

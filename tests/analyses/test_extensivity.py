@@ -14,12 +14,13 @@ import pytest
 from explained import material_of
 
 from atomlens import load_model
-from atomlens.analyses import Finding, Outcome, load_result, save_result, untrained_model
-from atomlens.analyses import orbital as orbital_module
-from atomlens.analyses.apart import scan_pairs, settling_gap
-from atomlens.analyses.extensivity import ExtensivityResult, compute, judge
-from atomlens.analyses.orbital import orbital_overlaps, readout_weights
+from atomlens.analyses import Finding, Outcome, untrained_model
+from atomlens.analyses.extensivity import orbital as orbital_module
+from atomlens.analyses.extensivity.orbital import orbital_overlaps, readout_weights
+from atomlens.analyses.extensivity.question import ExtensivityResult, compute, judge
+from atomlens.analyses.extensivity.separated_pairs import scan_pairs, settling_gap
 from atomlens.analyses.statistics import rank_correlation
+from atomlens.folders import load_result, save_result
 from atomlens.reference.properties import Kind, composed
 from atomlens.reference.unavailable import ReferenceUnavailable
 from atomlens.report.chapters.extensivity import figure

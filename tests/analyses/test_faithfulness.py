@@ -17,11 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomlens import InputError, explain, load_model
-from atomlens.analyses import Effect, Material, Outcome, Settings, load_result, molecule_effect, save_result
+from atomlens.analyses import Effect, Material, Outcome, Settings, molecule_effect
 from atomlens.analyses import faithfulness as question
-from atomlens.analyses.deletion import changes, edges_of_atom, edges_of_pair, walks_along_pairs, walks_through_atoms
-from atomlens.analyses.deletion_table import controls_of, deletion_scores, effect_of, empty_table
-from atomlens.analyses.edge_weights import (
+from atomlens.analyses.faithfulness.deletion import (
+    changes,
+    edges_of_atom,
+    edges_of_pair,
+    walks_along_pairs,
+    walks_through_atoms,
+)
+from atomlens.analyses.faithfulness.deletion_table import controls_of, deletion_scores, effect_of, empty_table
+from atomlens.analyses.faithfulness.edge_weights import (
     EdgeWeighted,
     gradient_times_input,
     integrated_hessians,
@@ -29,9 +35,10 @@ from atomlens.analyses.edge_weights import (
     subset_values,
     weight_gradient,
 )
-from atomlens.analyses.faithfulness import FaithfulnessResult, compute, judge
-from atomlens.analyses.known_terms import known_scores, stored_known_scores
+from atomlens.analyses.faithfulness.known_terms import known_scores, stored_known_scores
+from atomlens.analyses.faithfulness.question import FaithfulnessResult, compute, judge
 from atomlens.data.known import make_known
+from atomlens.folders import load_result, save_result
 from atomlens.models import Potential
 from atomlens.reference.known import known_names, known_potential, smooth_cutoff
 from samples import FORMS, RULES, branched, crowded_cell, small_model
@@ -41,7 +48,9 @@ from samples import FORMS, RULES, branched, crowded_cell, small_model
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """A short bootstrap, where limits do not matter: every call is checked while tests run."""
     for home in ("known_terms", "deletion_table"):
-        monkeypatch.setattr(f"atomlens.analyses.{home}.molecule_effect", partial(molecule_effect, n_resamples=20))
+        monkeypatch.setattr(
+            f"atomlens.analyses.faithfulness.{home}.molecule_effect", partial(molecule_effect, n_resamples=20)
+        )
     fewer = [("gate", "scalar"), ("gate", "full"), ("gradient", "full")]
     monkeypatch.setattr(question, "rule_names", lambda model: fewer)
 
@@ -235,7 +244,7 @@ class _Quadratic(EdgeWeighted):
 
 
 def test_integrated_hessians_of_a_known_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atomlens.analyses.edge_weights.EdgeWeighted", _Quadratic)
+    monkeypatch.setattr("atomlens.analyses.faithfulness.edge_weights.EdgeWeighted", _Quadratic)
     model = small_model("schnet")
     graph = model.graph(ase.Atoms("OHC", positions=[[0, 0, 0], [1, 0, 0], [0, 1, 0]]))
     # 2 ∫∫ αβ · 3 = 3/2; with second derivative 2t: 2 ∫∫ αβ · 2 αβ = 4/9.

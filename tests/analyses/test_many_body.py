@@ -14,11 +14,12 @@ import pytest
 from explained import material_of
 
 from atomlens import load_model
-from atomlens.analyses import Control, Effect, Finding, Outcome, load_result, save_result
-from atomlens.analyses import clusters as clusters_module
+from atomlens.analyses import Control, Effect, Finding, Outcome
 from atomlens.analyses.assemblies import joined, predictions
-from atomlens.analyses.clusters import BUILT, OF_THE_SET, WATER, cluster_terms, find_clusters
-from atomlens.analyses.many_body import ManyBodyResult, compute, judge, within
+from atomlens.analyses.many_body import clusters as clusters_module
+from atomlens.analyses.many_body.clusters import BUILT, OF_THE_SET, WATER, cluster_terms, find_clusters
+from atomlens.analyses.many_body.question import ManyBodyResult, compute, judge, within
+from atomlens.folders import load_result, save_result
 from atomlens.reference.unavailable import ReferenceUnavailable
 from atomlens.report.chapters.many_body import figure
 from samples import small_model

@@ -19,11 +19,12 @@ from pair_tables import material_with, molecules
 from scipy.stats import mannwhitneyu
 
 from atomlens import explain, load_model
-from atomlens.analyses import Control, Effect, Finding, Outcome, load_result, save_result
-from atomlens.analyses.hydrogen_bonds import hydrogen_bond_mask
+from atomlens.analyses import Control, Effect, Finding, Outcome
 from atomlens.analyses.pair_scores import Score, pair_score, shuffled_within
-from atomlens.analyses.species import SpeciesResult, compute, judge
-from atomlens.analyses.species_pairs import concordance
+from atomlens.analyses.species.hydrogen_bonds import hydrogen_bond_mask
+from atomlens.analyses.species.pairs import concordance
+from atomlens.analyses.species.question import SpeciesResult, compute, judge
+from atomlens.folders import load_result, save_result
 from atomlens.models import zoo_names
 from atomlens.reference import ReferenceUnavailable, bond_energy
 from atomlens.report.chapters import species as chapter

@@ -23,12 +23,11 @@ from atomlens.analyses import (
     Rows,
     conclude,
     decide,
-    load_result,
     molecule_effect,
     rank_correlation,
-    save_result,
     untrained_model,
 )
+from atomlens.folders import load_result, save_result
 
 finite = st.floats(-10, 10)
 

@@ -239,7 +239,7 @@ def test_a_failure_of_our_own_is_one_line_and_code_1(here, capsys, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("atomlens.report.run.run_summary", fail)
+    monkeypatch.setattr("atomlens.runs.run.run_summary", fail)
     done = run(capsys, "explain", MODEL, ETHANOL, *OUT)
     assert done.code == 1
     assert done.err == "atomlens: failed: RuntimeError: two lines; add --debug for the traceback\n"
@@ -253,7 +253,7 @@ def test_memory_that_ends_is_told(here, capsys, monkeypatch):
     def fail(*args, **kwargs):
         raise MemoryError("Unable to allocate 1 TiB")
 
-    monkeypatch.setattr("atomlens.report.run.run_summary", fail)
+    monkeypatch.setattr("atomlens.runs.run.run_summary", fail)
     done = run(capsys, "explain", MODEL, ETHANOL, *OUT)
     assert done.code == 1
     assert done.err.startswith("atomlens: out of memory")

@@ -8,7 +8,7 @@ import pytest
 from cli_samples import run
 
 import atomlens
-from atomlens.report.demonstration import MAIN_MODELS, MOLECULES, demo_molecules
+from atomlens.runs.demonstration import MAIN_MODELS, MOLECULES, demo_molecules
 from atomlens.structures import perceive_bonds
 
 

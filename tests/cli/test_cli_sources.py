@@ -13,7 +13,7 @@ from cli_samples import left_over, run
 
 from atomlens.cli.sources import structure_source
 from atomlens.structures import InputError, read_structures
-from atomlens.tables import XyzFrames, sources
+from atomlens.surveys import XyzFrames, sources
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_truncated_set(tmp_path: Path, springs: Dataset) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from atomlens.structures.files import atomic_folder
+from atomlens.folders.files import atomic_folder
 with atomic_folder(Path(sys.argv[1])) as part:
     (part / "half").write_text("x")
     print("writing", flush=True)

@@ -13,7 +13,7 @@ import pytest
 
 from atomlens import InputError
 from atomlens.analyses.questions import QUESTIONS, chosen_questions
-from atomlens.report.analysis import AnalysisOptions, run_analysis
+from atomlens.runs.analysis import AnalysisOptions, run_analysis
 from samples import small_model
 
 DOCS = Path(__file__).parents[2] / "docs"

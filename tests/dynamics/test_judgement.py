@@ -16,7 +16,7 @@ from atomlens.analyses import Outcome
 pytest.importorskip("torch_sim", exc_type=ImportError)
 from atomlens.dynamics.judgement import judge_stability
 from atomlens.dynamics.options import MDOptions
-from atomlens.dynamics.simulate import Fate, Simulation
+from atomlens.dynamics.simulation import Fate, Simulation
 from atomlens.dynamics.stability import Break, bond_reference
 
 ETHANOL = ase.build.molecule("CH3CH2OH")

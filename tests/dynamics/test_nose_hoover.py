@@ -22,7 +22,7 @@ from torch_sim.units import MetalUnits
 from atomlens.dynamics.nose_hoover import NoseHooverState, conserved_energy, nose_hoover
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.replicas import Replicas, thermal_momenta
-from atomlens.dynamics.simulate import simulate
+from atomlens.dynamics.simulation import simulate
 from atomlens.dynamics.torchsim import TorchSimModel
 
 ETHANOL = ase.build.molecule("CH3CH2OH")

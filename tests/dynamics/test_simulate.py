@@ -18,7 +18,7 @@ from atomlens.analyses import Outcome
 from atomlens.dynamics.judgement import judge_stability
 from atomlens.dynamics.observables import energy_drift
 from atomlens.dynamics.options import MDOptions
-from atomlens.dynamics.simulate import Simulation, check_start, simulate
+from atomlens.dynamics.simulation import Simulation, check_start, simulate
 from atomlens.dynamics.stability import Break
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
@@ -115,7 +115,7 @@ class Killed(Exception):
 def test_a_killed_run_goes_on_bit_for_bit(
     model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    monkeypatch.setattr("atomlens.dynamics.simulate.FRAMES_PER_PART", 5)
+    monkeypatch.setattr("atomlens.dynamics.simulation.FRAMES_PER_PART", 5)
     whole = simulate(model, ETHANOL, tmp_path / "whole", SHORT)
 
     def stop(frame: int, *_: object) -> None:
@@ -131,7 +131,7 @@ def test_a_killed_run_goes_on_bit_for_bit(
 def test_a_part_without_checkpoint_is_made_again(
     model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atomlens.dynamics.simulate.FRAMES_PER_PART", 5)
+    monkeypatch.setattr("atomlens.dynamics.simulation.FRAMES_PER_PART", 5)
     whole = simulate(model, ETHANOL, tmp_path / "whole", SHORT)
     save, saves = torch.save, []
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from atomlens import InputError
+from atomlens.dynamics.lifetimes import kaplan_meier
 from atomlens.dynamics.observables import energy_drift
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.stability import Criteria, FrameCheck, bond_reference, check_frames, lost_hydrogens
-from atomlens.dynamics.survival import kaplan_meier
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
 BONDS = bond_reference(ETHANOL)

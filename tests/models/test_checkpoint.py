@@ -10,17 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atomlens.models import (
-    ModelConfig,
-    OutputConfig,
-    Potential,
-    ReadoutConfig,
-    RepresentationConfig,
-    load_model,
-    save_model,
-)
-from atomlens.models.checkpoint import FORMAT, read_model, write_atomically
-from atomlens.models.weights import named_tensors
+from atomlens.models import ModelConfig, OutputConfig, Potential, ReadoutConfig, RepresentationConfig, save_model
+from atomlens.models.files.checkpoint import FORMAT, read_model, write_atomically
+from atomlens.models.files.weights import named_tensors
+from atomlens.potentials import load_model
 from atomlens.structures import InputError
 
 ACTIVATIONS = ("silu", "shifted_softplus", "tanh", "identity")

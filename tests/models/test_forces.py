@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomlens.models import CutoffConfig, Potential, RadialConfig
-from atomlens.models import blocks as blocks_module
-from atomlens.models.forces import energy_gradient, is_written_out
+from atomlens.models.fast import blocks as blocks_module
+from atomlens.models.fast.forces import energy_gradient, is_written_out
 from atomlens.models.radial import make_cutoff
 from atomlens.structures import AtomGraph, build_graph, collate
 from samples import small_model

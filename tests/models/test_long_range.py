@@ -15,16 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import atomlens
-from atomlens.models import (
-    CutoffConfig,
-    LongRangeConfig,
-    ModelConfig,
-    OutputConfig,
-    ReadoutConfig,
-    save_schnetpack_state_dict,
-)
+from atomlens.models import CutoffConfig, LongRangeConfig, ModelConfig, OutputConfig, ReadoutConfig
 from atomlens.models.long_range import COULOMB, all_pairs
 from atomlens.models.units import ENERGY_UNITS
+from atomlens.potentials import save_schnetpack_state_dict
 from atomlens.structures import InputError, build_graph, collate
 from samples import branched, crowded_cell, long_range_model, molecules, small_model
 

@@ -8,11 +8,11 @@ from ase import Atoms
 from ase.build import molecule
 
 from atomlens.models import ModelConfig, OutputConfig, Potential, ReadoutConfig, RepresentationConfig
-from atomlens.models import blocks as blocks_module
-from atomlens.models.convolution import convolve, plain_convolve
+from atomlens.models.fast import blocks as blocks_module
+from atomlens.models.fast.convolution import convolve, plain_convolve
+from atomlens.models.fast.messages import plain_sum_messages, sum_messages
+from atomlens.models.fast.pairs import half_of_edges
 from atomlens.models.features import edge_features
-from atomlens.models.messages import plain_sum_messages, sum_messages
-from atomlens.models.pairs import half_of_edges
 from atomlens.structures import AtomGraph, build_graph
 
 N, PAIRS, F, R = 4, 7, 3, 5

@@ -9,8 +9,8 @@ import torch
 from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
-from atomlens import explain
-from atomlens.models import ModelConfig, OutputConfig, Potential, RepresentationConfig, SO3net, load_model, save_model
+from atomlens import explain, load_model, save_model
+from atomlens.models import ModelConfig, OutputConfig, Potential, RepresentationConfig, SO3net
 from atomlens.models.features import edge_features
 from atomlens.structures import InputError, build_graph, collate
 from samples import branched, crowded_cell, small_model

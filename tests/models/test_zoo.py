@@ -73,13 +73,13 @@ def test_a_name_that_is_not_there(asked, said):
 
 
 def test_an_empty_zoo_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr("atomlens.models.shipped._folder", lambda: tmp_path)
+    monkeypatch.setattr("atomlens.models.files.shipped._folder", lambda: tmp_path)
     with pytest.raises(InputError, match="the zoo is empty"):
         zoo_path("qm9-u0-painn")
 
 
 def test_a_damaged_file_is_one_line(monkeypatch, tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{broken")
-    monkeypatch.setattr("atomlens.models.shipped._folder", lambda: tmp_path)
+    monkeypatch.setattr("atomlens.models.files.shipped._folder", lambda: tmp_path)
     with pytest.raises(InputError, match="damaged"):
         zoo_config("x")

@@ -10,8 +10,7 @@ import numpy as np
 from ase.build import molecule
 
 from atomlens import Explanation, Potential, explain
-from atomlens.report import RunInfo
-from atomlens.tables import AtomGroups, ExplainedFrame, explained_frame
+from atomlens.tables import AtomGroups, ExplainedFrame, RunInfo, explained_frame
 from samples import small_model
 
 # What nobody should be able to smuggle into a page.

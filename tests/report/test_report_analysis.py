@@ -17,9 +17,10 @@ from atomlens import InputError, Potential, load_model
 from atomlens.analyses import Control, Effect, Finding, Material, Outcome, Verdict, conclude
 from atomlens.analyses import questions as asked
 from atomlens.analyses.questions import QUESTIONS, Question, chosen_questions
-from atomlens.report import analysis, chapters
-from atomlens.report.analysis import AnalysisOptions, run_analysis
-from atomlens.tables import XyzFrames
+from atomlens.report import chapters
+from atomlens.runs import analysis
+from atomlens.runs.analysis import AnalysisOptions, run_analysis
+from atomlens.surveys import XyzFrames
 
 NAME = "zoo:qm9-u0-schnet"
 MOLECULES = [ase.build.molecule(name) for name in ("H2O", "CH4", "CH3OH", "C2H4", "HCN", "NH3")]

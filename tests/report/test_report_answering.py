@@ -14,10 +14,10 @@ import torch
 
 from atomlens import load_model
 from atomlens.analyses import Material
-from atomlens.analyses.judged import read_tables
 from atomlens.analyses.questions import chosen_questions
-from atomlens.report.answering import answer
-from atomlens.tables import survey_structures
+from atomlens.runs.answering import answer
+from atomlens.surveys import survey_structures
+from atomlens.surveys.sample import read_tables
 
 QUESTIONS = chosen_questions("species,extensivity")
 

@@ -12,12 +12,14 @@ from browser import CHROMIUM, Browser
 from report_samples import HOSTILE, ethanol, two_waters
 
 from atomlens import InputError, explain
-from atomlens.report import RunFolder, RunInfo, write_run
+from atomlens.folders import RunFolder
 from atomlens.report.compare_page import compare_html
-from atomlens.report.compare_run import write_comparison
-from atomlens.report.comparison import PAIR_KINDS, compare_runs, correlation, kind_strengths
-from atomlens.report.explaining import explained_frames
+from atomlens.runs import write_run
+from atomlens.runs.compare_run import write_comparison
+from atomlens.runs.explaining import explained_frames
 from atomlens.structures import perceive_bonds
+from atomlens.surveys.comparison import PAIR_KINDS, compare_runs, correlation, kind_strengths
+from atomlens.tables import RunInfo
 from samples import small_model
 
 MODELS = {"painn": small_model("painn", cutoff=3.0), "schnet": small_model("schnet", cutoff=2.2)}

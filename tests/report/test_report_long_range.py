@@ -14,9 +14,9 @@ from atomlens import explain
 from atomlens.cli.show import _sums
 from atomlens.interactions import explain_batch
 from atomlens.report import page_html
-from atomlens.report.summary import frame_summary, model_summary
 from atomlens.tables import explained_frame
 from atomlens.tables.batch import batch_rows, batch_tables
+from atomlens.tables.summary import frame_summary, model_summary
 from samples import long_range_model, small_model
 
 

@@ -17,9 +17,9 @@ pytest.importorskip("torch_sim", exc_type=ImportError)
 pytest.importorskip("tblite", exc_type=ImportError)
 from atomlens.dynamics.failure import explain_failure, first_failure
 from atomlens.dynamics.options import MDOptions
-from atomlens.dynamics.simulate import Simulation
+from atomlens.dynamics.simulation import Simulation
 from atomlens.reference import model_response
-from atomlens.report.md import MDRun, run_md
+from atomlens.runs.md import MDRun, run_md
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
 HOT = MDOptions(n_replicas=2, n_steps=1200, interval=2, temperature=4000.0, seed=1, frames_after_break=4)

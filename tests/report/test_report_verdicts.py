@@ -12,11 +12,11 @@ from browser import CHROMIUM, Browser
 from report_samples import HOSTILE
 
 from atomlens import InputError
+from atomlens.analyses.findings import finding_lines
 from atomlens.analyses.questions import chosen_questions
 from atomlens.cli import main
-from atomlens.report.analysis import AnalysisOptions, run_analysis
-from atomlens.report.findings import finding_lines
-from atomlens.report.verdicts import SCHEMA, all_analyses, compare_verdicts, verdicts_summary, write_verdicts
+from atomlens.runs.analysis import AnalysisOptions, run_analysis
+from atomlens.runs.verdicts import SCHEMA, all_analyses, compare_verdicts, verdicts_summary, write_verdicts
 from samples import small_model
 
 MOLECULES = [ase.build.molecule(name) for name in ("H2O", "CH3OH", "C2H4")]

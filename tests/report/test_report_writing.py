@@ -9,9 +9,10 @@ import pytest
 from report_samples import ethanol, explanation, frame, info
 
 from atomlens import InputError
-from atomlens.report import RunFolder, write_run
-from atomlens.report.summary import SCHEMA
+from atomlens.folders import RunFolder
+from atomlens.runs import write_run
 from atomlens.tables import explained_frame
+from atomlens.tables.summary import SCHEMA
 
 
 def frames(n):

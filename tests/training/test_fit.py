@@ -12,14 +12,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomlens.data import Column, Dataset, GraphStore, find_edges, make_split, read_dataset
 from atomlens.interactions import explain
-from atomlens.models import (
-    ModelConfig,
-    OutputConfig,
-    Potential,
-    ReadoutConfig,
-    RepresentationConfig,
-    load_model,
-)
+from atomlens.models import ModelConfig, OutputConfig, Potential, ReadoutConfig, RepresentationConfig
+from atomlens.potentials import load_model
 from atomlens.structures import InputError
 from atomlens.training import FitSettings, TrainingError, evaluate, train
 from atomlens.training.ema import WeightAverage

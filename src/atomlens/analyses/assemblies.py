@@ -11,9 +11,8 @@ from ase.data import vdw_radii
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from atomlens.chain.readout import scalar_output
-from atomlens.models import Potential
-from atomlens.models.units import to_internal
+from atomlens.chain import scalar_output
+from atomlens.models import Potential, to_internal
 from atomlens.structures import InputError, collate, fragments
 
 # Elements without a van der Waals radius in ASE's table; no model of organic molecules meets one.

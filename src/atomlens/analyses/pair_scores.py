@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
-from atomlens.analyses.material import Material
+from atomlens.analyses.inputs import Material
 from atomlens.analyses.statistics import Rows, molecule_effect
 from atomlens.analyses.verdict import Control, Effect
 

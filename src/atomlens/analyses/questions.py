@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, get_type_hints
 
-from atomlens.analyses.material import Material
+from atomlens.analyses.inputs import Material
 from atomlens.analyses.verdict import Verdict
 from atomlens.structures import InputError
-from atomlens.tables.shards import Progress, no_progress
+from atomlens.surveys import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Question:
 
     @property
     def _home(self) -> Any:
-        return import_module(f"atomlens.analyses.{self.module}")
+        return import_module(f"atomlens.analyses.{self.module}.question")
 
 
 QUESTIONS = (

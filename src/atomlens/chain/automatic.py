@@ -21,7 +21,7 @@ from atomlens.chain.chain import Chain, Layer
 from atomlens.chain.edges import EdgeMatrices, PairIndex
 from atomlens.chain.operators import Dense, Identity
 from atomlens.chain.rules import Gamma, Gradient, Rule
-from atomlens.models.activations import shifted_softplus
+from atomlens.models import shifted_softplus
 
 # Elementwise functions that are held by the gain of the rule.
 _ELEMENTWISE: frozenset[Any] = frozenset(

@@ -16,9 +16,7 @@ from atomlens.chain.painn import painn_layers
 from atomlens.chain.readout import holds_weights, linear_readout, scalar_output
 from atomlens.chain.rules import Rule
 from atomlens.chain.schnet import schnet_layers
-from atomlens.models import AtomFeatures, EdgeFeatures, PaiNN, Potential, SchNet
-from atomlens.models.features import edge_features
-from atomlens.models.readouts import Atomwise
+from atomlens.models import AtomFeatures, Atomwise, EdgeFeatures, PaiNN, Potential, SchNet, edge_features
 from atomlens.structures import AtomGraph, InputError
 
 PRODUCT_RULES = ("scalar", "full")

@@ -9,8 +9,7 @@ from functools import cached_property
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from atomlens.models import EdgeFeatures
-from atomlens.models.features import edge_features
+from atomlens.models import EdgeFeatures, edge_features
 from atomlens.structures import AtomGraph
 
 

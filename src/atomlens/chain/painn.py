@@ -14,9 +14,7 @@ from atomlens.chain.geometry import EdgeBlocks
 from atomlens.chain.operators import AtomOperator, Compose, GatedSum, Residual, Total
 from atomlens.chain.painn_vectors import VectorMixing, VectorSource
 from atomlens.chain.rules import Affine, Rule, hold_last
-from atomlens.models import AtomFeatures, PaiNN
-from atomlens.models.features import mix_vectors
-from atomlens.models.painn import PaiNNInteraction, PaiNNMixing
+from atomlens.models import AtomFeatures, PaiNN, PaiNNInteraction, PaiNNMixing, mix_vectors
 
 
 @dataclass(frozen=True)

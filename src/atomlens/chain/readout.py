@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from atomlens.chain.automatic import relevance_mode
 from atomlens.chain.rules import Affine, Gradient, Rule
-from atomlens.models import AtomFeatures
-from atomlens.models.features import sum_edges
-from atomlens.models.readouts import AtomNetwork, Atomwise, Dipole
+from atomlens.models import AtomFeatures, AtomNetwork, Atomwise, Dipole, sum_edges
 from atomlens.structures import AtomGraph
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from atomlens.chain.operators import AtomOperator, Compose, Diagonal, Shared, SignedLinear
-from atomlens.models.activations import Activation
+from atomlens.models import Activation
 
 
 @dataclass(frozen=True)

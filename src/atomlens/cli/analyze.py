@@ -87,13 +87,13 @@ def analyze(
     """Hold what a model has learned against known chemistry: five questions, each with numbers and a verdict."""
     import torch
 
-    from atomlens.analyses.questions import chosen_questions
+    from atomlens.analyses import chosen_questions
     from atomlens.cli.options import check_product_rule, checked_unit
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
-    from atomlens.models import load_model
+    from atomlens.potentials import load_model
     from atomlens.reference import read_s66x8
-    from atomlens.report.analysis import AnalysisOptions, run_analysis
+    from atomlens.runs import AnalysisOptions, run_analysis
 
     chosen = chosen_questions(questions)
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))

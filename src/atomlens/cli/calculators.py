@@ -69,7 +69,7 @@ def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
 
 
 def _model(name: str) -> tuple[str, Responder]:
-    from atomlens.models import load_model
+    from atomlens.potentials import load_model
     from atomlens.reference import model_response
 
     if not Path(name).exists() and not name.startswith("zoo:"):

@@ -11,8 +11,8 @@ import typer
 from atomlens.cli.runs import command_line
 
 if TYPE_CHECKING:
-    from atomlens.report.comparison import Comparison
-    from atomlens.report.verdicts import VerdictComparison
+    from atomlens.runs import VerdictComparison
+    from atomlens.surveys import Comparison
 
 EPILOG = """
 [b]Examples[/b]
@@ -43,11 +43,9 @@ def compare(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Put several models side by side, explanations of the same structures or verdicts: one page, one set of tables."""
-    from atomlens.report.compare_run import write_comparison
-    from atomlens.report.comparison import compare_runs
-    from atomlens.report.run import PAGE
-    from atomlens.report.verdicts import all_analyses, compare_verdicts, write_verdicts
-    from atomlens.report.writing import RunFolder
+    from atomlens.folders import PAGE, RunFolder
+    from atomlens.runs import all_analyses, compare_verdicts, write_comparison, write_verdicts
+    from atomlens.surveys import compare_runs
 
     command = command_line()
     with RunFolder(out, overwrite) as folder:
@@ -70,8 +68,8 @@ def show_verdict_comparison(comparison: VerdictComparison) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from atomlens.analyses import NOT_ASKED, questions_of
     from atomlens.cli.verdicts import STYLES
-    from atomlens.report.findings import NOT_ASKED, questions_of
 
     console, runs = Console(markup=False, highlight=False), comparison.runs
     table = Table(box=box.SIMPLE_HEAD)
@@ -94,7 +92,7 @@ def show_comparison(comparison: Comparison) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from atomlens.report.comparison import correlation, kind_strengths
+    from atomlens.surveys import correlation, kind_strengths
 
     console, names, unit = (
         Console(markup=False, highlight=False),

@@ -21,9 +21,8 @@ def demo(
     started = time.perf_counter()
     from atomlens.cli.compare import show_comparison
     from atomlens.cli.show import frame_progress
-    from atomlens.report.demonstration import MAIN_MODELS, MOLECULES, demo_steps, write_demo
-    from atomlens.report.run import PAGE
-    from atomlens.report.writing import RunFolder
+    from atomlens.folders import PAGE, RunFolder
+    from atomlens.runs import MAIN_MODELS, MOLECULES, demo_steps, write_demo
 
     with RunFolder(out, overwrite) as folder, frame_progress(demo_steps()) as advance:
         done = write_demo(folder, command=command_line(), advance=advance)

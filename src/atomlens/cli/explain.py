@@ -98,12 +98,12 @@ def explain(
     import torch
 
     from atomlens.cli.show import frame_progress, show_result
-    from atomlens.models import UnseenElementWarning, load_model
-    from atomlens.report.explaining import explained_frames
-    from atomlens.report.run import write_run
-    from atomlens.report.summary import RunInfo
-    from atomlens.report.writing import RunFolder
+    from atomlens.folders import RunFolder
+    from atomlens.models import UnseenElementWarning
+    from atomlens.potentials import load_model
+    from atomlens.runs import explained_frames, write_run
     from atomlens.structures import InputError, read_structures
+    from atomlens.tables import RunInfo
 
     if gamma is not None and rule is not RuleName.GAMMA:
         raise InputError(f"--gamma {gamma:g} is for --rule gamma; the rule is {rule.value}")

@@ -109,7 +109,7 @@ def _tell(error: Exception, debug: bool) -> int:
         if usage():  # empty where the help was printed for want of arguments
             _say(f"{usage().replace('Value error, ', '')} (see {command} --help)")
         return 2
-    from atomlens.structures.errors import InputError
+    from atomlens.structures import InputError
 
     if isinstance(error, InputError):
         _say(str(error))

@@ -13,7 +13,7 @@ from atomlens.cli.options import Precision, whole_number
 from atomlens.cli.runs import command_line, goes_on
 
 if TYPE_CHECKING:
-    from atomlens.dynamics.simulate import Report
+    from atomlens.dynamics import Report
 
 EPILOG = """
 [b]Examples[/b]
@@ -67,13 +67,12 @@ def md(
     import torch
 
     from atomlens.cli.options import checked_unit
-    from atomlens.models import load_model
-    from atomlens.structures import InputError, read_structures
-    from atomlens.structures.reading import frame_index
+    from atomlens.potentials import load_model
+    from atomlens.structures import InputError, frame_index, read_structures
 
     try:
-        from atomlens.dynamics.options import MDOptions
-        from atomlens.report.md import run_md
+        from atomlens.dynamics import MDOptions
+        from atomlens.runs import run_md
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed; install atomlens with the extra md") from error
 

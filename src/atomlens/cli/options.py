@@ -101,7 +101,7 @@ def checked_device(name: str | None) -> torch.device | None:
     """
     import torch
 
-    from atomlens.structures.errors import InputError
+    from atomlens.structures import InputError
 
     if name is None:
         return None
@@ -123,8 +123,8 @@ def checked_unit(name: str | None) -> str | None:
     InputError
         If it is not known.
     """
-    from atomlens.models.units import ENERGY_UNITS
-    from atomlens.structures.errors import InputError
+    from atomlens.models import ENERGY_UNITS
+    from atomlens.structures import InputError
 
     if name is not None and name not in ENERGY_UNITS:
         raise InputError(f"--unit {name!r} is not known; give one of {', '.join(ENERGY_UNITS)}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import ase
 
     from atomlens.cli.calculators import Responder
-    from atomlens.report.couplings import CouplingFrame
+    from atomlens.runs import CouplingFrame
 
 EPILOG = """
 [b]Examples[/b]
@@ -62,8 +62,8 @@ def response(
 ) -> None:
     """How strongly the force on one atom answers to another: norms of 3x3 Hessian blocks against distance."""
     from atomlens.cli.calculators import responder
-    from atomlens.report.couplings import PICTURE, CouplingSource, computed, write_couplings
-    from atomlens.report.writing import RunFolder
+    from atomlens.folders import RunFolder
+    from atomlens.runs import PICTURE, CouplingSource, computed, write_couplings
     from atomlens.structures import read_structures
 
     with RunFolder(out, overwrite) as folder:
@@ -91,7 +91,7 @@ def _responses(
     structures: list[ase.Atoms], respond: Responder, advance: Callable[[int, int, int], None]
 ) -> Iterator[CouplingFrame]:
     from atomlens.reference import ReferenceUnavailable
-    from atomlens.report.couplings import CouplingFrame
+    from atomlens.runs import CouplingFrame
     from atomlens.structures import InputError
 
     for index, atoms in enumerate(structures):

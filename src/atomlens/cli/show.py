@@ -18,8 +18,8 @@ from atomlens.cli.progress import progress_bars
 from atomlens.structures import geometry_note
 
 if TYPE_CHECKING:
-    from atomlens.report.run import RunResult
-    from atomlens.tables.frame import ExplainedFrame
+    from atomlens.runs import RunResult
+    from atomlens.tables import ExplainedFrame
 
 _SHOWN_PAIRS = 10
 _ORDERS = ("single atoms", "pairs", "triples")
@@ -87,7 +87,7 @@ def _columns(table: Table, justify: dict[str, Literal["left", "right"]]) -> None
 
 
 def _sums(frame: ExplainedFrame) -> Table:
-    from atomlens.tables.totals import order_totals
+    from atomlens.tables import order_totals
 
     table = Table(box=box.SIMPLE_HEAD, title=f"sums by order, {frame.unit}", title_justify="left")
     _columns(table, {"part": "left", "terms": "right", "net": "right", "absolute": "right"})

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from atomlens.structures import InputError, read_structures
-from atomlens.structures.reading import structure_file
-from atomlens.tables.sources import StructureSource, is_xyz, open_frames
+from atomlens.structures import InputError, read_structures, structure_file
+from atomlens.surveys import StructureSource, is_xyz, open_frames
 
 if TYPE_CHECKING:
     import ase

@@ -42,8 +42,7 @@ def study(
     from atomlens.structures import InputError
 
     try:
-        from atomlens.studies import run_study
-        from atomlens.studies.page import sentence
+        from atomlens.studies import run_study, sentence
 
         with goes_on(out):
             found = run_study(

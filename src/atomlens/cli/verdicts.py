@@ -15,8 +15,8 @@ from rich.text import Text
 from atomlens.cli.progress import progress_bars
 
 if TYPE_CHECKING:
-    from atomlens.analyses import Progress as Tell
-    from atomlens.report.analysis import AnalysisRun
+    from atomlens.runs import AnalysisRun
+    from atomlens.surveys import Progress as Tell
 
 STYLES = {"agrees": "green", "deviates": "dark_orange", "cannot tell": "dim"}
 

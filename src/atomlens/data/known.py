@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from atomlens.data.dataset import Column, Dataset
-from atomlens.reference.known import known_potential
+from atomlens.reference import known_potential
 from atomlens.structures import InputError
 
 

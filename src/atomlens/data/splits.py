@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from atomlens.folders import write_text
 from atomlens.structures import InputError
-from atomlens.structures.files import write_text
 
 
 @dataclass(frozen=True)

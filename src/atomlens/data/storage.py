@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from atomlens.data.dataset import Column, Dataset
+from atomlens.folders import atomic_folder
 from atomlens.structures import InputError
-from atomlens.structures.files import atomic_folder
 
 FORMAT = "atomlens-dataset-1"
 _ARRAYS = ("numbers", "positions", "cells", "periodic", "starts")

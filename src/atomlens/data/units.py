@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ase import units
 
-from atomlens.models.units import ENERGY_UNITS
+from atomlens.models import ENERGY_UNITS
 from atomlens.structures import InputError
 
 LENGTH_UNITS: dict[str, float] = {"Ang": 1.0, "Å": 1.0, "A": 1.0, "Angstrom": 1.0, "Bohr": units.Bohr, "a0": units.Bohr}

@@ -18,10 +18,9 @@ from jaxtyping import Float
 
 from atomlens.data.dataset import Column, Dataset
 from atomlens.data.storage import load_dataset, save_dataset
+from atomlens.folders import atomic_file, claim
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.structures import InputError, read_structures
-from atomlens.structures.claims import claim
-from atomlens.structures.files import atomic_file
 
 _BLOCK = 50  # frames that a kill may cost
 _HOTTEST = 20.0  # times the wanted temperature: past this the molecule has flown apart

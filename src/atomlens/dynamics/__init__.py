@@ -1,6 +1,5 @@
 """Molecular dynamics with the models. `atomlens.dynamics.torchsim` needs the extra ``md`` and is imported by name."""
 
-from atomlens.dynamics.calculators import AtomlensCalculator
-from atomlens.dynamics.energies import EnergyForcesStress, energy_forces_stress
+import lazy_loader
 
-__all__ = ["AtomlensCalculator", "EnergyForcesStress", "energy_forces_stress"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

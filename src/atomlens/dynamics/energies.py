@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atomlens.models import Potential
-from atomlens.models.units import ENERGY_UNITS
+from atomlens.models import ENERGY_UNITS, Potential
 from atomlens.structures import AtomGraph, InputError
 
 

@@ -9,7 +9,7 @@ import ase
 import numpy as np
 import polars as pl
 
-from atomlens.dynamics.simulate import Fate, Simulation
+from atomlens.dynamics.simulation import Fate, Simulation
 from atomlens.interactions import Explanation, explain
 from atomlens.models import Potential
 from atomlens.reference import ReferenceUnavailable, gfn2_response, model_response

@@ -9,10 +9,10 @@ import numpy as np
 
 from atomlens.analyses import Effect, Finding, Outcome, Verdict, conclude, decide, molecule_effect
 from atomlens.dynamics.distances import compare_distances
+from atomlens.dynamics.lifetimes import Survival, kaplan_meier
 from atomlens.dynamics.observables import energy_drift
 from atomlens.dynamics.options import MDOptions
-from atomlens.dynamics.simulate import Simulation
-from atomlens.dynamics.survival import Survival, kaplan_meier
+from atomlens.dynamics.simulation import Simulation
 
 # Limits of our own choice; no universal ones exist. Sixteen sound replicas, the default, show a share above 0.794 and
 # thirteen one above 0.753: the first limit is one that they clear. Three broken of three fall short of it.

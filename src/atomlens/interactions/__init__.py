@@ -1,17 +1,5 @@
 """Terms of order n, groups, and the explanation that holds them."""
 
-from atomlens.interactions.batch import BatchExplanation, explain_batch, explain_graphs
-from atomlens.interactions.explanation import Explanation, explain
-from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms
+import lazy_loader
 
-__all__ = [
-    "BatchExplanation",
-    "Explanation",
-    "Interactions",
-    "Terms",
-    "explain",
-    "explain_batch",
-    "explain_graphs",
-    "group_terms",
-    "interaction_terms",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,8 +12,7 @@ from jaxtyping import Float, Int
 
 from atomlens.chain import Rule, make_chain_batch, make_rule
 from atomlens.interactions.terms import Interactions, Terms, check_order, interaction_terms
-from atomlens.models import Potential
-from atomlens.models.units import to_internal
+from atomlens.models import Potential, to_internal
 from atomlens.relevance import AtomShares, atom_shares
 from atomlens.structures import AtomGraph, collate
 

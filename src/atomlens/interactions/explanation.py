@@ -10,8 +10,7 @@ import torch
 
 from atomlens.chain import Chain, check_product_rule, constant_meaning, make_chain, make_rule
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
-from atomlens.models import Potential
-from atomlens.models.units import to_internal
+from atomlens.models import Potential, to_internal
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
 
 

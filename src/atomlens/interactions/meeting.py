@@ -21,7 +21,7 @@ from torch import Tensor
 
 from atomlens.chain import Chain
 from atomlens.interactions.subsets import Triples, undirected
-from atomlens.relevance.steps import ragged_arange
+from atomlens.relevance import ragged_arange
 
 # Rows at a time; a block of 128 float64 channels takes 1 MB and stays in cache from one map to the next.
 _PAIR_BLOCK = 1_024

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from atomlens.chain import PairIndex
-from atomlens.relevance.steps import ragged_arange, repeat_index
+from atomlens.relevance import ragged_arange, repeat_index
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from atomlens.models.activations import activation_by_name
 from atomlens.models.config import RepresentationConfig
+from atomlens.models.fast import PairFeatures, pair_features, sum_messages
 from atomlens.models.features import AtomFeatures, EdgeFeatures, mix_vectors, sum_edges
-from atomlens.models.messages import sum_messages
-from atomlens.models.pairs import PairFeatures, pair_features
 from atomlens.models.radial import filter_layer, make_basis, make_cutoff
 from atomlens.structures import AtomGraph
 

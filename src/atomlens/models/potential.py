@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.models.config import ModelConfig
+from atomlens.models.fast import energy_gradient, is_written_out
 from atomlens.models.features import AtomFeatures, sum_edges
-from atomlens.models.forces import energy_gradient, is_written_out
 from atomlens.models.long_range import LongRange, PairTerms
 from atomlens.models.painn import PaiNN
 from atomlens.models.readouts import make_readout
@@ -152,7 +152,7 @@ class Potential(nn.Module):
         """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å).
 
         With `create_graph` both can be differentiated by the weights, as training on forces does. Without it, models
-        whose way back is written out (`atomlens.models.forces`) do without autograd.
+        whose way back is written out (`atomlens.models.fast.forces`) do without autograd.
         """
         if not create_graph and self.long_range is None and is_written_out(self.representation, self.readout):
             y, gradient = energy_gradient(self.representation, self.readout, graph)

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from atomlens.models.activations import activation_by_name
 from atomlens.models.config import RepresentationConfig
-from atomlens.models.convolution import convolve
+from atomlens.models.fast import PairFeatures, convolve, pair_features
 from atomlens.models.features import AtomFeatures, EdgeFeatures, sum_edges
-from atomlens.models.pairs import PairFeatures, pair_features
 from atomlens.models.radial import filter_layer, make_basis, make_cutoff
 from atomlens.structures import AtomGraph
 

@@ -18,8 +18,7 @@ import torch
 from ase.units import Bohr
 from jaxtyping import Float
 
-from atomlens.models import Potential
-from atomlens.models.units import ENERGY_UNITS
+from atomlens.models import ENERGY_UNITS, Potential
 from atomlens.reference.xtb import Gfn2
 from atomlens.structures import InputError
 

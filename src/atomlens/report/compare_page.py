@@ -11,21 +11,13 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
+from atomlens.folders import PAGE
 from atomlens.report import assets
-from atomlens.report.comparison import (
-    PAIR_KINDS,
-    ComparedRun,
-    Comparison,
-    correlation,
-    kind_strengths,
-    order_shares,
-)
 from atomlens.report.page import frames_on_page
 from atomlens.report.projection import viewing_rotation
-from atomlens.report.run import PAGE
-from atomlens.report.summary import package_version
 from atomlens.report.wording import SIGNS, architecture_name, property_words
-from atomlens.tables.surroundings import RELATIONS
+from atomlens.surveys import PAIR_KINDS, ComparedRun, Comparison, correlation, kind_strengths, order_shares
+from atomlens.tables import RELATIONS, package_version
 
 _SCRIPTS = ("state.js", "draw.js", "compare_pictures.js", "compare.js")
 # Pair terms of a frame on the page, strongest first; the table beside it holds all.

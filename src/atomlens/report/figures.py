@@ -10,9 +10,7 @@ from matplotlib.patheffects import withStroke
 from atomlens.interactions import Explanation
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain
 from atomlens.report.projection import viewing_rotation
-from atomlens.tables.frame import ExplainedFrame, explained_frame
-from atomlens.tables.surroundings import RELATIONS
-from atomlens.tables.totals import order_totals
+from atomlens.tables import RELATIONS, ExplainedFrame, explained_frame, order_totals
 
 # Blue lowers, orange raises; told apart with every common colour vision. The others name bonds between atoms.
 DOWN, UP = BLUE, ORANGE

@@ -42,8 +42,7 @@ def register(shell: Any = None) -> bool:
 def explanation_html(explanation: Any) -> str:
     """HTML of an explanation that needs no script and no network."""
     from atomlens.report.figures import overview_figure
-    from atomlens.tables.frame import explained_frame
-    from atomlens.tables.totals import order_totals
+    from atomlens.tables import explained_frame, order_totals
 
     frame = explained_frame(explanation, top_walks=1)
     image = io.BytesIO()

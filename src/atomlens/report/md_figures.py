@@ -6,10 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atomlens.dynamics.failure import Failure
-from atomlens.dynamics.options import MDOptions
-from atomlens.dynamics.simulate import Simulation
-from atomlens.dynamics.survival import Survival
+from atomlens.dynamics import Failure, MDOptions, Simulation, Survival
 from atomlens.report.axes import FAINT, QUIET, plain
 from atomlens.report.figures import DOWN, UP
 

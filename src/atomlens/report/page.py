@@ -11,9 +11,8 @@ from markupsafe import Markup
 
 from atomlens.report import assets
 from atomlens.report.records import MAX_PAIRS, Orientation, frame_record, vocabulary
-from atomlens.report.summary import RunInfo, package_version
 from atomlens.report.wording import PRODUCT_RULES, RULES, SIGNS, architecture_name, property_words
-from atomlens.tables.frame import ExplainedFrame
+from atomlens.tables import ExplainedFrame, RunInfo, package_version
 
 if TYPE_CHECKING:
     from atomlens.report.chapters import Chapter

@@ -9,11 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from atomlens.report.projection import aligned_rotation, viewing_rotation
-from atomlens.structures import geometry_note
-from atomlens.structures.bonds import BOND_CLASSES
-from atomlens.tables.frame import ExplainedFrame
-from atomlens.tables.surroundings import RELATIONS
-from atomlens.tables.totals import order_totals, range_totals, relation_totals
+from atomlens.structures import BOND_CLASSES, geometry_note
+from atomlens.tables import RELATIONS, ExplainedFrame, order_totals, range_totals, relation_totals
 
 # The strongest terms that one frame may put on the page; the tables hold all of them.
 MAX_PAIRS = 4000

@@ -10,14 +10,13 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from atomlens.analyses.questions import Question
+from atomlens.analyses import NOT_ASKED, AnalysedRun, Question, claims_of, finding_lines, questions_of
+from atomlens.folders import PAGE
 from atomlens.report import assets
 from atomlens.report.chapters import make_chapter
-from atomlens.report.findings import NOT_ASKED, AnalysedRun, claims_of, finding_lines, questions_of
-from atomlens.report.run import PAGE
-from atomlens.report.summary import package_version
 from atomlens.report.wording import architecture_name, property_words
 from atomlens.structures import InputError
+from atomlens.tables import package_version
 
 
 def verdicts_html(

@@ -1,7 +1,5 @@
 """Studies: a grid of models trained, analysed, scored, simulated, and put into one table."""
 
-from atomlens.studies.correlation import Association, associations
-from atomlens.studies.plan import Member, StudyConfig, read_study
-from atomlens.studies.run import StudyRun, run_study
+import lazy_loader
 
-__all__ = ["Association", "Member", "StudyConfig", "StudyRun", "associations", "read_study", "run_study"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from atomlens.analyses import Effect, molecule_effect, rank_correlation
-from atomlens.analyses.statistics import Rows
+from atomlens.analyses import Effect, Rows, molecule_effect, rank_correlation
 
 SURVIVAL = "sound_time_ps"
 GIVEN = "force_error"

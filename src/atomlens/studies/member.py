@@ -9,19 +9,12 @@ from typing import Any
 
 import torch
 
-from atomlens.analyses import load_result
-from atomlens.analyses.decay import DecayResult
-from atomlens.analyses.deviation import deviation_score
-from atomlens.analyses.questions import chosen_questions
-from atomlens.analyses.species import SpeciesResult
-from atomlens.analyses.storage import to_plain
-from atomlens.dynamics.options import MDOptions
-from atomlens.models import load_model
-from atomlens.report.analysis import AnalysisOptions, run_analysis
-from atomlens.report.md import run_md
-from atomlens.report.writing import MARK
+from atomlens.analyses import DecayResult, SpeciesResult, chosen_questions, deviation_score
+from atomlens.dynamics import MDOptions
+from atomlens.folders import MARK, load_result, to_plain, write_text
+from atomlens.potentials import load_model
+from atomlens.runs import AnalysisOptions, run_analysis, run_md
 from atomlens.structures import read_structures
-from atomlens.structures.files import write_text
 from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
 from atomlens.studies.rivals import roughness, size_error
 from atomlens.training import train

@@ -11,12 +11,10 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from atomlens.report import assets
-from atomlens.report.axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
-from atomlens.report.chapters import svg_address
-from atomlens.report.summary import package_version
+from atomlens.report import BLUE, GREEN, INK, ORANGE, PINK, QUIET, page_template, plain, svg_address, template_text
 from atomlens.studies.correlation import ENSEMBLE, GIVEN, PREDICTORS, SURVIVAL, Association
 from atomlens.studies.plan import StudyConfig
+from atomlens.tables import package_version
 
 _COLOURS = (BLUE, ORANGE, GREEN, PINK, "#8a6d00", QUIET)
 LABELS = {
@@ -89,7 +87,7 @@ def study_page(
     shown = [name for name in table.columns if "/" not in name and name != ENSEMBLE]
     means = seed_means(table) if "seed" in config.grid and setting_columns(table) else None
     rows = [[_cell(row[name]) for name in shown] for row in table.to_dicts()]
-    return assets.page_template("study.html.jinja").render(
+    return page_template("study.html.jinja").render(
         version=package_version(),
         name=config.name,
         n_models=table.height,
@@ -105,7 +103,7 @@ def study_page(
         failed=failed,
         common=common,
         command=command,
-        style=Markup(assets.template_text("style.css")),
+        style=Markup(template_text("style.css")),
     )
 
 

@@ -10,10 +10,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from atomlens.structures import InputError
-from atomlens.structures.reading import frame_index
-from atomlens.training.config import DataSettings, FitSettings, TrainConfig
-from atomlens.training.settings import build, read_toml
+from atomlens.folders import build, read_toml
+from atomlens.structures import InputError, frame_index
+from atomlens.training import DataSettings, FitSettings, TrainConfig
 
 # Sections of a training configuration; `seed` stands outside of them.
 _SECTIONS = ("data", "model", "fit")

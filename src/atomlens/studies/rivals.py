@@ -8,7 +8,7 @@ import ase
 import numpy as np
 import torch
 
-from atomlens.dynamics.energies import energy_forces_stress
+from atomlens.dynamics import energy_forces_stress
 from atomlens.models import Potential
 from atomlens.structures import collate, perceive_bonds
 

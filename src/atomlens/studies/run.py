@@ -15,21 +15,17 @@ from typing import Any
 import polars as pl
 import torch
 
-from atomlens.analyses.deviation import common_deviations
-from atomlens.analyses.storage import to_plain
-from atomlens.models import load_model
-from atomlens.report.resuming import open_run
-from atomlens.report.run import PAGE
-from atomlens.report.summary import package_versions
-from atomlens.report.writing import MARK
+from atomlens.analyses import common_deviations
+from atomlens.folders import MARK, PAGE, atomic_file, open_run, to_plain, write_text
+from atomlens.potentials import load_model
 from atomlens.structures import InputError, read_structures
-from atomlens.structures.files import atomic_file, write_text
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
 from atomlens.studies.member import CONFIG, run_member
 from atomlens.studies.page import study_page
 from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of
 from atomlens.studies.rivals import disagreement
-from atomlens.tables.workers import dask_client
+from atomlens.surveys import dask_client
+from atomlens.tables import package_versions
 from atomlens.training import TrainingError
 
 SCHEMA = 1

@@ -16,8 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from atomlens.interactions import BatchExplanation, explain
 from atomlens.models import Potential
 from atomlens.relevance import Walks
-from atomlens.structures import BondTable, perceive_bonds
-from atomlens.structures.bonds import BOND_CLASSES
+from atomlens.structures import BOND_CLASSES, BondTable, perceive_bonds
 from atomlens.tables.frame import frame_name
 from atomlens.tables.rows import atom_rows, no_group, pair_rows, triple_rows, walk_rows
 from atomlens.tables.surroundings import bond_orders, bond_relations, nearest_vectors

@@ -1,18 +1,5 @@
 """Fitting the models."""
 
-from atomlens.training.config import DataSettings, FitSettings, ModelSettings, TrainConfig, read_config
-from atomlens.training.errors import Errors, TrainingError, evaluate
-from atomlens.training.run import TrainResult, train
+import lazy_loader
 
-__all__ = [
-    "DataSettings",
-    "Errors",
-    "FitSettings",
-    "ModelSettings",
-    "TrainConfig",
-    "TrainResult",
-    "TrainingError",
-    "evaluate",
-    "read_config",
-    "train",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

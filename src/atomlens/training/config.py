@@ -7,18 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from atomlens.folders import build, read_toml
 from atomlens.models import (
+    Architecture,
+    ChargeBalance,
     CutoffConfig,
+    CutoffKind,
     LongRangeConfig,
+    LongRangeKind,
     ModelConfig,
     OutputConfig,
     RadialConfig,
+    RadialKind,
     ReadoutConfig,
     RepresentationConfig,
 )
-from atomlens.models.config import Architecture, ChargeBalance, CutoffKind, LongRangeKind, RadialKind
 from atomlens.structures import InputError
-from atomlens.training.settings import build, read_toml
 
 
 @dataclass(frozen=True)

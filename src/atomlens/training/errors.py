@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from atomlens.data import Batch
-from atomlens.data.units import shown
+from atomlens.data import Batch, shown
 from atomlens.models import Potential
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from atomlens.folders import atomic_file
 from atomlens.structures import InputError
-from atomlens.structures.files import atomic_file
 from atomlens.training.loop import EpochResult, Fit
 
 

@@ -23,8 +23,7 @@ from atomlens.data import (
     require_matching_forces,
     save_split,
 )
-from atomlens.models import OutputConfig, Potential
-from atomlens.models.readouts import Atomwise
+from atomlens.models import Atomwise, OutputConfig, Potential
 from atomlens.structures import InputError
 from atomlens.training.config import TrainConfig
 from atomlens.training.standardise import standardise

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from atomlens.models.checkpoint import save_model
+from atomlens.folders import atomic_file, write_text
+from atomlens.models import save_model
 from atomlens.structures import InputError
-from atomlens.structures.files import atomic_file, write_text
 from atomlens.training.card import make_card
 from atomlens.training.config import TrainConfig, read_config
 from atomlens.training.errors import Errors, evaluate

@@ -11,8 +11,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib import rc_context
 
-from atomlens.analyses import Verdict
-from atomlens.analyses.questions import Question
+from atomlens.analyses import Question, Verdict
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atomlens.analyses.decay import DecayResult
+from atomlens.analyses import DecayResult
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain, say
 
 HOW = """

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atomlens.analyses.extensivity import ExtensivityResult
-from atomlens.reference.properties import Kind, composed
+from atomlens.analyses import ExtensivityResult
+from atomlens.reference import Kind, composed
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, QUIET, plain, say
 
 HOW = """

@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atomlens.analyses.faithfulness import PAIR_POTENTIALS, FaithfulnessResult
+from atomlens.analyses import PAIR_POTENTIALS, FaithfulnessResult
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, QUIET, plain, say
 
 HOW = """

@@ -7,8 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atomlens.analyses.clusters import WATER
-from atomlens.analyses.many_body import ManyBodyResult
+from atomlens.analyses import WATER, ManyBodyResult
 from atomlens.report.axes import FAINT, INK, ORDER_COLOURS, plain, say
 
 HOW = """

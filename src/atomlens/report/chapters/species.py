@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atomlens.analyses.species import SpeciesResult
+from atomlens.analyses import SpeciesResult
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain, say
 
 HOW = """

@@ -1,0 +1,26 @@
+from .interactions import Explanation, Interactions, Terms, explain
+from .models import ModelConfig, Potential, Prediction, save_model
+from .potentials import load_model
+from .relevance import AtomShares, Walks
+from .structures import AtomGraph, InputError, build_graph, read_structures
+
+__version__: str
+
+__all__ = [
+    "AtomGraph",
+    "AtomShares",
+    "Explanation",
+    "InputError",
+    "Interactions",
+    "ModelConfig",
+    "Potential",
+    "Prediction",
+    "Terms",
+    "Walks",
+    "__version__",
+    "build_graph",
+    "explain",
+    "load_model",
+    "read_structures",
+    "save_model",
+]

@@ -1,0 +1,5 @@
+from .question import DecayResult
+
+__all__ = [
+    "DecayResult",
+]

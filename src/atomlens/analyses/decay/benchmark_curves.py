@@ -1,0 +1,77 @@
+"""Group terms of S66x8 dimers against benchmark curves, where its file is at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from atomlens.analyses.inputs import Material
+from atomlens.analyses.pair_scores import Score, is_energy, no_score, shuffled_within
+from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
+from atomlens.analyses.verdict import Control
+from atomlens.interactions import explain
+from atomlens.reference import read_s66x8
+from atomlens.structures import InputError
+from atomlens.surveys import Progress, no_progress
+
+NAME = "rank correlation of group terms with S66x8 energies along the curves"
+_FROM, _BASE = 1.0, 2.0  # in units of the equilibrium distance
+
+
+def curve_score(material: Material, *, seed: int, n_resamples: int, progress: Progress = no_progress) -> Score:
+    r"""Rank correlation of :math:`I_{AB}(f) - I_{AB}(2)` with :math:`E(f) - E(2)` over dimers and f from 1 to 1.5.
+
+    Energies of S66x8 in COMP6 are total energies; their differences along a curve are what is known of the interaction.
+    """
+    path = material.settings.s66x8
+    if path is None:
+        return no_score(NAME, "no file of S66x8 was given")
+    if not is_energy(material):
+        return no_score(NAME, f"S66x8 has energies, and the model predicts {material.property}")
+    try:
+        dimers = read_s66x8(path)
+    except InputError as error:
+        return no_score(NAME, str(error))
+    terms: dict[tuple[int, float], float] = {}
+    energies: dict[tuple[int, float], float] = {}
+    reason = "no dimer has elements that the model knows"
+    for k, dimer in enumerate(dimers):
+        progress("S66x8", k, len(dimers))
+        if dimer.factor < _FROM:
+            continue
+        try:
+            material.model.check_elements(dimer.atoms)
+            explained = explain(material.model, dimer.atoms, material.settings.rule, material.settings.product_rule)
+        except InputError as error:
+            reason = str(error)
+            continue
+        groups = [part.tolist() for part in dimer.monomers]
+        terms[dimer.system, dimer.factor] = float(explained.group_interactions(groups).order(2).relevance.sum())
+        energies[dimer.system, dimer.factor] = dimer.energy
+    progress("S66x8", len(dimers), len(dimers))
+    keys = [key for key in terms if key[1] < _BASE and (key[0], _BASE) in terms]
+    if not keys:
+        return no_score(NAME, reason)
+    own = np.array([terms[key] - terms[key[0], _BASE] for key in keys])
+    known = np.array([energies[key] - energies[key[0], _BASE] for key in keys])
+    factors = np.array([key[1] for key in keys])
+    system = np.unique([key[0] for key in keys], return_inverse=True)[1].reshape(-1)
+    rows = Rows(system, int(system.max()) + 1)
+    effect = molecule_effect(
+        NAME,
+        lambda drawn: rank_correlation(own[rows.of(drawn)], known[rows.of(drawn)]),
+        int(system.max()) + 1,
+        seed=seed,
+        n_resamples=n_resamples,
+    )
+    rng = np.random.default_rng(seed)
+    shuffled = np.mean([rank_correlation(rng.permutation(own), known) for _ in range(10)])
+    within = np.mean([rank_correlation(shuffled_within(own, system, rng), known) for _ in range(10)])
+    return Score(
+        effect,
+        (
+            Control("shuffled terms", float(shuffled)),
+            Control("terms shuffled along each curve", float(within)),
+            # Any falling curve does this well; a model has to do better to have learned these dimers.
+            Control("distance alone", rank_correlation(-1.0 / factors, known)),
+        ),
+    )

@@ -1,0 +1,92 @@
+"""Where a law may be asked for: inside what the model was trained on, and can see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scipy.spatial.distance import pdist
+
+from atomlens.analyses.inputs import Material
+from atomlens.analyses.pair_scores import is_energy
+
+# Fits start where bonds no longer hold a pair at its distance, and end before the cutoff bends every curve to zero.
+NEAREST = 2.5
+CUTOFF_ZONE = 0.5
+# Two molecules are pulled this far beyond the cutoff, and those of a model without one to this distance at most, in Å.
+_REACH, _FARTHEST = 1.0, 10.0
+
+
+@dataclass(frozen=True)
+class Range:
+    """Distances in Å, and what the model predicts.
+
+    Attributes
+    ----------
+    quantity, unit, is_energy
+        What the model predicts, and whether the laws of interaction energies speak of it.
+    cutoff
+        Of a direct edge: no pair term and no term of two molecules reaches further, unless `long_range`.
+    long_range
+        Whether the model has energies of all pairs, which no cutoff ends.
+    sees
+        Cutoff times number of layers: no walk reaches further.
+    trained
+        Largest distance between atoms of one training structure, as far as known.
+    trained_source
+        Where that is known from.
+    low, high
+        The fitted range of pair distances.
+    formulas
+        How many compositions there are among the structures.
+    """
+
+    quantity: str
+    unit: str
+    is_energy: bool
+    cutoff: float
+    long_range: bool
+    sees: float
+    trained: float
+    trained_source: str
+    low: float
+    high: float
+    formulas: int
+
+    @property
+    def scanned(self) -> float:
+        """Nearest atoms of two molecules are pulled apart to this distance in Å."""
+        return max(self.cutoff + _REACH, min(self.high, _FARTHEST)) if self.long_range else self.cutoff + _REACH
+
+    @property
+    def tail_end(self) -> float:
+        """Where the tail of two molecules ends in Å: what the cutoff bends is not part of it."""
+        return self.scanned if self.long_range else self.cutoff - CUTOFF_ZONE
+
+    def __str__(self) -> str:
+        return f"{self.low:.3g} to {self.high:.3g} Å"
+
+
+def find_range(material: Material, trained: float | None = None) -> Range:
+    """The range of a model; `trained` in Å if known, else the largest distance in the material's structures."""
+    cutoff, source = material.model.cutoff, "given"
+    long_range = material.model.long_range is not None
+    sees = cutoff * material.model.config.representation.n_layers
+    if trained is None:
+        open_ones = [atoms for atoms in material.structures if len(atoms) > 1 and not atoms.pbc.any()]
+        trained = max((float(pdist(atoms.positions).max()) for atoms in open_ones), default=0.0)
+        source = "largest distance in the structures"
+        if any(atoms.pbc.any() for atoms in material.structures):
+            trained, source = sees, "periodic structures, whose distances have no end"
+    return Range(
+        quantity=material.property,
+        unit=material.unit,
+        is_energy=is_energy(material),
+        cutoff=cutoff,
+        long_range=long_range,
+        sees=sees,
+        trained=trained,
+        trained_source=source,
+        low=NEAREST,
+        high=trained if long_range else min(trained, cutoff - CUTOFF_ZONE),
+        formulas=material.tables["frames"]["formula"].n_unique(),
+    )

@@ -1,0 +1,5 @@
+from .question import ExtensivityResult
+
+__all__ = [
+    "ExtensivityResult",
+]

@@ -1,0 +1,128 @@
+"""What the question of extensivity is answered from: molecules moved apart, strengths and shares of all structures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from atomlens.analyses.extensivity.orbital import orbital_overlaps
+from atomlens.analyses.extensivity.separated_pairs import scan_pairs
+from atomlens.analyses.inputs import Material
+from atomlens.analyses.shares import molecule_strengths, participation_ratios, range_shares
+from atomlens.models import ReadoutConfig
+from atomlens.reference import composition
+from atomlens.surveys import Progress, no_progress
+
+
+@dataclass(frozen=True)
+class ExtensivityResult:
+    """What was measured.
+
+    Attributes
+    ----------
+    property, unit
+        What the model predicts.
+    kind, reason
+        How that property composes (`atomlens.reference.properties`), and why.
+    readout
+        How the model turns atoms into its prediction: sum, avg, softmax, dipole or polarizability.
+    extensive_output
+        Whether the model adds its mean and references an atom, or once.
+    cutoff
+        Of the model, in Å.
+    long_range
+        Whether it has energies of all pairs besides, at any distance.
+    dimers, scan
+        Two molecules moved apart (`atomlens.analyses.extensivity.separated_pairs.Scans`).
+    same_formula
+        Whether pairs are of one formula.
+    molecules, untrained
+        One row a molecule: strengths by order (`molecule_strengths`), ``participation`` of its atomic shares, and
+        ``dealt``: the same for shares dealt anew over all atoms of the set. ``untrained`` has the null model's.
+    ranges
+        Strength by order and range.
+    orbitals
+        One row a molecule (`atomlens.analyses.extensivity.orbital`); empty where none was computed.
+    orbitals_missing
+        Why there are none.
+    seed
+        Of the controls.
+    """
+
+    property: str
+    unit: str
+    kind: str
+    reason: str
+    readout: str
+    extensive_output: bool
+    cutoff: float
+    long_range: bool
+    dimers: pl.DataFrame
+    scan: pl.DataFrame
+    same_formula: bool
+    molecules: pl.DataFrame
+    untrained: pl.DataFrame
+    ranges: pl.DataFrame
+    orbitals: pl.DataFrame
+    orbitals_missing: str
+    seed: int
+
+
+def compute(
+    material: Material, *, progress: Progress = no_progress, n_dimers: int = 30, n_orbitals: int = 100
+) -> ExtensivityResult:
+    """Move molecules apart, and collect strengths and participation ratios of all structures.
+
+    Parameters
+    ----------
+    material
+        Model, structures and tables.
+    progress
+        Told what is being done.
+    n_dimers
+        How many pairs of molecules to move apart.
+    n_orbitals
+        For a HOMO: of how many molecules to compute the orbital.
+    """
+    config = material.model.config
+    known = composition(material.property, config.output.has_forces)
+    rng = np.random.default_rng(material.settings.seed)
+    scans = scan_pairs(material, n_dimers, rng=rng, progress=progress)
+    orbitals, missing = orbital_overlaps(material, n_orbitals, rng, progress)
+    return ExtensivityResult(
+        property=material.property,
+        unit=material.unit,
+        kind=known.kind.value,
+        reason=known.reason,
+        readout=readout_name(config.readout),
+        extensive_output=config.output.extensive,
+        cutoff=material.model.cutoff,
+        long_range=config.long_range.kind != "none",
+        dimers=scans.dimers,
+        scan=scans.scan,
+        same_formula=scans.same_formula,
+        molecules=_molecules(material.tables, material.unit, rng),
+        untrained=_molecules(material.untrained, material.unit, rng) if material.untrained else pl.DataFrame(),
+        ranges=range_shares(material.tables, material.unit),
+        orbitals=orbitals,
+        orbitals_missing=missing,
+        seed=material.settings.seed,
+    )
+
+
+def readout_name(config: ReadoutConfig) -> str:
+    """Aggregation of an atomwise readout, else the readout's kind."""
+    return config.aggregation if config.kind == "atomwise" else config.kind
+
+
+def _molecules(tables: dict[str, pl.DataFrame], unit: str, rng: np.random.Generator) -> pl.DataFrame:
+    table = molecule_strengths(tables, unit)
+    place = pl.DataFrame({"frame": table["frame"], "place": np.arange(len(table))})
+    atoms = tables["atoms"].join(place, on="frame", how="inner", maintain_order="left")
+    shares, owner = atoms[f"readout_{unit}"].to_numpy(), atoms["place"].to_numpy()
+    return table.with_columns(
+        pl.Series("participation", participation_ratios(shares, owner, len(table))),
+        pl.Series("dealt", participation_ratios(rng.permutation(shares), owner, len(table))),
+    )

@@ -1,0 +1,6 @@
+from .question import PAIR_POTENTIALS, FaithfulnessResult
+
+__all__ = [
+    "PAIR_POTENTIALS",
+    "FaithfulnessResult",
+]

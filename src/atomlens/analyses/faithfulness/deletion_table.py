@@ -1,0 +1,195 @@
+"""Deletions in many structures as one table, with scores and controls of every method that foretells them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float, Int
+
+from atomlens.analyses.faithfulness.deletion import (
+    changes,
+    edges_of_atom,
+    edges_of_pair,
+    walks_along_pairs,
+    walks_through_atoms,
+)
+from atomlens.analyses.faithfulness.edge_weights import gradient_times_input, weight_gradient
+from atomlens.analyses.faithfulness.known_terms import pearson, slope
+from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
+from atomlens.analyses.verdict import Control, Effect
+from atomlens.chain import Chain, make_chain, make_rule
+from atomlens.interactions import interaction_terms
+from atomlens.models import Potential
+from atomlens.structures import AtomGraph
+
+KINDS = ("pair", "atom")
+_WIDTH = 0.25  # Å, of the distance bins of the baseline
+
+
+@dataclass(frozen=True)
+class Deletions:
+    """Deletions of one kind in one structure: members (M, 1 or 2), distances, true changes, foretold by method."""
+
+    members: Int[np.ndarray, "M k"]
+    distance: Float[np.ndarray, " M"]
+    change: Float[np.ndarray, " M"]
+    foretold: dict[str, Float[np.ndarray, " M"]]
+
+
+def delete_in(
+    model: Potential,
+    graph: AtomGraph,
+    rng: np.random.Generator,
+    n_deletions: int,
+    rules: list[tuple[str, str]],
+) -> dict[str, Deletions] | None:
+    """Deletions of both kinds in the model's own unit; None where no two atoms see each other."""
+    joined = (graph.target < graph.source).nonzero()[:, 0]
+    every = torch.stack([graph.target[joined], graph.source[joined]], dim=1).unique(dim=0).numpy()
+    if not len(every):
+        return None
+    pairs = every[np.sort(rng.permutation(len(every))[:n_deletions])]
+    atoms = np.sort(rng.permutation(np.unique(every))[:n_deletions])
+    by_weight = weight_gradient(model, graph, every)
+    of_pair: dict[str, np.ndarray] = {
+        "gradient x edge weight": weight_gradient(model, graph, pairs),
+        "gradient x input": gradient_times_input(model, graph, pairs),
+    }
+    of_atom = {"gradient x edge weight": np.array([by_weight[(every == k).any(1)].sum() for k in atoms])}
+    for rule, product in rules:
+        chain, name = make_chain(model, graph, make_rule(rule), product), f"{rule}/{product}"
+        of_pair[name] = walks_along_pairs(chain, pairs)
+        of_pair[f"{name}, pair term alone"] = _pair_terms(chain, pairs)
+        of_atom[name] = walks_through_atoms(chain, atoms)
+    true_pairs = changes(model, graph, [edges_of_pair(graph, i, j) for i, j in pairs.tolist()])
+    true_atoms = changes(model, graph, [edges_of_atom(graph, k) for k in atoms.tolist()])
+    return {
+        "pair": Deletions(pairs, _nearest(graph, pairs), true_pairs, of_pair),
+        "atom": Deletions(atoms[:, None], np.full(len(atoms), math.nan), true_atoms, of_atom),
+    }
+
+
+def _pair_terms(chain: Chain, pairs: Int[np.ndarray, "P 2"]) -> Float[np.ndarray, " P"]:
+    terms = interaction_terms(chain, 2).order(2)
+    table = {tuple(s): v for s, v in zip(terms.atoms.tolist(), terms.relevance.tolist(), strict=True)}
+    return np.array([table[tuple(p)] for p in pairs.tolist()], dtype=np.float64)
+
+
+def _nearest(graph: AtomGraph, pairs: Int[np.ndarray, "P 2"]) -> Float[np.ndarray, " P"]:
+    lengths = torch.linalg.vector_norm(graph.vectors(), dim=1).detach()
+    return np.array([float(lengths[edges_of_pair(graph, i, j)].min()) for i, j in pairs.tolist()], dtype=np.float64)
+
+
+def deletions_table(frame: int, graph: AtomGraph, found: dict[str, Deletions], factor: float) -> pl.DataFrame:
+    """Deletions of one structure as rows (see `FaithfulnessResult`); `factor` converts the model's unit."""
+    numbers = graph.numbers.numpy()
+    tables = []
+    for kind, part in found.items():
+        first, last = part.members[:, 0], part.members[:, -1]
+        second = last if kind == "pair" else np.full(len(first), -1)
+        for method, foretold in part.foretold.items():
+            tables.append(
+                pl.DataFrame(
+                    {
+                        "frame": np.full(len(first), frame, dtype=np.int32),
+                        "kind": [kind] * len(first),
+                        "atom_1": first.astype(np.int32),
+                        "atom_2": second.astype(np.int32),
+                        "element_1": numbers[first].astype(np.int32),
+                        "element_2": np.where(second < 0, -1, numbers[last]).astype(np.int32),
+                        "distance": part.distance,
+                        "method": [method] * len(first),
+                        "foretold": foretold * factor,
+                        "change": part.change * factor,
+                    }
+                )
+            )
+    return pl.concat(tables)
+
+
+def empty_table() -> pl.DataFrame:
+    """The table of no structure."""
+    whole = dict.fromkeys(("frame", "atom_1", "atom_2", "element_1", "element_2"), pl.Int32)
+    real = dict.fromkeys(("distance", "foretold", "change"), pl.Float64)
+    return pl.DataFrame(schema=whole | {"kind": pl.String, "method": pl.String} | real)
+
+
+def effect_of(deletions: pl.DataFrame, kind: str, method: str) -> Effect:
+    """Correlation of foretold and true change, with its interval over structures."""
+    return _bootstrapped("correlation of foretold and true change", rows_of(deletions, kind, method), pearson)
+
+
+def rows_of(deletions: pl.DataFrame, kind: str, method: str) -> pl.DataFrame:
+    """Rows of one kind and method."""
+    return deletions.filter((pl.col("kind") == kind) & (pl.col("method") == method))
+
+
+def _bootstrapped(name: str, rows: pl.DataFrame, score: Callable[[np.ndarray, np.ndarray], float]) -> Effect:
+    frames = rows["frame"].unique(maintain_order=True).to_numpy()
+    of = Rows(np.searchsorted(frames, rows["frame"].to_numpy()), len(frames))
+    foretold, change = rows["foretold"].to_numpy(), rows["change"].to_numpy()
+    return molecule_effect(name, lambda k: score(foretold[of.of(k)], change[of.of(k)]), len(frames))
+
+
+def deletion_scores(deletions: pl.DataFrame) -> pl.DataFrame:
+    """One row a kind and method: correlation and slope of the change on what was foretold, rank correlation."""
+    rows = []
+    for kind in KINDS:
+        for method in deletions.filter(pl.col("kind") == kind)["method"].unique(maintain_order=True):
+            part = rows_of(deletions, kind, method)
+            correlation, steep = _bootstrapped("", part, pearson), _bootstrapped("", part, slope)
+            rank = rank_correlation(part["foretold"].to_numpy(), part["change"].to_numpy())
+            rows.append((kind, method, *_limits(correlation), *_limits(steep), rank, correlation.n))
+    names = ("correlation", "correlation_low", "correlation_high", "slope", "slope_low", "slope_high", "rank")
+    schema = {"kind": pl.String, "method": pl.String} | dict.fromkeys(names, pl.Float64) | {"n": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _limits(effect: Effect) -> tuple[float, float, float]:
+    return effect.value, effect.low, effect.high
+
+
+def controls_of(
+    deletions: pl.DataFrame, kind: str, method: str, fresh: list[dict[str, Deletions] | None]
+) -> list[Control]:
+    """Shuffled deletions as null; elements with distance, and an untrained model, to be told beside the score."""
+    rows = rows_of(deletions, kind, method)
+    frame, change = rows["frame"].to_numpy(), rows["change"].to_numpy()
+    rng = np.random.default_rng(0)
+    other = rows["foretold"].to_numpy().copy()
+    for k in np.unique(frame):
+        other[frame == k] = rng.permutation(other[frame == k])
+    # Without training the terms foretell deletions as well: faithful to the model is not true to nature, so an
+    # untrained model is told beside the score and is no null.
+    parts = [part[kind] for part in fresh if part is not None]
+    untrained = math.nan
+    if parts:
+        untrained = pearson(
+            np.concatenate([p.foretold[method] for p in parts]), np.concatenate([p.change for p in parts])
+        )
+    alone = "distance and elements alone" if kind == "pair" else "element alone"
+    return [
+        Control("another deletion of the same molecule", pearson(other, change)),
+        Control(alone, pearson(_by_class(rows), change), is_null=False),
+        Control("untrained model", untrained, is_null=False),
+    ]
+
+
+def _by_class(rows: pl.DataFrame) -> Float[np.ndarray, " M"]:
+    """Mean change of deletions of the same elements and distance bin in the other structures; their own left out."""
+    bins = (pl.col("distance").fill_nan(0.0) / _WIDTH).floor()
+    low = pl.min_horizontal("element_1", "element_2")
+    high = pl.max_horizontal("element_1", "element_2")
+    keyed = rows.with_columns(bins=bins, low=low, high=high)
+    key, everything = ["bins", "low", "high"], rows["change"].mean() if len(rows) else 0.0
+    total, n = pl.col("change").sum(), pl.len()
+    others = keyed.with_columns(
+        total=total.over(key) - total.over([*key, "frame"]), n=n.over(key) - n.over([*key, "frame"])
+    )
+    means = others.select(pl.when(pl.col("n") > 0).then(pl.col("total") / pl.col("n")).otherwise(everything))
+    return means.to_series().to_numpy()

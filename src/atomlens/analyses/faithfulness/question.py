@@ -1,0 +1,187 @@
+"""Do the terms foretell what the model does? Deleted messages, and models fitted to potentials with known terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+
+from atomlens.analyses.faithfulness.deletion_table import (
+    KINDS,
+    controls_of,
+    delete_in,
+    deletion_scores,
+    deletions_table,
+    effect_of,
+    empty_table,
+)
+from atomlens.analyses.faithfulness.known_terms import UNTRAINED, rule_names, stored_known_scores
+from atomlens.analyses.inputs import Material, untrained_model
+from atomlens.analyses.statistics import MIN_MOLECULES
+from atomlens.analyses.verdict import Control, Effect, Finding, Verdict, cannot_tell, conclude, decide
+from atomlens.models import to_internal
+from atomlens.surveys import Progress, no_progress
+
+SLUG = "faithfulness"
+TITLE = "Faithfulness"
+# Our choices; 0.8 is about two thirds of the variance.
+KNOWN_THRESHOLD = 0.95
+DELETION_THRESHOLD = 0.8
+PAIR_POTENTIALS = ("lennard-jones", "morse", "screened-coulomb")
+
+
+@dataclass(frozen=True)
+class FaithfulnessResult:
+    """Changes by deletion against what was foretold, and the stored scores on known potentials.
+
+    Attributes
+    ----------
+    deletions
+        One row a deletion and method: ``frame``, ``kind`` (pair, atom), ``atom_1``, ``atom_2`` (null for atoms),
+        ``distance`` in Å (null for atoms), ``element_1``, ``element_2`` (atomic numbers), ``method``, ``foretold`` and
+        ``change``: prediction minus prediction without the messages.
+    scores
+        One row a kind and method: correlation, slope (of the change on what was foretold) with limits, rank.
+    known
+        `stored_known_scores`.
+    effects
+        Correlation of the default rule, by kind.
+    controls
+        Controls of these, by kind.
+    method, architecture, unit
+        The rule asked about (``gate/scalar``), the model's architecture, the unit of changes.
+    n_structures
+        Structures with at least one deletion.
+    """
+
+    deletions: pl.DataFrame
+    scores: pl.DataFrame
+    known: pl.DataFrame
+    effects: dict[str, Effect]
+    controls: dict[str, list[Control]]
+    method: str
+    architecture: str
+    unit: str
+    n_structures: int
+
+
+def compute(
+    material: Material, *, progress: Progress = no_progress, n_structures: int = 20, n_deletions: int = 24
+) -> FaithfulnessResult:
+    """Delete pairs of edges and atoms from the messages of the model, and hold the changes against the foretold ones.
+
+    Parameters
+    ----------
+    material
+        Model, structures, settings; its tables are not needed.
+    progress
+        Told after every structure.
+    n_structures
+        Structures to ask about, spread evenly over the material's.
+    n_deletions
+        Pairs, and atoms, a structure; drawn at random where there are more.
+    """
+    model = material.model.converted(torch.float64)
+    default = _default_method(material)
+    total = min(n_structures, len(material.structures))
+    chosen = np.unique(np.linspace(0, max(len(material.structures) - 1, 0), total).astype(int)) if total else []
+    fresh, fresh_parts = untrained_model(model, material.settings.seed), []
+    tables, n_used, parts = [], 0, []
+    for done, frame in enumerate(chosen):
+        progress("deleting messages", done, len(chosen))
+        graph = model.graph(material.structures[int(frame)])
+        rng = np.random.default_rng([material.settings.seed, int(frame)])
+        found = delete_in(model, graph, rng, n_deletions, rule_names(model))
+        if found is None:
+            continue
+        tables.append(deletions_table(int(frame), graph, found, to_internal(model.config.output.unit)[0]))
+        parts.append(found)
+        n_used += 1
+        if len(fresh_parts) < MIN_MOLECULES:
+            only = [(material.settings.rule, default.partition("/")[2])]
+            fresh_parts.append(delete_in(fresh, graph, np.random.default_rng(0), n_deletions, only))
+    progress("deleting messages", len(chosen), len(chosen))
+    deletions = pl.concat(tables) if tables else empty_table()
+    return FaithfulnessResult(
+        deletions=deletions,
+        scores=deletion_scores(deletions),
+        known=stored_known_scores(),
+        effects={kind: effect_of(deletions, kind, default) for kind in KINDS},
+        controls={kind: controls_of(deletions, kind, default, fresh_parts) for kind in KINDS},
+        method=default,
+        architecture=model.config.representation.architecture,
+        unit=material.unit,
+        n_structures=n_used,
+    )
+
+
+def _default_method(material: Material) -> str:
+    product = material.settings.product_rule
+    if material.model.config.representation.architecture == "schnet":
+        product = "scalar"  # both product rules are one there
+    return f"{material.settings.rule}/{product}"
+
+
+def judge(result: FaithfulnessResult) -> Verdict:
+    """Held against deletions in this model; what is known of its rule from other models is told beside it."""
+    findings = tuple(_deletion_finding(result, kind) for kind in reversed(KINDS))
+    return conclude(SLUG, findings, beside=(_known_finding(result),))
+
+
+def _deletion_finding(result: FaithfulnessResult, kind: str) -> Finding:
+    what = {
+        "pair": "Stopping the messages between two atoms changes the prediction as the walks along them foretell.",
+        "atom": "Stopping all messages of an atom changes the prediction as the walks through it foretell.",
+    }[kind]
+    reference = "the model itself, with these edges left out of its graph"
+    if result.n_structures < MIN_MOLECULES:
+        reason = f"{result.n_structures} structures in which atoms see each other; at least {MIN_MOLECULES} are needed"
+        return cannot_tell(what, reason, reference)
+    effect, controls = result.effects[kind], tuple(result.controls[kind])
+    if not effect.has_interval:
+        return cannot_tell(what, "what is foretold, or what changes, does not vary", reference)
+    row = result.scores.filter((pl.col("kind") == kind) & (pl.col("method") == result.method)).to_dicts()[0]
+    sentence = (
+        f"Deleting {'pairs of edges' if kind == 'pair' else 'atoms'}: foretold and true changes correlate with "
+        f"{effect}; "
+        f"a foretold {result.unit} becomes {row['slope']:.2f} {result.unit} ({result.method}, {effect.n} structures)."
+    )
+    outcome = decide(effect, DELETION_THRESHOLD, controls)
+    return Finding(what, outcome, sentence, effect, DELETION_THRESHOLD, controls, reference)
+
+
+def _known_finding(result: FaithfulnessResult) -> Finding:
+    claim = "Pair terms of models fitted to known pair potentials are the pair terms of these potentials."
+    reference = "stored scores of models of this architecture (benchmarks/faithfulness.py)"
+    if not len(result.known):
+        return cannot_tell(claim, "no stored scores", reference)
+    pairs = result.known.filter(
+        (pl.col("architecture") == result.architecture)
+        & (pl.col("order") == 2)
+        & pl.col("potential").is_in(PAIR_POTENTIALS)
+    )
+    rows = pairs.filter(pl.col("method") == f"terms {result.method}")
+    if not len(rows):
+        return cannot_tell(claim, f"no stored scores of {result.architecture} under {result.method}", reference)
+    worst = rows.sort("correlation").to_dicts()[0]
+    effect = Effect(
+        f"correlation with the true pair terms, {worst['potential']}",
+        worst["correlation"],
+        worst["correlation_low"],
+        worst["correlation_high"],
+        worst["n"],
+    )
+    sentence = (
+        f"On {rows['potential'].n_unique()} known pair potentials, {rows['seed'].n_unique()} trainings each, the terms "
+        f"of {result.architecture} under {result.method} correlate with the true ones by at least {effect} "
+        f"({worst['potential']}), slope {worst['slope']:.2f}; this concerns the rule, not this model, and does not "
+        "enter the verdict."
+    )
+    same = (pl.col("potential") == worst["potential"]) & (pl.col("seed") == worst["seed"])
+    fresh = pairs.filter((pl.col("method") == UNTRAINED) & same)
+    # The sign of an untrained model's terms is that of its random readout.
+    controls = tuple(Control("untrained model, without sign", abs(value)) for value in fresh["correlation"])
+    outcome = decide(effect, KNOWN_THRESHOLD, controls)
+    return Finding(claim, outcome, sentence, effect, KNOWN_THRESHOLD, controls, reference)

@@ -1,0 +1,5 @@
+"""How much is carried by pairs, triples and more, and does it match removal?"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,91 @@
+"""What the question of many-body character is answered from: strengths by order and range, clusters of molecules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from atomlens.analyses.inputs import Material
+from atomlens.analyses.many_body.clusters import cluster_terms, find_clusters, reference_terms
+from atomlens.analyses.shares import molecule_strengths, range_shares
+from atomlens.reference import Kind, composition
+from atomlens.surveys import Progress, no_progress
+
+
+@dataclass(frozen=True)
+class ManyBodyResult:
+    """What was measured.
+
+    Attributes
+    ----------
+    property, unit
+        What the model predicts.
+    kind, reason
+        How that property composes (`atomlens.reference.properties`), and why.
+    molecules, untrained
+        Strengths and mean ranges by order, one row a molecule (`molecule_strengths`).
+    ranges
+        Strength by order and range (`range_shares`).
+    terms
+        One row a pair or triple of molecules in a cluster (`cluster_terms`), with ``xtb`` in eV where GFN2 gave it.
+    terms_missing, reference_missing
+        Why there are no clusters, or no GFN2 energies.
+    seed
+        Of the controls.
+    """
+
+    property: str
+    unit: str
+    kind: str
+    reason: str
+    molecules: pl.DataFrame
+    untrained: pl.DataFrame
+    ranges: pl.DataFrame
+    terms: pl.DataFrame
+    terms_missing: str
+    reference_missing: str
+    seed: int
+
+
+def compute(material: Material, *, progress: Progress = no_progress, n_clusters: int = 30) -> ManyBodyResult:
+    """Collect strengths by order and range, and expand clusters over their molecules.
+
+    Parameters
+    ----------
+    material
+        Model, structures and tables.
+    progress
+        Told what is being done.
+    n_clusters
+        How many clusters to expand; half as many of water come on top.
+    """
+    known = composition(material.property, material.model.config.output.has_forces)
+    terms, missing, unreferenced = pl.DataFrame(), "", ""
+    if known.kind is not Kind.SUM:
+        missing = f"a many-body expansion means nothing where parts do not add ({material.property}): {known.reason}"
+    else:
+        clusters = find_clusters(material, n_clusters, np.random.default_rng(material.settings.seed))
+        if clusters:
+            terms = cluster_terms(material, clusters, progress)
+        else:
+            missing = "no structure of the set is a cluster, or a single molecule to build one of"
+        if clusters and known.is_energy:
+            found, unreferenced = reference_terms(clusters, progress)
+            terms = terms.join(found, on=("cluster", "molecules"), how="left", maintain_order="left")
+        elif clusters:
+            unreferenced = f"{material.property} is no energy of a geometry, which GFN2 could be asked for"
+    return ManyBodyResult(
+        property=material.property,
+        unit=material.unit,
+        kind=known.kind.value,
+        reason=known.reason,
+        molecules=molecule_strengths(material.tables, material.unit),
+        untrained=molecule_strengths(material.untrained, material.unit) if material.untrained else pl.DataFrame(),
+        ranges=range_shares(material.tables, material.unit),
+        terms=terms,
+        terms_missing=missing,
+        reference_missing=unreferenced,
+        seed=material.settings.seed,
+    )

@@ -1,0 +1,5 @@
+from .question import SpeciesResult
+
+__all__ = [
+    "SpeciesResult",
+]

@@ -1,0 +1,151 @@
+"""Pairs sorted by species, bond class and bonds between them, and what is counted over them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import ase
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+from scipy.stats import rankdata
+
+from atomlens.analyses.pair_scores import with_species
+from atomlens.analyses.species.hydrogen_bonds import hydrogen_bond_mask
+from atomlens.analyses.statistics import MIN_MOLECULES, rank_correlation
+from atomlens.reference import bond_energy
+
+# Ranks of what chemistry orders. Aromatic bonds, between single and double, are listed but not ordered.
+BOND_LEVELS = {"single": 1, "double": 2, "triple": 3}
+RELATION_LEVELS = {"further": 1, "1-4": 2, "1-3": 3, "1-2": 4}
+MIN_CLASSES = 6  # bond classes that a rank correlation needs: the interval over molecules does not know of their number
+
+# Reading of terms: strength (np.abs) or stabilisation (np.negative).
+Reading = Callable[[np.ndarray], np.ndarray]
+# Group, higher level, lower level.
+Comparison = tuple[int, int, int]
+
+
+def sorted_pairs(pairs: pl.DataFrame, structures: Sequence[ase.Atoms], orders: pl.DataFrame | None) -> pl.DataFrame:
+    """The pairs table with species, class and reference values, and numeric codes for statistics.
+
+    Added: ``species``; ``class`` (the bond class, "hydrogen bond" or "none"); ``energy`` (mean bond energy, eV);
+    ``bond_order`` (from `orders`, a table by frame, atom_1, atom_2); ``kind`` and ``bond_kind`` (numbers of the species
+    and of species with bond class); ``common`` (whether that class is in five molecules or more); ``level`` (bond order
+    1 to 3, else 0), ``nearness`` (4 for bonded, less for further, 0 for others) and ``everyone`` (0).
+    """
+    table = with_species(pairs)
+    hydrogen = (pl.col("bond") == "none") & hydrogen_bond_mask(pairs, structures)
+    table = table.with_columns(pl.when(hydrogen).then(pl.lit("hydrogen bond")).otherwise(pl.col("bond")).alias("class"))
+    kinds = (
+        table.select("species", "element_1", "element_2", "bond").unique(["species", "bond"]).sort("species", "bond")
+    )
+    energies = [bond_energy(a, b, bond) for _, a, b, bond in kinds.iter_rows()]
+    kinds = kinds.select(
+        "species",
+        "bond",
+        pl.Series("energy", energies, dtype=pl.Float64),
+        pl.int_range(len(kinds), dtype=pl.Int64).alias("bond_kind"),
+        pl.col("species").rank("dense").cast(pl.Int64).alias("kind"),
+    )
+    table = table.join(kinds, on=["species", "bond"], how="left", maintain_order="left").with_columns(
+        # A class of fewer molecules than an interval needs would come and go with the draws.
+        (pl.col("frame").n_unique().over("bond_kind") >= MIN_MOLECULES).alias("common"),
+        pl.col("bond").replace_strict(BOND_LEVELS, default=0, return_dtype=pl.Int64).alias("level"),
+        pl.col("relation").replace_strict(RELATION_LEVELS, default=0, return_dtype=pl.Int64).alias("nearness"),
+        pl.lit(0, dtype=pl.Int64).alias("everyone"),
+    )
+    if orders is None:
+        return table.with_columns(pl.lit(None, dtype=pl.Float64).alias("bond_order"))
+    return table.join(orders, on=["frame", "atom_1", "atom_2"], how="left", maintain_order="left")
+
+
+def class_table(pairs: pl.DataFrame, relevance: str) -> pl.DataFrame:
+    """Distribution of the term over every species, class and relation."""
+    term = pl.col(relevance)
+    return (
+        pairs.group_by("species", "class", "relation")
+        .agg(
+            pl.len().alias("pairs"),
+            pl.col("frame").n_unique().alias("structures"),
+            term.mean().alias("mean"),
+            *(term.quantile(q, "linear").alias(f"q{round(100 * q):02d}") for q in (0.05, 0.25, 0.5, 0.75, 0.95)),
+            term.abs().mean().alias("mean_strength"),
+            term.abs().median().alias("median_strength"),
+            (term < 0).mean().alias("share_negative"),
+            pl.col("distance").mean().alias("mean_distance"),
+            pl.col("bond_order").mean().alias("mean_bond_order"),
+            pl.col("energy").first().alias("bond_energy"),
+        )
+        .sort("relation", "class", "species")
+    )
+
+
+def comparisons_of(pairs: pl.DataFrame) -> list[Comparison]:
+    """All pairs of bond orders that occur in enough molecules at the same two elements."""
+    counts = pairs.filter(pl.col("level") > 0).group_by("kind", "level").agg(pl.col("frame").n_unique())
+    there = sorted((kind, level) for kind, level, n in counts.iter_rows() if n >= MIN_MOLECULES)
+    return [(kind, high, low) for kind, high in there for other, low in there if other == kind and high > low]
+
+
+def order_table(pairs: pl.DataFrame, relevance: str, comparisons: Sequence[Comparison]) -> pl.DataFrame:
+    """One row a comparison of two bond orders of the same elements."""
+    names = dict(pairs.select("kind", "species").unique().iter_rows())
+    words = {level: word for word, level in BOND_LEVELS.items()}
+    data = {column: pairs[column].to_numpy() for column in ("kind", "level")}
+    terms = pairs[relevance].to_numpy()
+    rows = []
+    for comparison in comparisons:
+        kind, high, low = comparison
+        sizes = [int(((data["kind"] == kind) & (data["level"] == level)).sum()) for level in (high, low)]
+        chance = [concordance(data, terms, reading, [comparison]) for reading in (np.abs, np.negative)]
+        rows.append((names[kind], words[high], words[low], *sizes, *chance))
+    columns = ("species", "higher", "lower", "n_higher", "n_lower", "strength", "stabilisation")
+    types = (pl.String, pl.String, pl.String, pl.Int64, pl.Int64, pl.Float64, pl.Float64)
+    return pl.DataFrame(rows, schema=dict(zip(columns, types, strict=True)), orient="row")
+
+
+def concordance(
+    data: Mapping[str, np.ndarray],
+    terms: Float[np.ndarray, " rows"],
+    reading: Reading,
+    comparisons: Sequence[Comparison],
+    columns: tuple[str, str] = ("kind", "level"),
+) -> float:
+    """How often a random pair of the higher level reads higher than one of the lower, averaged over comparisons.
+
+    The probability of the Mann-Whitney test (ties count half); comparisons with an empty side are left out.
+
+    Examples
+    --------
+    >>> data = {"kind": np.array([1, 1, 1, 1]), "level": np.array([1, 1, 2, 2])}
+    >>> concordance(data, np.array([0.1, -0.2, -0.15, 0.3]), np.abs, [(1, 2, 1)])
+    0.75
+    """
+    read, (group, level) = reading(terms), columns
+    found = []
+    for kind, high, low in comparisons:
+        here = data[group] == kind
+        above, below = read[here & (data[level] == high)], read[here & (data[level] == low)]
+        if len(above) and len(below):
+            ranks = rankdata(np.concatenate([above, below]))[: len(above)].sum()
+            found.append((ranks - len(above) * (len(above) + 1) / 2) / (len(above) * len(below)))
+    return float(np.mean(found)) if found else math.nan
+
+
+def class_correlation(data: Mapping[str, np.ndarray], terms: Float[np.ndarray, " rows"], reading: Reading) -> float:
+    """Rank correlation of mean reading and mean bond energy over species with bond class."""
+    kind = data["bond_kind"]
+    counts = np.bincount(kind)
+    there = counts > 0
+    if there.sum() < MIN_CLASSES:
+        return math.nan
+    means = np.bincount(kind, reading(terms))[there] / counts[there]
+    energies = np.bincount(kind, data["energy"])[there] / counts[there]
+    return rank_correlation(means, energies)
+
+
+def order_correlation(data: Mapping[str, np.ndarray], terms: Float[np.ndarray, " rows"]) -> float:
+    """Rank correlation of strength and bond order over pairs."""
+    return rank_correlation(np.abs(terms), data["bond_order"])

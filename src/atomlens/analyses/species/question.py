@@ -1,0 +1,213 @@
+r"""Are pair terms as strong as chemistry says of their elements and bonds?
+
+Pairs are sorted by elements, bond class (a hydrogen bond is a class told from geometry, `hydrogen_bonds`) and number of
+bonds between them. Two readings of a term I: its *strength* :math:`|I|`, and, for energies, its *stabilisation*
+:math:`-I`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import ase
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from atomlens.analyses.inputs import Material
+from atomlens.analyses.pair_scores import PairStatistic, Score, is_energy, no_score, pair_score
+from atomlens.analyses.species import pairs as species_pairs
+from atomlens.analyses.species.judgement import Circumstances, findings
+from atomlens.analyses.statistics import MIN_MOLECULES, share_with_limits
+from atomlens.analyses.verdict import Verdict, conclude
+from atomlens.reference import ReferenceUnavailable, gfn2_bond_orders
+from atomlens.surveys import Progress, evenly_spread, no_progress
+
+SLUG = "species"
+TITLE = "Strength per atomic species"
+
+# From a structure to its bond orders (N, N).
+BondOrders = Callable[[ase.Atoms], Float[np.ndarray, "N N"]]
+# Everyone is one group; each relation against the next further one.
+_NEARER = [(0, 4, 3), (0, 3, 2), (0, 2, 1)]
+
+
+@dataclass(frozen=True)
+class SpeciesResult:
+    """Pair terms by species, and how they rank.
+
+    Attributes
+    ----------
+    property, unit
+        What the model predicts.
+    classes
+        One row a species (two elements), class and relation: counts, quantiles of the term in `unit`, strength, share
+        of negative terms, mean distance (Å), mean GFN2 bond order, mean bond energy (eV).
+    orders
+        One row a comparison of two bond orders of the same elements: how often the higher one is the stronger
+        (``strength``) and the more stabilising (``stabilisation``); 0.5 is chance.
+    scores
+        What is judged, by name.
+    circumstances
+        What the judgement needs to know about model and structures.
+    skipped
+        Structures without reference bond orders, counted by reason.
+    """
+
+    property: str
+    unit: str
+    classes: pl.DataFrame
+    orders: pl.DataFrame
+    scores: dict[str, Score]
+    circumstances: Circumstances
+    skipped: dict[str, int]
+
+
+def compute(
+    material: Material,
+    *,
+    progress: Progress = no_progress,
+    bond_orders: BondOrders = gfn2_bond_orders,
+    n_reference: int = 1000,
+    n_resamples: int = 400,
+) -> SpeciesResult:
+    """Sort pair terms into classes and score them.
+
+    Parameters
+    ----------
+    material
+        Model, structures and tables.
+    progress
+        Is told about the reference calculations.
+    bond_orders
+        Reference bond orders; raises `ReferenceUnavailable` for a structure that it cannot do.
+    n_reference
+        Reference calculations at most, over the first structures (milliseconds each for small molecules).
+    n_resamples
+        Of every bootstrap.
+    """
+    orders, skipped = _reference_orders(material, bond_orders, n_reference, progress)
+    pairs = species_pairs.sorted_pairs(material.tables["pairs"], material.structures, orders)
+    fresh = material.untrained.get("pairs")
+    if fresh is not None:
+        fresh = species_pairs.sorted_pairs(fresh, material.structures, orders)
+    comparisons = species_pairs.comparisons_of(pairs)
+
+    def score(name: str, statistic: PairStatistic, keep: pl.Expr, *columns: str, unit: str = "") -> Score:
+        return pair_score(
+            name,
+            statistic,
+            pairs,
+            fresh,
+            columns,
+            material.relevance,
+            keep=keep,
+            unit=unit,
+            seed=material.settings.seed,
+            n_resamples=n_resamples,
+        )
+
+    bonded, has_energy = pl.col("relation") == "1-2", pl.col("energy").is_not_null()
+    common = pl.col("common")
+    ordered, measured = bonded & (pl.col("level") > 0), pl.col("bond_order").is_not_null()
+    by_class, by_level = species_pairs.class_correlation, species_pairs.concordance
+    n_classes = pairs.filter(bonded & has_energy & common)["bond_kind"].n_unique()
+    few_classes = (
+        f"{n_classes} classes of bonds with a known bond energy in {MIN_MOLECULES} structures or more; "
+        f"a rank correlation over classes needs {species_pairs.MIN_CLASSES}"
+    )
+    scores: dict[str, Score] = {}
+    for suffix, word, reading in (("", "strength", np.abs), ("_signed", "stabilisation", np.negative)):
+        name = f"rank correlation of {word} with mean bond energy, over bond classes"
+        statistic = partial(by_class, reading=reading)
+        scores["energies" + suffix] = (
+            score(name, statistic, bonded & has_energy & common, "bond_kind", "energy")
+            if n_classes >= species_pairs.MIN_CLASSES
+            else no_score(name, few_classes)
+        )
+        name = f"how often the higher bond order has the larger {word}"
+        statistic = partial(by_level, reading=reading, comparisons=comparisons)
+        scores["multiplicity" + suffix] = (
+            score(name, statistic, ordered, "kind", "level")
+            if comparisons
+            else no_score(name, "no two elements have bonds of two different orders")
+        )
+    name = "rank correlation of strength with GFN2 bond order, over {}"
+    statistic = species_pairs.order_correlation
+    reason = f"no GFN2 bond orders ({next(iter(skipped), 'no structure has a pair')})"
+    for key, which, keep in (("all", "all pairs", measured), ("bonded", "bonded pairs", measured & bonded)):
+        told = name.format(which)
+        has = orders is not None
+        scores[f"orders_{key}"] = score(told, statistic, keep, "bond_order") if has else no_score(told, reason)
+    scores["topology"] = score(
+        "how often the pair with fewer bonds between is the stronger",
+        partial(by_level, reading=np.abs, comparisons=_NEARER, columns=("everyone", "nearness")),
+        pl.col("nearness") > 0,
+        "everyone",
+        "nearness",
+    )
+    negative = score("share of bonds with a negative term", lambda _, terms: _mean(terms < 0), bonded)
+    scores["bond_sign"] = replace(negative, effect=share_with_limits(negative.effect))
+    is_hydrogen_bond = pl.col("class") == "hydrogen bond"
+    scores["hydrogen_bonds"] = score(
+        "mean term of H···A in hydrogen bonds", lambda _, terms: _mean(terms), is_hydrogen_bond, unit=material.unit
+    )
+    return SpeciesResult(
+        property=material.property,
+        unit=material.unit,
+        classes=species_pairs.class_table(pairs, material.relevance),
+        orders=species_pairs.order_table(pairs, material.relevance, comparisons),
+        scores=scores,
+        circumstances=_circumstances(material),
+        skipped=skipped,
+    )
+
+
+def judge(result: SpeciesResult) -> Verdict:
+    """Hold the scores against what chemistry expects."""
+    return conclude(SLUG, findings(result.scores, result.orders, result.circumstances))
+
+
+def _circumstances(material: Material) -> Circumstances:
+    frames = material.tables["frames"]
+    constant = frames[f"constant_{material.unit}"].to_numpy()
+    prediction = frames[f"prediction_{material.unit}"].to_numpy()
+    return Circumstances(
+        property=material.property,
+        unit=material.unit,
+        is_energy=is_energy(material),
+        n_structures=len(frames),
+        n_formulas=frames["formula"].n_unique(),
+        formula=frames["formula"][0] if len(frames) else "",
+        constant_share=float(np.abs(constant).mean() / max(np.abs(prediction).mean(), 1e-300)) if len(frames) else 0.0,
+        constant_per_atom=float((constant / frames["n_atoms"].to_numpy()).mean()) if len(frames) else 0.0,
+    )
+
+
+def _reference_orders(
+    material: Material, bond_orders: BondOrders, limit: int, progress: Progress
+) -> tuple[pl.DataFrame | None, dict[str, int]]:
+    table = material.tables["pairs"].select("frame", "atom_1", "atom_2")
+    rows_of = {key[0]: rows for key, rows in table.partition_by("frame", as_dict=True).items()}
+    chosen = evenly_spread(len(material.structures), limit)
+    parts, skipped = [], {}
+    for done, k in enumerate(chosen):
+        progress("GFN2 bond orders", done, len(chosen))
+        if k not in rows_of:
+            continue
+        try:
+            matrix = bond_orders(material.structures[k])
+        except ReferenceUnavailable as error:
+            skipped[str(error)] = skipped.get(str(error), 0) + 1
+            continue
+        rows = rows_of[k]
+        orders = matrix[rows["atom_1"].to_numpy(), rows["atom_2"].to_numpy()]
+        parts.append(rows.with_columns(pl.Series("bond_order", orders, dtype=pl.Float64)))
+    progress("GFN2 bond orders", len(chosen), len(chosen))
+    return (pl.concat(parts) if parts else None), skipped
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")

@@ -1,0 +1,34 @@
+from .automatic import automatic_chain, relevance_mode
+from .build import PRODUCT_RULES, ChainBatch, check_product_rule, make_automatic_chain, make_chain, make_chain_batch
+from .chain import Chain, Layer
+from .edges import ChannelWeights, EdgeMatrices, EdgeOperator, Edges, PairIndex, merge_images
+from .operators import AtomOperator
+from .readout import constant_meaning, scalar_output
+from .rules import Gamma, Gate, Gradient, Rule, make_rule
+
+__all__ = [
+    "PRODUCT_RULES",
+    "AtomOperator",
+    "Chain",
+    "ChainBatch",
+    "ChannelWeights",
+    "EdgeMatrices",
+    "EdgeOperator",
+    "Edges",
+    "Gamma",
+    "Gate",
+    "Gradient",
+    "Layer",
+    "PairIndex",
+    "Rule",
+    "automatic_chain",
+    "check_product_rule",
+    "constant_meaning",
+    "make_automatic_chain",
+    "make_chain",
+    "make_chain_batch",
+    "make_rule",
+    "merge_images",
+    "relevance_mode",
+    "scalar_output",
+]

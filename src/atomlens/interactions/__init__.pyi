@@ -1,0 +1,16 @@
+from .batch import BatchExplanation, explain_batch, explain_graphs
+from .explanation import Explanation, explain
+from .terms import Interactions, Terms, check_order, group_terms, interaction_terms
+
+__all__ = [
+    "BatchExplanation",
+    "Explanation",
+    "Interactions",
+    "Terms",
+    "check_order",
+    "explain",
+    "explain_batch",
+    "explain_graphs",
+    "group_terms",
+    "interaction_terms",
+]

@@ -1,0 +1,96 @@
+from .activations import Activation, shifted_softplus
+from .config import (
+    MAX_DEGREE,
+    Architecture,
+    ChargeBalance,
+    CutoffConfig,
+    CutoffKind,
+    LongRangeConfig,
+    LongRangeKind,
+    ModelConfig,
+    OutputConfig,
+    RadialConfig,
+    RadialKind,
+    ReadoutConfig,
+    RepresentationConfig,
+)
+from .fast import half_of_edges
+from .features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
+from .files import (
+    CARD_KEYS,
+    ZOO,
+    build_potential,
+    empty_potential,
+    named_tensors,
+    read_model,
+    save_model,
+    with_card,
+    write_atomically,
+    zoo_config,
+    zoo_names,
+    zoo_path,
+)
+from .long_range import LongRange, PairTerms
+from .painn import PaiNN, PaiNNInteraction, PaiNNMixing
+from .potential import Potential, Prediction, UnseenElementWarning
+from .readouts import AtomNetwork, Atomwise, Dipole
+from .schnet import SchNet
+from .so3 import RotationAlgebra, coupling_coefficients, degrees, legendre_coefficients
+from .so3net import SO3net, SO3netLayer
+from .units import ENERGY_UNITS, to_internal
+
+__all__ = [
+    "CARD_KEYS",
+    "ENERGY_UNITS",
+    "MAX_DEGREE",
+    "ZOO",
+    "Activation",
+    "Architecture",
+    "AtomFeatures",
+    "AtomNetwork",
+    "Atomwise",
+    "ChargeBalance",
+    "CutoffConfig",
+    "CutoffKind",
+    "Dipole",
+    "EdgeFeatures",
+    "LongRange",
+    "LongRangeConfig",
+    "LongRangeKind",
+    "ModelConfig",
+    "OutputConfig",
+    "PaiNN",
+    "PaiNNInteraction",
+    "PaiNNMixing",
+    "PairTerms",
+    "Potential",
+    "Prediction",
+    "RadialConfig",
+    "RadialKind",
+    "ReadoutConfig",
+    "RepresentationConfig",
+    "RotationAlgebra",
+    "SO3net",
+    "SO3netLayer",
+    "SchNet",
+    "UnseenElementWarning",
+    "build_potential",
+    "coupling_coefficients",
+    "degrees",
+    "edge_features",
+    "empty_potential",
+    "half_of_edges",
+    "legendre_coefficients",
+    "mix_vectors",
+    "named_tensors",
+    "read_model",
+    "save_model",
+    "shifted_softplus",
+    "sum_edges",
+    "to_internal",
+    "with_card",
+    "write_atomically",
+    "zoo_config",
+    "zoo_names",
+    "zoo_path",
+]

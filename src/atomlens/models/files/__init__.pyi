@@ -1,0 +1,18 @@
+from .checkpoint import read_model, save_model, write_atomically
+from .shipped import CARD_KEYS, ZOO, zoo_config, zoo_names, zoo_path
+from .weights import build_potential, empty_potential, named_tensors, with_card
+
+__all__ = [
+    "CARD_KEYS",
+    "ZOO",
+    "build_potential",
+    "empty_potential",
+    "named_tensors",
+    "read_model",
+    "save_model",
+    "with_card",
+    "write_atomically",
+    "zoo_config",
+    "zoo_names",
+    "zoo_path",
+]

@@ -1,0 +1,41 @@
+from .bond_energies import BondEnergy, bond_energies, bond_energy
+from .dispersion import Dispersion, d4_dispersion
+from .known import KnownPotential, known_potential
+from .manybody import BodyTerms, ManyBodyExpansion, many_body_expansion
+from .orbitals import Orbitals
+from .properties import Kind, composed, composition
+from .response import Response, forces_response, gfn2_response, model_response
+from .s66x8 import Dimer, read_s66x8
+from .unavailable import ReferenceUnavailable
+from .xtb import Gfn2, XtbResult, gfn2, gfn2_bond_orders, gfn2_energy
+from .xtb_calculator import Gfn2Calculator
+
+__all__ = [
+    "BodyTerms",
+    "BondEnergy",
+    "Dimer",
+    "Dispersion",
+    "Gfn2",
+    "Gfn2Calculator",
+    "Kind",
+    "KnownPotential",
+    "ManyBodyExpansion",
+    "Orbitals",
+    "ReferenceUnavailable",
+    "Response",
+    "XtbResult",
+    "bond_energies",
+    "bond_energy",
+    "composed",
+    "composition",
+    "d4_dispersion",
+    "forces_response",
+    "gfn2",
+    "gfn2_bond_orders",
+    "gfn2_energy",
+    "gfn2_response",
+    "known_potential",
+    "many_body_expansion",
+    "model_response",
+    "read_s66x8",
+]

@@ -1,0 +1,33 @@
+from .assets import page_template, template_text
+from .axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
+from .chapters import Chapter, make_chapter, svg_address
+from .compare_page import compare_html
+from .figures import overview_figure
+from .md_figures import failure_figure, stability_figure
+from .page import Page, frames_on_page, page_html
+from .verdicts_page import verdicts_html
+from .wording import property_words
+
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "INK",
+    "ORANGE",
+    "PINK",
+    "QUIET",
+    "Chapter",
+    "Page",
+    "compare_html",
+    "failure_figure",
+    "frames_on_page",
+    "make_chapter",
+    "overview_figure",
+    "page_html",
+    "page_template",
+    "plain",
+    "property_words",
+    "stability_figure",
+    "svg_address",
+    "template_text",
+    "verdicts_html",
+]

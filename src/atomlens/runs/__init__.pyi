@@ -1,0 +1,32 @@
+from .analysis import AnalysisOptions, AnalysisRun, run_analysis
+from .compare_run import write_comparison
+from .couplings import PICTURE, CouplingFrame, CouplingSource, computed, write_couplings
+from .demonstration import MAIN_MODELS, MOLECULES, demo_steps, write_demo
+from .explaining import explained_frames
+from .md import run_md
+from .run import RunResult, write_run
+from .verdicts import VerdictComparison, all_analyses, compare_verdicts, write_verdicts
+
+__all__ = [
+    "MAIN_MODELS",
+    "MOLECULES",
+    "PICTURE",
+    "AnalysisOptions",
+    "AnalysisRun",
+    "CouplingFrame",
+    "CouplingSource",
+    "RunResult",
+    "VerdictComparison",
+    "all_analyses",
+    "compare_verdicts",
+    "computed",
+    "demo_steps",
+    "explained_frames",
+    "run_analysis",
+    "run_md",
+    "write_comparison",
+    "write_couplings",
+    "write_demo",
+    "write_run",
+    "write_verdicts",
+]

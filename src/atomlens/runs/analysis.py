@@ -1,0 +1,241 @@
+"""A run of `analyze`: tables of all structures, the chosen questions, one page; it goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_model
+from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
+from atomlens.interactions import explain
+from atomlens.models import Potential, to_internal
+from atomlens.report import Chapter, Page, frames_on_page, property_words
+from atomlens.runs.answering import answer
+from atomlens.structures import InputError
+from atomlens.surveys import (
+    N_JUDGED,
+    Judged,
+    Progress,
+    StructureSource,
+    evenly_spread,
+    no_progress,
+    read_judged,
+    read_tables,
+    renumbered,
+    survey_structures,
+    write_table,
+)
+from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
+
+# The null control of an untrained model needs no more structures than these, evenly spread.
+N_UNTRAINED = 100
+# The page shows so many structures in full.
+N_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """Settings of a run; with the model and the structures they decide every number of it.
+
+    Attributes
+    ----------
+    questions
+        Which questions to answer.
+    rule, product_rule
+        How predictions are explained.
+    max_order
+        Largest order of the terms in the tables.
+    seed
+        Of controls, intervals and drawn pairs.
+    trained_range
+        Largest distance in Å between atoms of one training structure, where that is known.
+    s66x8
+        COMP6's file of S66x8, where it is at hand.
+    judged
+        From how many structures at most questions are answered, spread evenly over the explained ones: what is in
+        memory at a time.
+    """
+
+    questions: tuple[Question, ...] = QUESTIONS
+    rule: str = "gate"
+    product_rule: str = "scalar"
+    max_order: int = 3
+    seed: int = 0
+    trained_range: float | None = None
+    s66x8: Path | None = None
+    judged: int = N_JUDGED
+
+    def __post_init__(self) -> None:
+        if self.trained_range is not None and not 0 < self.trained_range < math.inf:
+            raise InputError(f"the trained range is {self.trained_range:g} Å; it must be positive")
+        if self.judged < 1:
+            raise InputError(f"{self.judged} structures to judge; give at least 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as JSON allows them."""
+        plain = {**asdict(self), "questions": [question.slug for question in self.questions]}
+        return plain | {"s66x8": None if self.s66x8 is None else str(self.s66x8)}
+
+    @property
+    def settings(self) -> Settings:
+        """What the analyses are told."""
+        return Settings(self.rule, self.product_rule, self.seed, self.trained_range, self.s66x8)
+
+
+@dataclass(frozen=True)
+class AnalysisRun:
+    """What a finished run leaves in memory.
+
+    Attributes
+    ----------
+    folder
+        Where everything was written.
+    verdicts
+        The answers in the order of the questions.
+    n_structures, n_skipped
+        How many structures were explained, and how many could not be.
+    n_judged
+        From how many of the explained ones the questions were answered.
+    """
+
+    folder: Path
+    verdicts: tuple[Verdict, ...]
+    n_structures: int
+    n_skipped: int = 0
+    n_judged: int = 0
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def run_analysis(
+    model: Potential,
+    model_path: str | Path,
+    structures: StructureSource,
+    structures_name: str,
+    out: Path,
+    options: AnalysisOptions | None = None,
+    *,
+    n_workers: int = 1,
+    scheduler: str | None = None,
+    progress: Progress = no_progress,
+    command: str = "",
+    overwrite: bool = False,
+) -> AnalysisRun:
+    """Explain all structures, answer the questions, and write tables, results, page and summary.
+
+    A run that was killed goes on when it is called again with the same arguments: explained shards and answered
+    questions are kept.
+
+    Parameters
+    ----------
+    model, model_path
+        The model, and where workers load it from.
+    structures, structures_name
+        What to ask it about; picklable where there are workers. Tables hold all of them; only those that are judged
+        are in memory together.
+    out
+        Folder to write.
+    options
+        Settings; the defaults if None.
+    n_workers, scheduler
+        Worker processes of this machine, which share structures and then questions; or the address of a Dask scheduler
+        for the structures. Scripts that ask for processes need the guard ``if __name__ == "__main__"``.
+    progress
+        Told what is being done.
+    command
+        Command line, for the page's foot.
+    overwrite
+        Whether a run of ours in `out` may be replaced.
+
+    Raises
+    ------
+    InputError
+        If there is no structure, none can be explained, or `out` cannot be used. A folder that this call made is
+        removed where none can be explained.
+    """
+    started = time.perf_counter()
+    options = options or AnalysisOptions()
+    if not len(structures):
+        raise InputError(f"{structures_name}: holds no structure")
+    settings = {"model": str(model_path), "structures": structures_name, "n": len(structures), **options.as_dict()}
+    if len(structures) <= options.judged:
+        del settings["judged"]  # all are judged, whatever the limit: a run goes on under any other
+    with nothing_left_in_vain(out):
+        folder = open_run(out, settings, overwrite)
+        survey = survey_structures(
+            model,
+            structures,
+            folder / "tables",
+            levels=_levels(options.max_order),
+            max_order=options.max_order,
+            n_workers=n_workers,
+            scheduler=scheduler,
+            progress=progress,
+            rule=options.rule,
+            product_rule=options.product_rule,
+        )
+    judged = read_judged(structures, folder / "tables", options.judged)
+    some = evenly_spread(len(judged.structures), N_UNTRAINED)
+    survey_structures(
+        untrained_model(model, options.seed),
+        [judged.structures[k] for k in some],
+        folder / "untrained",
+        levels=_levels(options.max_order),
+        max_order=options.max_order,
+        progress=progress,
+        rule=options.rule,
+        product_rule=options.product_rule,
+    )
+    material = Material(
+        model=model,
+        structures=judged.structures,
+        tables=judged.tables,
+        untrained=renumbered(read_tables(folder / "untrained"), some),
+        unit=to_internal(model.config.output.unit)[1],
+        settings=options.settings,
+    )
+    (folder / "questions").mkdir(exist_ok=True)
+    write_table(judged.table, folder / "questions" / "judged.parquet")
+    chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
+
+    info = RunInfo(str(model_path), structures_name, model.config, command, options.as_dict())
+    write_text(folder / PAGE, _page(material, judged, info, chapters))
+    summary = {
+        "schema": ANALYSIS_SCHEMA,
+        "what": "verdicts of a model against known chemistry; see report.html for how each is computed",
+        "versions": package_versions(),
+        "command": command,
+        "options": options.as_dict(),
+        "model": model_summary(info),
+        "structures": structures_name,
+        "property": material.property,
+        "unit": material.unit,
+        "n_structures": survey.n_done,
+        "n_skipped": survey.n_skipped,
+        "n_judged": len(judged.frames),
+        "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    verdicts = tuple(chapter.verdict for chapter in chapters)
+    return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(judged.frames), summary)
+
+
+def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> str:
+    shown = frames_on_page(len(judged.structures), N_SHOWN)
+    page = Page(info, len(shown))
+    held = material.settings
+    for place, number in enumerate(shown):
+        explanation = explain(material.model, material.structures[number], held.rule, held.product_rule)
+        page.add(explained_frame(explanation, index=place))
+    headline = f"What {info.model_path} has learned of the {property_words(material.property)}, against what is known"
+    tables = [f"tables/{name}" for name in sorted([*judged.tables, "skipped"])]
+    counts = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
+    return page.html(tables, chapters=chapters, headline=headline, **counts)
+
+
+def _levels(max_order: int) -> tuple[str, ...]:
+    return ("frames", "atoms", "pairs", "triples")[: max_order + 1]

@@ -1,0 +1,81 @@
+"""Questions answered, in this process or in several, each kept in a folder as soon as it is done."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import torch
+
+from atomlens.analyses import Material, Question
+from atomlens.folders import atomic_folder, load_result, save_result
+from atomlens.report import Chapter, make_chapter
+from atomlens.surveys import Progress, keep_memory, no_progress
+
+
+def answer(
+    questions: Sequence[Question], material: Material, folder: Path, n_workers: int, progress: Progress
+) -> list[Chapter]:
+    """Chapters of all questions, in their order; results that are stored already are not computed again.
+
+    Parameters
+    ----------
+    questions
+        What to answer.
+    material
+        Model, structures and tables.
+    folder
+        Where results are kept, a folder a question.
+    n_workers
+        Processes of this machine that share the questions; 1 is this process itself.
+    progress
+        Told what is being done.
+    """
+    missing = [question for question in questions if not (folder / question.slug).is_dir()]
+    if n_workers > 1 and len(missing) > 1:
+        _compute_apart(missing, material, folder, n_workers, progress)
+    chapters = []
+    for question in questions:
+        if not (folder / question.slug).is_dir():
+            progress(question.title, 0, 1)
+            _compute(question, material, folder, progress)
+        result = load_result(question.result_type, folder / question.slug)
+        chapters.append(make_chapter(question, result, question.judge(result)))
+    return chapters
+
+
+def _compute(question: Question, material: Material, folder: Path, progress: Progress = no_progress) -> None:
+    keep_memory()  # a process that gives pages back at once takes twice the time
+    result = question.compute(material, progress)
+    with atomic_folder(folder / question.slug) as part:
+        save_result(result, part)
+
+
+def _compute_apart(
+    questions: Sequence[Question], material: Material, folder: Path, n_workers: int, progress: Progress
+) -> None:
+    """One question a process at a time: they take from seconds to a minute, and none waits for another."""
+    pool = ProcessPoolExecutor(
+        min(n_workers, len(questions)),
+        mp_context=multiprocessing.get_context("spawn"),  # threads of torch do not survive a fork
+        initializer=_start_worker,
+    )
+    try:
+        waiting = {pool.submit(_compute, question, material, folder) for question in questions}
+        progress("questions", 0, len(waiting))
+        for done, future in enumerate(as_completed(waiting), start=1):
+            future.result()
+            progress("questions", done, len(waiting))
+    except BrokenProcessPool as error:
+        raise OSError("a worker process died while it answered a question (out of memory?); run it again") from error
+    finally:  # what is finished is kept
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all processes, and one of them says so

@@ -1,0 +1,57 @@
+"""Explain one structure after the other, each when it is asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import ase
+
+from atomlens.interactions import explain
+from atomlens.models import Potential
+from atomlens.structures import InputError
+from atomlens.tables import AtomGroups, ExplainedFrame, explained_frame
+
+
+def explained_frames(
+    model: Potential,
+    structures: Sequence[ase.Atoms],
+    *,
+    max_order: int = 3,
+    top_walks: int = 50,
+    make_groups: Callable[[ase.Atoms], AtomGroups] | None = None,
+    **settings: Any,
+) -> Iterator[ExplainedFrame]:
+    """Explain structures one by one; an error names the frame it comes from.
+
+    Parameters
+    ----------
+    model
+        The model.
+    structures
+        Structures in order.
+    max_order, top_walks
+        As in `explained_frame`.
+    make_groups
+        From a structure to its groups, if groups are wanted.
+    **settings
+        Of `atomlens.explain`: rule, product_rule, gamma, dtype, device.
+
+    Raises
+    ------
+    InputError
+        If a structure is unusable for the model.
+    """
+    for index, atoms in enumerate(structures):
+        start = time.perf_counter()
+        try:
+            explanation = explain(model, atoms, **settings)
+            groups = make_groups(atoms) if make_groups is not None else None
+            yield explained_frame(
+                explanation, index=index, max_order=max_order, top_walks=top_walks, groups=groups, started=start
+            )
+        except InputError as error:
+            if len(structures) == 1:
+                raise
+            raise InputError(f"frame {index}: {error}") from error

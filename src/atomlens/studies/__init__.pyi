@@ -1,0 +1,15 @@
+from .correlation import Association, associations
+from .page import sentence
+from .plan import Member, StudyConfig, read_study
+from .run import StudyRun, run_study
+
+__all__ = [
+    "Association",
+    "Member",
+    "StudyConfig",
+    "StudyRun",
+    "associations",
+    "read_study",
+    "run_study",
+    "sentence",
+]

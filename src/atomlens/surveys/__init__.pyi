@@ -1,0 +1,44 @@
+from .comparison import (
+    PAIR_KINDS,
+    ComparedRun,
+    Comparison,
+    compare_runs,
+    correlation,
+    kind_strengths,
+    order_shares,
+    run_names,
+)
+from .sample import N_JUDGED, Judged, evenly_spread, read_judged, read_tables, renumbered
+from .shards import Progress, SurveyResult, no_progress, survey_structures
+from .sources import StructureSource, XyzFrames, is_xyz, open_frames
+from .stream import TableStream, write_table
+from .workers import dask_client, keep_memory
+
+__all__ = [
+    "N_JUDGED",
+    "PAIR_KINDS",
+    "ComparedRun",
+    "Comparison",
+    "Judged",
+    "Progress",
+    "StructureSource",
+    "SurveyResult",
+    "TableStream",
+    "XyzFrames",
+    "compare_runs",
+    "correlation",
+    "dask_client",
+    "evenly_spread",
+    "is_xyz",
+    "keep_memory",
+    "kind_strengths",
+    "no_progress",
+    "open_frames",
+    "order_shares",
+    "read_judged",
+    "read_tables",
+    "renumbered",
+    "run_names",
+    "survey_structures",
+    "write_table",
+]

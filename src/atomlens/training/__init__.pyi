@@ -1,0 +1,16 @@
+from .config import DataSettings, FitSettings, ModelSettings, TrainConfig, read_config
+from .errors import Errors, TrainingError, evaluate
+from .run import TrainResult, train
+
+__all__ = [
+    "DataSettings",
+    "Errors",
+    "FitSettings",
+    "ModelSettings",
+    "TrainConfig",
+    "TrainResult",
+    "TrainingError",
+    "evaluate",
+    "read_config",
+    "train",
+]

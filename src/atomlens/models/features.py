@@ -60,8 +60,8 @@ def sum_edges(messages: Tensor, target: Int[Tensor, " E"], n_atoms: int) -> Tens
     return messages.new_zeros((n_atoms, *messages.shape[1:])).index_add(0, target, messages)
 
 
-def mix_vectors(layer: nn.Linear, vectors: Float[Tensor, "N K I"]) -> Float[Tensor, "N K O"]:
-    """Mix channels of vectors, or of other components that turn with the molecule, by a layer without bias.
+def mix_vectors(layer: nn.Linear, vectors: Float[Tensor, "N 3 I"]) -> Float[Tensor, "N 3 O"]:
+    """Mix channels of vectors by a layer without bias.
 
     A plain product and not the layer's call: rules for layers of weights that look at signs (LRP-γ) must leave
     vectors alone, or explanations would turn with the molecule.

@@ -10,10 +10,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.models.config import RepresentationConfig
-from atomlens.models.features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
+from atomlens.models.features import AtomFeatures, EdgeFeatures, edge_features, sum_edges
 from atomlens.models.radial import filter_layer, make_basis, make_cutoff
 from atomlens.models.so3 import RotationAlgebra, degrees
 from atomlens.structures import AtomGraph
+
+
+def mix(layer: nn.Linear, x: Float[Tensor, "N S I"]) -> Float[Tensor, "N S O"]:
+    """Mix channels, component by component; see `atomlens.models.features.mix_vectors` for why it is a plain product.
+
+    Components stay an axis of their own: a recording finds out which of them turn with the molecule.
+    """
+    return x @ layer.weight.T
 
 
 class SO3netLayer(nn.Module):
@@ -54,9 +62,9 @@ class SO3netLayer(nn.Module):
 
     def update(self, d: Float[Tensor, "N S F"], algebra: RotationAlgebra) -> Float[Tensor, "N S F"]:
         """What is added to the states, from what came together at every atom."""
-        g = mix_vectors(self.mix_before, d + algebra.product(d, mix_vectors(self.product_mix, d)))
+        g = mix(self.mix_before, d + algebra.product(d, mix(self.product_mix, d)))
         gates = torch.sigmoid(self.gate(g[:, 0])).unflatten(1, (self.n_degrees, -1))
-        return mix_vectors(self.mix_after, g * gates[:, degrees(self.n_degrees - 1).to(g.device)])
+        return mix(self.mix_after, g * gates[:, degrees(self.n_degrees - 1).to(g.device)])
 
     def forward(
         self,
@@ -67,7 +75,8 @@ class SO3netLayer(nn.Module):
     ) -> Float[Tensor, "N S F"]:
         """Update the states of the atoms; those that enter the first layer have their scalars alone (K = 1)."""
         dx = self.update(self.convolve(x, rotors, edges), algebra)
-        return nn.functional.pad(x, (0, 0, 0, dx.shape[1] - x.shape[1])) + dx
+        known = x.shape[1]
+        return x + dx if known == dx.shape[1] else torch.cat([x + dx[:, :known], dx[:, known:]], dim=1)
 
 
 class SO3net(nn.Module):

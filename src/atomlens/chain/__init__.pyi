@@ -4,7 +4,7 @@ from .chain import Chain, Layer
 from .edges import ChannelWeights, EdgeMatrices, EdgeOperator, Edges, PairIndex, merge_images
 from .operators import AtomOperator
 from .readout import constant_meaning, scalar_output
-from .rules import Gamma, Gate, Gradient, Rule, make_rule
+from .rules import Gamma, Gate, Gradient, Published, Rule, make_rule
 
 __all__ = [
     "PRODUCT_RULES",
@@ -20,6 +20,7 @@ __all__ = [
     "Gradient",
     "Layer",
     "PairIndex",
+    "Published",
     "Rule",
     "automatic_chain",
     "check_product_rule",

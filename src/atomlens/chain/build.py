@@ -14,9 +14,10 @@ from atomlens.chain.edges import merge_images
 from atomlens.chain.geometry import EdgeBlocks
 from atomlens.chain.painn import painn_layers
 from atomlens.chain.readout import holds_weights, linear_readout, scalar_output
-from atomlens.chain.rules import Rule
+from atomlens.chain.rules import Published, Rule
 from atomlens.chain.schnet import schnet_layers
-from atomlens.models import AtomFeatures, Atomwise, EdgeFeatures, PaiNN, Potential, SchNet, edge_features
+from atomlens.chain.so3net import so3net_layers
+from atomlens.models import AtomFeatures, Atomwise, EdgeFeatures, PaiNN, Potential, SchNet, SO3net, edge_features
 from atomlens.structures import AtomGraph, InputError
 
 PRODUCT_RULES = ("scalar", "full")
@@ -34,6 +35,16 @@ def no_closed_form(model: Potential) -> InputError:
     return InputError(
         f"a chain is written down for SchNet and PaiNN, not for {name}; it predicts, but is not explained"
     )
+
+
+def _published(model: Potential) -> str:
+    """Product rule that belongs to the published rule, after a check that the readout is one it knows."""
+    if not isinstance(model.readout, Atomwise) or model.readout.attention is not None:
+        raise InputError(
+            "the rule published is for sums and means over atoms; this model's readout is "
+            f"{model.config.readout.kind} ({model.config.readout.aggregation}), take gate"
+        )
+    return "scalar"
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,8 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
         If the product rule is unknown.
     """
     check_product_rule(product_rule)
+    if isinstance(rule, Published):
+        product_rule = _published(model)
     representation = model.representation
     images = merge_images(graph.target, graph.source, graph.n_atoms)
     edges = EdgeBlocks(graph, representation.basis, representation.cutoff)
@@ -103,6 +116,8 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
         layers, features = schnet_layers(representation, edges, images, rule)
     elif isinstance(representation, PaiNN):
         layers, features = painn_layers(representation, edges, images, rule, product_rule)
+    elif isinstance(representation, SO3net) and isinstance(rule, Published):
+        layers, features = so3net_layers(representation, edges, images)
     else:
         raise no_closed_form(model)
     embedding = representation.embedding(graph.numbers).detach()
@@ -115,6 +130,8 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
         weights = torch.nn.functional.pad(weights, (0, embedding.shape[1] - weights.shape[1]))
     scale, offsets = float(model.scale), model.offset(graph).double()
     constants = scale * linear.constants.double() + offsets
+    if not rule.keeps_values:
+        features = representation(graph)
     predictions = scale * scalar_output(model.readout(features, graph)).double() + offsets
     long_range = model.pair_terms(features, graph)
     if long_range is not None:
@@ -177,6 +194,8 @@ def make_automatic_chain(model: Potential, graph: AtomGraph, rule: Rule, product
     Readout biases are part of its constant.
     """
     check_product_rule(product_rule)
+    if not rule.keeps_values:
+        raise ValueError(f"the rule {rule.name} changes values; automatic differentiation knows rules that keep them")
     functions, embedding = layer_functions(model, graph, product_rule)
     with torch.no_grad():
         features = model.representation(graph)

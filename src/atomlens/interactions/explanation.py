@@ -76,7 +76,10 @@ class Explanation:
 
     @cached_property
     def residual(self) -> float:
-        """Prediction minus the sum of everything: rounding, about 1e-16 max(1, |y - c|) in float64."""
+        """Prediction minus the sum of everything: rounding, about 1e-16 max(1, |y - c|) in float64.
+
+        Under the rule ``published`` it is what that rule leaves unexplained.
+        """
         return self.prediction - self.constant - self.chain.sum_of_walks() - self.chain.sum_of_pairs()
 
     @property
@@ -180,7 +183,8 @@ def explain(
     atoms
         One structure.
     rule
-        ``gate`` (default), ``gamma`` or ``gradient``; see `atomlens.chain.rules`.
+        ``gate`` (default), ``gamma``, ``gradient``, or ``published`` (which conserves nothing, and has product rule
+        ``scalar`` whatever is asked for); see `atomlens.chain.rules`.
     product_rule
         For products of two signals in PaiNN: ``scalar`` (vectors only gate) or ``full`` (each factor carries half).
     gamma
@@ -208,6 +212,7 @@ def explain(
     """
     held = make_rule(rule, gamma)
     check_product_rule(product_rule)
+    product_rule = product_rule if held.keeps_values else "scalar"
     working = model.converted(dtype, device)
     chain = make_chain(working, working.graph(atoms), held, product_rule)
     factor, unit = to_internal(model.config.output.unit)

@@ -34,7 +34,7 @@ from .long_range import LongRange, PairTerms
 from .painn import PaiNN, PaiNNInteraction, PaiNNMixing
 from .potential import Potential, Prediction, UnseenElementWarning
 from .readouts import AtomNetwork, Atomwise, Dipole
-from .schnet import SchNet
+from .schnet import SchNet, SchNetLayer
 from .so3 import RotationAlgebra, coupling_coefficients, degrees, legendre_coefficients
 from .so3net import SO3net, SO3netLayer
 from .units import ENERGY_UNITS, to_internal
@@ -73,6 +73,7 @@ __all__ = [
     "SO3net",
     "SO3netLayer",
     "SchNet",
+    "SchNetLayer",
     "UnseenElementWarning",
     "build_potential",
     "coupling_coefficients",

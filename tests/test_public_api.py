@@ -25,6 +25,8 @@ NAMES = {
     "__version__",
     "build_graph",
     "explain",
+    "explain_chain",
+    "explain_module",
     "load_model",
     "read_structures",
     "save_model",
@@ -36,7 +38,7 @@ def test_the_package_exports_these_names():
     assert {*dir(atomlens), "__version__"} == NAMES  # for completion in notebooks
     for name in NAMES:
         assert getattr(atomlens, name) is not None
-    with pytest.raises(AttributeError, match="has no attribute 'explane'"):
+    with pytest.raises(AttributeError, match="No atomlens attribute explane"):
         atomlens.explane  # noqa: B018
 
 

@@ -1,4 +1,4 @@
-from .interactions import Explanation, Interactions, Terms, explain
+from .interactions import Explanation, Interactions, Terms, explain, explain_chain, explain_module
 from .models import ModelConfig, Potential, Prediction, save_model
 from .potentials import load_model
 from .relevance import AtomShares, Walks
@@ -20,6 +20,8 @@ __all__ = [
     "__version__",
     "build_graph",
     "explain",
+    "explain_chain",
+    "explain_module",
     "load_model",
     "read_structures",
     "save_model",

@@ -24,7 +24,7 @@ _DIRECTIONS = 20
 
 def predictions(model: Potential, structures: Sequence[ase.Atoms]) -> Float[np.ndarray, " S"]:
     """Scalar prediction of every structure in the internal unit: norms of vectors, mean diagonals of tensors."""
-    factor = to_internal(model.config.output.unit)[0]
+    factor = to_internal(model.facts.unit)[0]
     values = []
     with torch.no_grad():
         for start in range(0, len(structures), _BATCH):

@@ -71,7 +71,7 @@ class Material:
     @property
     def property(self) -> str:
         """What the model predicts."""
-        return self.model.config.output.property
+        return self.model.facts.quantity
 
 
 def untrained_model(model: Potential, seed: int = 0) -> Potential:

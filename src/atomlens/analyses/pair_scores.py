@@ -45,7 +45,7 @@ def is_energy(material: Material) -> bool:
 
     An orbital's energy or the zero-point energy is in eV, too, but no bond is stronger for adding to it.
     """
-    return material.unit == "eV" and material.model.config.output.extensive and material.property.lower() != "zpve"
+    return material.unit == "eV" and material.model.facts.extensive and material.property.lower() != "zpve"
 
 
 def no_score(name: str, reason: str) -> Score:

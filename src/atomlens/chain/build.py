@@ -12,6 +12,7 @@ from atomlens.chain.automatic import StateFunction, automatic_chain
 from atomlens.chain.chain import Chain
 from atomlens.chain.edges import merge_images
 from atomlens.chain.geometry import EdgeBlocks
+from atomlens.chain.own import has_closed_form, potential_chain
 from atomlens.chain.painn import painn_layers
 from atomlens.chain.readout import holds_weights, linear_readout, scalar_output
 from atomlens.chain.rules import Published, Rule
@@ -27,14 +28,6 @@ def check_product_rule(product_rule: str) -> None:
     """Raise `ValueError` unless the name is one of `PRODUCT_RULES`."""
     if product_rule not in PRODUCT_RULES:
         raise ValueError(f"product rule {product_rule!r} is not known; choose {' or '.join(PRODUCT_RULES)}")
-
-
-def no_closed_form(model: Potential) -> InputError:
-    """What to say of a model whose chain nobody has written down."""
-    name = type(model.representation).__name__
-    return InputError(
-        f"a chain is written down for SchNet and PaiNN, not for {name}; it predicts, but is not explained"
-    )
 
 
 def _published(model: Potential) -> str:
@@ -79,7 +72,7 @@ def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
     Parameters
     ----------
     model
-        SchNet or PaiNN with any readout.
+        SchNet or PaiNN with any readout; others of ours by a recording.
     graph
         One structure (several: `make_chain_batch`), in the model's dtype.
     rule, product_rule
@@ -101,14 +94,16 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
 
     Raises
     ------
-    InputError
-        If the architecture has no closed form.
     ValueError
-        If the product rule is unknown.
+        If the product rule is unknown, or the graph holds several structures and the model has no closed form.
     """
     check_product_rule(product_rule)
     if isinstance(rule, Published):
         product_rule = _published(model)
+    if not has_closed_form(model, rule):
+        chain = potential_chain(model, graph, rule, product_rule)
+        constants, predictions = (graph.cells.new_tensor([v]).double() for v in (chain.constant, chain.prediction))
+        return ChainBatch(chain, graph.batch, constants, predictions)
     representation = model.representation
     images = merge_images(graph.target, graph.source, graph.n_atoms)
     edges = EdgeBlocks(graph, representation.basis, representation.cutoff)
@@ -116,10 +111,8 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
         layers, features = schnet_layers(representation, edges, images, rule)
     elif isinstance(representation, PaiNN):
         layers, features = painn_layers(representation, edges, images, rule, product_rule)
-    elif isinstance(representation, SO3net) and isinstance(rule, Published):
-        layers, features = so3net_layers(representation, edges, images)
     else:
-        raise no_closed_form(model)
+        layers, features = so3net_layers(representation, edges, images)
     embedding = representation.embedding(graph.numbers).detach()
     if layers[0].bias.shape[1] != embedding.shape[1]:  # vectors start at zero
         embedding = torch.nn.functional.pad(embedding, (0, layers[0].bias.shape[1] - embedding.shape[1]))
@@ -158,7 +151,7 @@ def layer_functions(model: Potential, graph: AtomGraph, product_rule: str) -> tu
     if isinstance(representation, SchNet):
         return [lambda s, layer=layer: layer(s, edges) for layer in representation.layers], x
     if not isinstance(representation, PaiNN):
-        raise no_closed_form(model)
+        raise TypeError(f"layers of {type(representation).__name__} are no functions of one tensor")
     functions: list[StateFunction] = []
     if product_rule == "full":
         functions += [

@@ -130,7 +130,7 @@ def explain(
             warnings.simplefilter("ignore", UnseenElementWarning)
         else:
             _check_elements(potential, selected)
-        info = RunInfo(model, structures, potential.config, command_line(), options)
+        info = RunInfo(model, structures, potential.facts, command_line(), options)
         settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
         explained = explained_frames(
             potential,

@@ -42,9 +42,8 @@ def check_product_rule(model: Potential, product_rule: ProductRuleName) -> None:
     """
     from atomlens.structures import InputError
 
-    architecture = model.config.representation.architecture
-    if product_rule is ProductRuleName.FULL and architecture != "painn":
-        raise InputError(f"--product-rule full is for PaiNN; a {architecture} has no products of signals")
+    if product_rule is ProductRuleName.FULL and not model.facts.has_products:
+        raise InputError(f"--product-rule full: a {model.facts.architecture} has no products of signals; leave it out")
 
 
 class Precision(StrEnum):

@@ -1,5 +1,5 @@
 from .batch import BatchExplanation, explain_batch, explain_graphs
-from .explanation import Explanation, explain
+from .explanation import Explanation, explain, explain_chain, explain_module
 from .terms import Interactions, Terms, check_order, group_terms, interaction_terms
 
 __all__ = [
@@ -10,7 +10,9 @@ __all__ = [
     "check_order",
     "explain",
     "explain_batch",
+    "explain_chain",
     "explain_graphs",
+    "explain_module",
     "group_terms",
     "interaction_terms",
 ]

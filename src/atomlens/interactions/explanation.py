@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
 import ase
 import torch
 
-from atomlens.chain import Chain, check_product_rule, constant_meaning, make_chain, make_rule
+from atomlens.chain import (
+    Chain,
+    RecordedSums,
+    check_product_rule,
+    constant_meaning,
+    has_closed_form,
+    make_chain,
+    make_rule,
+    recorded_potential,
+    recorded_chain,
+    recorded_sums,
+)
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
 from atomlens.models import Potential, to_internal
+from atomlens.recording import RecordedModel, record
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
 
 
@@ -26,8 +39,8 @@ class Explanation:
     ----------
     atoms
         The structure, a copy of what was handed in.
-    chain
-        The prediction as a linear chain, in `unit`.
+    sums
+        The prediction as sums over sets of atoms, in `unit`: a chain, or the recording of a model of any library.
     property, unit
         What the model predicts.
     rule, product_rule
@@ -41,7 +54,7 @@ class Explanation:
     def __init__(
         self,
         atoms: ase.Atoms,
-        chain: Chain,
+        chain: Chain | RecordedSums,
         *,
         property: str,
         unit: str,
@@ -51,7 +64,7 @@ class Explanation:
         constant_meaning: str = "what no walk carries",
     ) -> None:
         self.atoms = atoms
-        self.chain = chain
+        self.sums = chain
         self.property = property
         self.unit = unit
         self.rule = rule
@@ -59,10 +72,26 @@ class Explanation:
         self.cutoff = cutoff
         self.constant_meaning = constant_meaning
 
+    @cached_property
+    def chain(self) -> Chain:
+        """The prediction as a linear chain, in `unit`; a recording's chain is made when it is first asked for.
+
+        Raises
+        ------
+        InputError
+            If the model has none, with the reason: walks do not exist then, while terms, groups and shares do.
+        """
+        return self.sums if isinstance(self.sums, Chain) else recorded_chain(self.sums)
+
+    @property
+    def no_walks(self) -> str | None:
+        """Why the model has no walks; None if it has."""
+        return None if isinstance(self.sums, Chain) else self.sums.refusal()
+
     @property
     def prediction(self) -> float:
         """What the model predicts."""
-        return self.chain.prediction
+        return self.sums.prediction
 
     @property
     def constant(self) -> float:
@@ -72,7 +101,7 @@ class Explanation:
         (dipole moments with atomic dipoles, polarizabilities) add what their biases bring and, under the product rule
         ``scalar``, all that vector features bring into the readout: that rule holds them fixed, so no walk carries it.
         """
-        return self.chain.constant
+        return self.sums.constant
 
     @cached_property
     def residual(self) -> float:
@@ -80,12 +109,13 @@ class Explanation:
 
         Under the rule ``published`` it is what that rule leaves unexplained.
         """
-        return self.prediction - self.constant - self.chain.sum_of_walks() - self.chain.sum_of_pairs()
+        pairs = self.sums.sum_of_pairs() if isinstance(self.sums, Chain) else 0.0
+        return self.prediction - self.constant - self.sums.sum_of_walks() - pairs
 
     @property
     def n_layers(self) -> int:
         """Number T of layers: walks have T + 1 atoms."""
-        return self.chain.n_layers
+        return self.sums.n_layers
 
     def walks(self) -> Walks:
         """All full walks, from the first layer to the last.
@@ -117,7 +147,7 @@ class Explanation:
             included), ``full`` (only those from the embedding) or ``bias``.
         """
         if walks == "all":
-            return interaction_terms(self.chain, max_order)
+            return interaction_terms(self.sums, max_order)
         if walks == "full":
             chain = self.chain.without_bias()
         elif walks == "bias":
@@ -129,7 +159,8 @@ class Explanation:
     @property
     def long_range_kinds(self) -> tuple[str, ...]:
         """Which long-range energies the model has: "coulomb", "dispersion", both or none."""
-        return () if self.chain.long_range is None else self.chain.long_range.kinds
+        held = self.sums.long_range if isinstance(self.sums, Chain) else None
+        return () if held is None else held.kinds
 
     def long_range_terms(self, kind: str | None = None) -> Terms:
         """Long-range energies V of all pairs, which `interactions` has in its terms of order 2 and no walk carries.
@@ -147,15 +178,15 @@ class Explanation:
         ValueError
             If the model has none of that kind.
         """
-        return long_range_terms(self.chain, kind)
+        return long_range_terms(self.sums, kind)
 
     def group_interactions(self, groups: list[list[int]], max_order: int = 2) -> Interactions:
         """Terms between disjoint groups of atoms (functional groups, residues, molecules); see `group_terms`."""
-        return group_terms(self.chain, groups, max_order)
+        return group_terms(self.sums, groups, max_order)
 
     def atom_shares(self) -> AtomShares:
         """Shares of every atom in the prediction."""
-        return atom_shares(self.chain)
+        return atom_shares(self.sums)
 
     def __repr__(self) -> str:
         return (
@@ -214,15 +245,105 @@ def explain(
     check_product_rule(product_rule)
     product_rule = product_rule if held.keeps_values else "scalar"
     working = model.converted(dtype, device)
-    chain = make_chain(working, working.graph(atoms), held, product_rule)
-    factor, unit = to_internal(model.config.output.unit)
+    make = make_chain if has_closed_form(working, held) else recorded_potential
+    chain = make(working, working.graph(atoms), held, product_rule)
+    factor, unit = to_internal(model.facts.unit)
     return Explanation(
         atoms.copy(),  # a simulation moves its atoms on
         chain.scaled(factor),
-        property=model.config.output.property,
+        property=model.facts.quantity,
         unit=unit,
         rule=held.name,
         product_rule=product_rule,
         cutoff=model.cutoff,
         constant_meaning=constant_meaning(model.readout, held, product_rule),
+    )
+
+
+def explain_chain(
+    chain: Chain | RecordedSums,
+    atoms: ase.Atoms,
+    *,
+    property: str = "energy",
+    unit: str = "eV",
+    rule: str = "gate",
+    product_rule: str = "full",
+    cutoff: float,
+    constant_meaning: str = "what no walk carries",
+) -> Explanation:
+    """Explanation that rests on a chain made by hand, or on sums of a recording; both in `unit` already.
+
+    Parameters
+    ----------
+    chain
+        From `atomlens.chain.automatic_chain`, `recorded_sums`, or put together of its parts.
+    atoms
+        The structure that it describes.
+    property, unit, rule, product_rule, cutoff, constant_meaning
+        As the attributes of `Explanation`, for labels.
+    """
+    return Explanation(
+        atoms.copy(),
+        chain,
+        property=property,
+        unit=unit,
+        rule=rule,
+        product_rule=product_rule,
+        cutoff=cutoff,
+        constant_meaning=constant_meaning,
+    )
+
+
+def explain_module(
+    model: RecordedModel,
+    atoms: ase.Atoms,
+    rule: str = "gate",
+    product_rule: str = "full",
+    *,
+    gamma: float = 0.25,
+    as_bias: Sequence[str] = (),
+) -> Explanation:
+    """Explain one prediction of any PyTorch model exactly, by recording it.
+
+    Parameters
+    ----------
+    model
+        The model behind the protocol `atomlens.recording.RecordedModel`. Its first structure costs three runs more: its
+        rows are learned and its linear program is checked.
+    atoms
+        One structure.
+    rule, product_rule, gamma
+        As for `explain`; ``scalar`` freezes what turns with the structure.
+    as_bias
+        Names of operators without a rule whose output is to count as a bias, such as ``aten.amax``.
+
+    Returns
+    -------
+    Explanation
+        Terms, groups and shares exist for every model, walks where messages carry the state of their source alone
+        (`Explanation.no_walks`).
+
+    Raises
+    ------
+    InputError
+        If the structure is unusable, the model does something that no rule covers, or a check fails.
+    ValueError
+        If a rule is not known.
+    """
+    held = make_rule(rule, gamma)
+    check_product_rule(product_rule)
+    sums = recorded_sums(record(model, atoms), held, product_rule, as_bias)
+    factor, unit = to_internal(model.unit)
+    meaning = "reference values, shifts, energies that depend on the geometry alone, and the last biases of read-outs"
+    if as_bias:
+        meaning += f"; {', '.join(as_bias)} counts as a bias"
+    return explain_chain(
+        sums.scaled(factor),
+        atoms,
+        property=model.property,
+        unit=unit,
+        rule=held.name,
+        product_rule=product_rule,
+        cutoff=model.cutoff,
+        constant_meaning=meaning,
     )

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atomlens.chain import Chain
+from atomlens.chain import Chain, RecordedSums
 from atomlens.interactions.meeting import one_body_terms, pair_and_triple_terms, pair_terms
 from atomlens.interactions.subsets import connected_triples, undirected
 from atomlens.relevance import AtomSets, restricted_sums
@@ -83,11 +83,11 @@ def check_order(max_order: int) -> None:
         raise ValueError(f"max_order is {max_order}; it must be 1, 2 or 3 (the rest comes as one remainder)")
 
 
-def interaction_terms(chain: Chain, max_order: int = 3) -> Interactions:
+def interaction_terms(chain: Chain | RecordedSums, max_order: int = 3) -> Interactions:
     """Terms of order 1 to `max_order` of a chain; never through walks.
 
-    Three layers have a closed form (`meeting`); any other number goes through restricted sums and
-    inclusion-exclusion.
+    Three layers of a chain have a closed form (`meeting`); any other number, and recordings, go through restricted sums
+    and inclusion-exclusion.
     """
     check_order(max_order)
     each = undirected(chain.pairs)
@@ -95,7 +95,7 @@ def interaction_terms(chain: Chain, max_order: int = 3) -> Interactions:
     singles = chain.all_atoms()[:, None]
     triples = connected_triples(chain.pairs) if max_order == 3 else None
     members = [singles, pairs, triples.atoms if triples else pairs[:0]][:max_order]
-    if chain.n_layers == 3:
+    if isinstance(chain, Chain) and chain.n_layers == 3:
         values = [one_body_terms(chain)]
         if triples is not None:
             values += pair_and_triple_terms(chain, triples)
@@ -109,7 +109,7 @@ def interaction_terms(chain: Chain, max_order: int = 3) -> Interactions:
     return Interactions(tuple(terms), chain.prediction - chain.constant)
 
 
-def long_range_terms(chain: Chain, kind: str | None = None) -> Terms:
+def long_range_terms(chain: Chain | RecordedSums, kind: str | None = None) -> Terms:
     """Long-range energies of all pairs: of one kind ("coulomb", "dispersion"), or of all kinds together.
 
     Raises
@@ -117,12 +117,12 @@ def long_range_terms(chain: Chain, kind: str | None = None) -> Terms:
     ValueError
         If the model has none of that kind.
     """
-    held = chain.long_range
+    held = chain.long_range if isinstance(chain, Chain) else None
     kinds = () if held is None else held.kinds
     if kind is not None and kind not in kinds:
         raise ValueError(f"long-range kind {kind!r}: this model has {' and '.join(kinds) or 'no long-range energies'}")
     if held is None:
-        return Terms(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=chain.readout.cpu().numpy().dtype))
+        return Terms(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.float64))
     values = held.energies if kind is None else held.parts[:, held.kinds.index(kind)]
     return Terms(held.atoms.cpu().numpy(), values.cpu().numpy())
 
@@ -136,7 +136,9 @@ def _merged(terms: Terms, more: Terms) -> Terms:
     return Terms(atoms, np.bincount(where.ravel(), values, minlength=len(atoms)).astype(values.dtype))
 
 
-def _by_inclusion_exclusion(chain: Chain, members: list[Int[Tensor, "_ _"]]) -> list[Float[Tensor, " _"]]:
+def _by_inclusion_exclusion(
+    chain: Chain | RecordedSums, members: list[Int[Tensor, "_ _"]]
+) -> list[Float[Tensor, " _"]]:
     values = [restricted_sums(chain, AtomSets.uniform(members[0]))]
     if len(members) > 1:
         pairs = members[1]
@@ -154,7 +156,7 @@ def _by_inclusion_exclusion(chain: Chain, members: list[Int[Tensor, "_ _"]]) -> 
     return values
 
 
-def group_terms(chain: Chain, groups: list[list[int]], max_order: int = 2) -> Interactions:
+def group_terms(chain: Chain | RecordedSums, groups: list[list[int]], max_order: int = 2) -> Interactions:
     """Terms between groups of atoms: the same inversion with groups in place of atoms.
 
     ``I({A, B})`` collects all walks that visit groups A and B and no other, and the long-range energies between them.
@@ -225,7 +227,7 @@ def _add_long_range(listed: list[Terms], pairs: Terms, group_of: Int[np.ndarray,
         listed[1] = _merged(listed[1], Terms(groups[between], pairs.relevance[between]))
 
 
-def _group_of(chain: Chain, groups: list[list[int]]) -> Int[Tensor, " N"]:
+def _group_of(chain: Chain | RecordedSums, groups: list[list[int]]) -> Int[Tensor, " N"]:
     group_of = torch.full((chain.n_atoms,), -1, dtype=torch.int64)
     for g, members in enumerate(groups):
         if not members:

@@ -14,6 +14,7 @@ from .config import (
     ReadoutConfig,
     RepresentationConfig,
 )
+from .facts import ModelFacts, written
 from .fast import half_of_edges
 from .features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
 from .files import (
@@ -58,6 +59,7 @@ __all__ = [
     "LongRangeConfig",
     "LongRangeKind",
     "ModelConfig",
+    "ModelFacts",
     "OutputConfig",
     "PaiNN",
     "PaiNNInteraction",
@@ -91,6 +93,7 @@ __all__ = [
     "to_internal",
     "with_card",
     "write_atomically",
+    "written",
     "zoo_config",
     "zoo_names",
     "zoo_path",

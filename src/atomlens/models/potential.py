@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.models.config import ModelConfig
+from atomlens.models.facts import ModelFacts
 from atomlens.models.fast import energy_gradient, is_written_out
 from atomlens.models.features import AtomFeatures, sum_edges
 from atomlens.models.long_range import LongRange, PairTerms
@@ -90,6 +91,11 @@ class Potential(nn.Module):
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
         self.register_buffer("atomrefs", torch.zeros(config.representation.max_z, dtype=torch.float64))
+
+    @property
+    def facts(self) -> ModelFacts:
+        """The model in a few words."""
+        return facts_of(self.config)
 
     @property
     def cutoff(self) -> float:
@@ -224,6 +230,26 @@ class Potential(nn.Module):
         with torch.no_grad():
             y = self(graph)
         return Prediction(output.property, _numpy(y[0], factor), unit)
+
+
+def facts_of(config: ModelConfig) -> ModelFacts:
+    """The model of a configuration in a few words."""
+    shape, readout, output = config.representation, config.readout, config.output
+    return ModelFacts(
+        architecture=shape.architecture,
+        quantity=output.property,
+        unit=output.unit,
+        extensive=output.extensive,
+        has_forces=output.has_forces,
+        cutoff=shape.cutoff.cutoff,
+        n_layers=shape.n_layers,
+        n_features=shape.n_features,
+        elements=config.elements,
+        readout=readout.aggregation if readout.kind == "atomwise" else readout.kind,
+        long_range=config.long_range.kind,
+        has_products=shape.architecture != "schnet",
+        card=config.card,
+    )
 
 
 def _numpy(x: Tensor, factor: float) -> np.ndarray:

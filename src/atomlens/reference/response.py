@@ -73,9 +73,9 @@ def model_response(model: Potential, atoms: ase.Atoms) -> Response:
     InputError
         If the model predicts no energy of a structure, or the structure is not usable.
     """
-    output = model.config.output
-    if not output.extensive or output.unit not in ENERGY_UNITS:
-        raise InputError(f"the model predicts {output.property} in {output.unit}, no energy; response needs an energy")
+    facts = model.facts
+    if not facts.extensive or facts.unit not in ENERGY_UNITS:
+        raise InputError(f"the model predicts {facts.quantity} in {facts.unit}, no energy; response needs an energy")
     graph = model.graph(atoms)
     n = graph.n_atoms
     if graph.n_edges == 0 and model.long_range is None:  # nothing acts on anything
@@ -83,14 +83,14 @@ def model_response(model: Potential, atoms: ase.Atoms) -> Response:
     positions = graph.positions.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(model(replace(graph, positions=positions)).sum(), positions, create_graph=True)
     rows = torch.eye(3 * n, dtype=gradient.dtype, device=gradient.device).reshape(3 * n, n, 3)
-    batch = max(1, _BATCH // (max(graph.n_edges, 1) * model.config.representation.n_features))
+    batch = max(1, _BATCH // (max(graph.n_edges, 1) * (facts.n_features or 1)))
 
     def row(direction: torch.Tensor) -> torch.Tensor:
         return torch.autograd.grad(gradient, positions, direction, retain_graph=True)[0]
 
     hessian = torch.vmap(row, chunk_size=batch)(rows)
     matrix = hessian.reshape(3 * n, 3 * n).cpu().numpy().astype(np.float64)
-    return _finished(matrix * ENERGY_UNITS[output.unit], n, 1)
+    return _finished(matrix * ENERGY_UNITS[facts.unit], n, 1)
 
 
 def forces_response(

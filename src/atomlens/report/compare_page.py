@@ -12,10 +12,11 @@ import polars as pl
 from markupsafe import Markup
 
 from atomlens.folders import PAGE
+from atomlens.models import written
 from atomlens.report import assets
 from atomlens.report.page import frames_on_page
 from atomlens.report.projection import viewing_rotation
-from atomlens.report.wording import SIGNS, architecture_name, property_words
+from atomlens.report.wording import SIGNS, property_words
 from atomlens.surveys import PAIR_KINDS, ComparedRun, Comparison, correlation, kind_strengths, order_shares
 from atomlens.tables import RELATIONS, package_version
 
@@ -141,7 +142,7 @@ def _model_facts(run: ComparedRun, out: Path) -> dict[str, Any]:
     return {
         "name": run.name,
         "path": model["path"],
-        "architecture": architecture_name(model["architecture"]),
+        "architecture": written(model["architecture"]),
         "cutoff": model["cutoff_angstrom"],
         "layers": model["n_layers"],
         "property": property_words(run.summary["property"]),
@@ -154,8 +155,8 @@ def _model_facts(run: ComparedRun, out: Path) -> dict[str, Any]:
 
 def _product(run: ComparedRun) -> str:
     # SchNet multiplies no two signals: the name of the product rule would only confuse.
-    painn = run.summary["model"]["architecture"] == "painn"
-    return f", products: {run.summary['product_rule']}" if painn and run.summary.get("product_rule") else ""
+    products = run.summary["model"]["has_products"]
+    return f", products: {run.summary['product_rule']}" if products and run.summary.get("product_rule") else ""
 
 
 def _agreement_text(comparison: Comparison) -> str:

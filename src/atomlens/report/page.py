@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from atomlens.report import assets
 from atomlens.report.records import MAX_PAIRS, Orientation, frame_record, vocabulary
-from atomlens.report.wording import PRODUCT_RULES, RULES, SIGNS, architecture_name, property_words
+from atomlens.report.wording import PRODUCT_RULES, RULES, SIGNS, property_words
 from atomlens.tables import ExplainedFrame, RunInfo, package_version
 
 if TYPE_CHECKING:
@@ -99,12 +99,12 @@ class Page:
         """
         if self._first is None:
             raise ValueError("the page has no frame; add at least one")
-        first, config = self._first, self.info.config
+        first, facts = self._first, self.info.model
         words = property_words(first.quantity)
         signs = SIGNS["energy" if first.unit == "eV" and "energy" in words else "other"]
         rule = RULES[first.rule]
-        product = PRODUCT_RULES.get(first.product_rule or "", None) if _is_painn(self.info) else None
-        model = {"cutoff": first.cutoff, "layers": first.n_layers, "features": config.representation.n_features}
+        product = PRODUCT_RULES.get(first.product_rule or "", None) if facts.has_products else None
+        model = {"cutoff": first.cutoff, "layers": first.n_layers, "features": facts.n_features}
         data = {
             "unit": first.unit,
             "property": words,
@@ -121,7 +121,7 @@ class Page:
             sign_text=signs.sentence,
             lowers=signs.lowers.format(property=words),
             raises=signs.raises.format(property=words),
-            architecture=architecture_name(config.representation.architecture),
+            architecture=facts.name,
             model=model,
             long_range=[kind for kind, _ in first.long_range],
             model_path=self.info.model_path,
@@ -133,7 +133,7 @@ class Page:
             total_frames=self.n_frames,
             left_out=self.n_frames > len(self._records),
             command=self.info.command,
-            card=[(str(key), str(value)) for key, value in config.card.items()],
+            card=[(str(key), str(value)) for key, value in facts.card.items()],
             tables=tables or [],
             chapters=chapters,
             n_structures=n_structures,
@@ -164,7 +164,3 @@ def page_html(frame: ExplainedFrame, info: RunInfo) -> str:
 def _strength(frame: ExplainedFrame, info: RunInfo) -> str:
     gamma = info.options.get("gamma") if frame.rule == "gamma" else None
     return "" if gamma is None else f" (γ = {gamma:g})"
-
-
-def _is_painn(info: RunInfo) -> bool:
-    return info.config.representation.architecture == "painn"

@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from atomlens.analyses import NOT_ASKED, AnalysedRun, Question, claims_of, finding_lines, questions_of
 from atomlens.folders import PAGE
+from atomlens.models import written
 from atomlens.report import assets
 from atomlens.report.chapters import make_chapter
-from atomlens.report.wording import architecture_name, property_words
+from atomlens.report.wording import property_words
 from atomlens.structures import InputError
 from atomlens.tables import package_version
 
@@ -108,7 +109,7 @@ def _facts(run: AnalysedRun, out: Path) -> dict[str, Any]:
     return {
         "name": run.name,
         "path": model["path"],
-        "architecture": architecture_name(model["architecture"]),
+        "architecture": written(model["architecture"]),
         "layers": model["n_layers"],
         "cutoff": model["cutoff_angstrom"],
         "property": property_words(summary["property"]),
@@ -129,7 +130,7 @@ def _one_rule(runs: Sequence[AnalysedRun]) -> bool:
 
 def _has_products(run: AnalysedRun) -> bool:
     # SchNet multiplies no two signals.
-    return run.summary["model"]["architecture"] == "painn"
+    return run.summary["model"]["has_products"]
 
 
 def _rule(run: AnalysedRun) -> str:

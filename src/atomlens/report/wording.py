@@ -71,11 +71,6 @@ SIGNS: dict[str, SignText] = {
 }
 
 
-def architecture_name(architecture: str) -> str:
-    """An architecture as its authors write it."""
-    return {"painn": "PaiNN", "schnet": "SchNet", "so3net": "SO3net"}.get(architecture, architecture)
-
-
 def property_words(name: str) -> str:
     """Readable name of a property: underscores become spaces."""
     return name.replace("_", " ").strip() or "prediction"

@@ -194,14 +194,14 @@ def run_analysis(
         structures=judged.structures,
         tables=judged.tables,
         untrained=renumbered(read_tables(folder / "untrained"), some),
-        unit=to_internal(model.config.output.unit)[1],
+        unit=to_internal(model.facts.unit)[1],
         settings=options.settings,
     )
     (folder / "questions").mkdir(exist_ok=True)
     write_table(judged.table, folder / "questions" / "judged.parquet")
     chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
 
-    info = RunInfo(str(model_path), structures_name, model.config, command, options.as_dict())
+    info = RunInfo(str(model_path), structures_name, model.facts, command, options.as_dict())
     write_text(folder / PAGE, _page(material, judged, info, chapters))
     summary = {
         "schema": ANALYSIS_SCHEMA,

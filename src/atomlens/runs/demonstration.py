@@ -88,7 +88,7 @@ def _side_by_side(
     for name in names:
         model = load_model(f"zoo:{name}")
         options = {"rule": "gate", "product_rule": "scalar", "max_order": 3, "top_walks": 50}
-        info = RunInfo(f"zoo:{name}", MOLECULES, model.config, command, options)
+        info = RunInfo(f"zoo:{name}", MOLECULES, model.facts, command, options)
         frames = explained_frames(model, molecules, rule="gate", product_rule="scalar", max_order=3, top_walks=50)
         with RunFolder(path / name) as run:
             write_run(run, map(advance, frames), len(molecules), info)

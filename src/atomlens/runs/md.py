@@ -136,7 +136,7 @@ def run_md(
     if failure is not None:
         chapters.append(_failure_chapter(failure))
     shown = list(failure.frames) if failure is not None else [atoms]
-    info = RunInfo(model_path, structure_name, model.config, command, settings)
+    info = RunInfo(model_path, structure_name, model.facts, command, settings)
     page = Page(info, len(shown))
     for index, frame in enumerate(shown):
         page.add(explained_frame(explain(exact, frame), index=index))

@@ -9,7 +9,7 @@ from typing import Any
 
 from ase.data import chemical_symbols
 
-from atomlens.models import ModelConfig
+from atomlens.models import ModelFacts
 from atomlens.structures import geometry_note
 from atomlens.tables.frame import ExplainedFrame
 from atomlens.tables.levels import COLUMNS
@@ -29,8 +29,8 @@ class RunInfo:
     ----------
     model_path, structures_path
         The files, as the user named them.
-    config
-        Configuration of the model.
+    model
+        What the model says about itself.
     command
         The command line, or what stands for it.
     options
@@ -39,7 +39,7 @@ class RunInfo:
 
     model_path: str
     structures_path: str
-    config: ModelConfig
+    model: ModelFacts
     command: str = ""
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -60,16 +60,17 @@ def package_versions() -> dict[str, str]:
 
 def model_summary(info: RunInfo) -> dict[str, Any]:
     """What the model of a run is: path, architecture, elements, card."""
-    representation, elements = info.config.representation, info.config.elements
+    model = info.model
     return {
         "path": info.model_path,
-        "architecture": representation.architecture,
-        "n_features": representation.n_features,
-        "n_layers": representation.n_layers,
-        "cutoff_angstrom": representation.cutoff.cutoff,
-        "long_range": info.config.long_range.kind,
-        "elements": None if elements is None else [chemical_symbols[z] for z in elements],
-        "card": info.config.card,
+        "architecture": model.architecture,
+        "n_features": model.n_features,
+        "n_layers": model.n_layers,
+        "cutoff_angstrom": model.cutoff,
+        "long_range": model.long_range,
+        "has_products": model.has_products,
+        "elements": None if model.elements is None else [chemical_symbols[z] for z in model.elements],
+        "card": dict(model.card),
     }
 
 

@@ -68,9 +68,9 @@ class Range:
 
 def find_range(material: Material, trained: float | None = None) -> Range:
     """The range of a model; `trained` in Å if known, else the largest distance in the material's structures."""
-    cutoff, source = material.model.cutoff, "given"
-    long_range = material.model.long_range is not None
-    sees = cutoff * material.model.config.representation.n_layers
+    facts, source = material.model.facts, "given"
+    cutoff, long_range = facts.cutoff, facts.long_range != "none"
+    sees = facts.sees or cutoff  # the cutoff at least, where a model does not say how many layers it has
     if trained is None:
         open_ones = [atoms for atoms in material.structures if len(atoms) > 1 and not atoms.pbc.any()]
         trained = max((float(pdist(atoms.positions).max()) for atoms in open_ones), default=0.0)

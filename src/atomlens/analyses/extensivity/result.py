@@ -11,7 +11,6 @@ from atomlens.analyses.extensivity.orbital import orbital_overlaps
 from atomlens.analyses.extensivity.separated_pairs import scan_pairs
 from atomlens.analyses.inputs import Material
 from atomlens.analyses.shares import molecule_strengths, participation_ratios, range_shares
-from atomlens.models import ReadoutConfig
 from atomlens.reference import composition
 from atomlens.surveys import Progress, no_progress
 
@@ -86,8 +85,8 @@ def compute(
     n_orbitals
         For a HOMO: of how many molecules to compute the orbital.
     """
-    config = material.model.config
-    known = composition(material.property, config.output.has_forces)
+    facts = material.model.facts
+    known = composition(material.property, facts.has_forces)
     rng = np.random.default_rng(material.settings.seed)
     scans = scan_pairs(material, n_dimers, rng=rng, progress=progress)
     orbitals, missing = orbital_overlaps(material, n_orbitals, rng, progress)
@@ -96,10 +95,10 @@ def compute(
         unit=material.unit,
         kind=known.kind.value,
         reason=known.reason,
-        readout=readout_name(config.readout),
-        extensive_output=config.output.extensive,
-        cutoff=material.model.cutoff,
-        long_range=config.long_range.kind != "none",
+        readout=facts.readout,
+        extensive_output=facts.extensive,
+        cutoff=facts.cutoff,
+        long_range=facts.long_range != "none",
         dimers=scans.dimers,
         scan=scans.scan,
         same_formula=scans.same_formula,
@@ -110,11 +109,6 @@ def compute(
         orbitals_missing=missing,
         seed=material.settings.seed,
     )
-
-
-def readout_name(config: ReadoutConfig) -> str:
-    """Aggregation of an atomwise readout, else the readout's kind."""
-    return config.aggregation if config.kind == "atomwise" else config.kind
 
 
 def _molecules(tables: dict[str, pl.DataFrame], unit: str, rng: np.random.Generator) -> pl.DataFrame:

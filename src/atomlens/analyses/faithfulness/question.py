@@ -96,7 +96,7 @@ def compute(
         found = delete_in(model, graph, rng, n_deletions, rule_names(model))
         if found is None:
             continue
-        tables.append(deletions_table(int(frame), graph, found, to_internal(model.config.output.unit)[0]))
+        tables.append(deletions_table(int(frame), graph, found, to_internal(model.facts.unit)[0]))
         parts.append(found)
         n_used += 1
         if len(fresh_parts) < MIN_MOLECULES:
@@ -111,7 +111,7 @@ def compute(
         effects={kind: effect_of(deletions, kind, default) for kind in KINDS},
         controls={kind: controls_of(deletions, kind, default, fresh_parts) for kind in KINDS},
         method=default,
-        architecture=model.config.representation.architecture,
+        architecture=model.facts.architecture,
         unit=material.unit,
         n_structures=n_used,
     )
@@ -119,7 +119,7 @@ def compute(
 
 def _default_method(material: Material) -> str:
     product = material.settings.product_rule
-    if material.model.config.representation.architecture == "schnet":
+    if not material.model.facts.has_products:
         product = "scalar"  # both product rules are one there
     return f"{material.settings.rule}/{product}"
 

@@ -48,7 +48,7 @@ def find_clusters(material: Material, n_clusters: int, rng: np.random.Generator)
     found = _of_the_set(material, n_clusters, rng)
     if len(found) < MIN_MOLECULES:
         found += _built(material, n_clusters, rng)
-    elements = material.model.config.elements
+    elements = material.model.facts.elements
     if found and (elements is None or {1, 8} <= set(elements)):
         water = ase.build.molecule("H2O")
         found += [_cluster([water] * _SIZE, WATER, rng) for _ in range(n_clusters // 2)]

@@ -61,7 +61,7 @@ def compute(material: Material, *, progress: Progress = no_progress, n_clusters:
     n_clusters
         How many clusters to expand; half as many of water come on top.
     """
-    known = composition(material.property, material.model.config.output.has_forces)
+    known = composition(material.property, material.model.facts.has_forces)
     terms, missing, unreferenced = pl.DataFrame(), "", ""
     if known.kind is not Kind.SUM:
         missing = f"a many-body expansion means nothing where parts do not add ({material.property}): {known.reason}"

@@ -1,0 +1,191 @@
+r"""Z(U) for many sets of atoms at once: the recorded run on the rows of all sets side by side.
+
+Messages of the first layer do not depend on the set, so they are computed once; what the last layer's messages add to the
+prediction is linear in them, so its derivative is computed once. In between the layers run on the rows of the sets.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from atomlens.recording.layers import Layers, State
+from atomlens.recording.local import LocalRows
+from atomlens.recording.rows import Layout
+from atomlens.recording.sets import RowFinder, SetRows
+
+# Local edges (or pairs looked up) of one batch: what the operators make of them stays near the processor.
+MAX_EDGES = 4096
+
+
+class Union:
+    """Sums of all relevance inside sets of atoms, by executing a recording on their rows."""
+
+    def __init__(self, layers: Layers) -> None:
+        self.layers = layers
+        self.finder = RowFinder(layers.inputs)
+
+    def sums(self, atoms: Int[Tensor, " M"], sizes: Int[Tensor, " S"]) -> Float[Tensor, " S"]:
+        """Z(U) of sets given one after the other, without the constant."""
+        with torch.no_grad():
+            weight = torch.minimum(sizes[torch.repeat_interleave(sizes)], self.finder.degrees[atoms] + 1)
+            stops = sizes.cumsum(0)
+            load = torch.nn.functional.pad(weight.cumsum(0), (1, 0))[stops]
+            batch = torch.div(load - 1, MAX_EDGES, rounding_mode="floor").clamp(min=0)
+            totals = []
+            for number in batch.unique().tolist():
+                mine = (batch == number).nonzero()[:, 0]
+                low, high = int(stops[mine[0]] - sizes[mine[0]]), int(stops[mine[-1]])
+                totals.append(self._batch(atoms[low:high], sizes[mine]))
+            return torch.cat(totals) if totals else torch.zeros(0, dtype=self.layers.trace.value.dtype)
+
+    def _batch(self, atoms: Tensor, sizes: Tensor) -> Tensor:
+        layers, found = self.layers, self.finder.find(atoms, sizes)
+        local = LocalRows(layers.trace, layers.rows, found.picks, found.indices)
+        n_sets = len(sizes)
+        total = torch.zeros(n_sets, dtype=layers.trace.value.dtype)
+        for kind, per_row in self._bias_sums.items():
+            total.index_add_(0, found.owners[kind], per_row[found.picks[kind]])
+        if layers.n_layers < 2:
+            for node, per_row in self._row_sums.items():
+                kind = self._layout(node).kind
+                total.index_add_(0, found.owners[kind], per_row[found.picks[kind]])
+            return total
+        for node, values in self._before_last(local).items():
+            layout = self._layout(node)
+            weights = local.pick(self._derivatives[node], layout)
+            total.index_add_(0, found.owners[layout.kind], self._per_row(weights * values, layout))
+        return total
+
+    def _layout(self, node: int) -> Layout:
+        layout = self.layers.rows.nodes[node]
+        assert layout is not None
+        return layout
+
+    def _before_last(self, local: LocalRows) -> State:
+        """Values at `_late` of the last layer, on local rows."""
+        layers = self.layers
+        given = {n: local.pick(v, layers.rows.nodes[n]) for n, v in self._early.items()}
+        schedule = [n for n in layers.schedules[0] if n not in given and layers.cuts.depths[n] > 0]
+        state = self._states(1, given, schedule, local)
+        for t in range(1, layers.n_layers - 1):
+            state = self._states(t + 1, state, layers.schedules[t], local)
+        outputs = list(self._late)
+        return dict(zip(outputs, layers.linear.run(state, outputs, local, self._late_schedule), strict=True))
+
+    def _states(self, t: int, given: State, schedule: list[int], local: LocalRows) -> State:
+        layers = self.layers
+        nodes = layers.cuts.states[t]
+        images = layers.linear.run(given, nodes, local, schedule)
+        biases = layers.biases[t]
+        return {n: image + local.pick(biases[n], layers.rows.nodes[n]) for n, image in zip(nodes, images, strict=True)}
+
+    @cached_property
+    def _bias_sums(self) -> dict[str, Tensor]:
+        """What the last layer's bias adds to the prediction, by kind of row."""
+        layers = self.layers
+        found: dict[str, Tensor] = {}
+        for node, weights in layers.readout.items():
+            values = layers.biases[-1][node] if layers.n_layers else layers.state(0)[node]
+            kind = self._layout(node).kind
+            per_row = self._per_row(weights * values, self._layout(node))
+            found[kind] = found[kind] + per_row if kind in found else per_row
+        return found
+
+    @staticmethod
+    def _per_row(product: Tensor, layout: Layout) -> Tensor:
+        """Sum over all entries of every row."""
+        product = product.movedim(layout.dim, 0)
+        return (
+            product.reshape(product.shape[0] // layout.width, -1).sum(dim=1)
+            if product.numel()
+            else product.new_zeros(product.shape[0] // layout.width)
+        )
+
+    @cached_property
+    def _early(self) -> State:
+        """Values of the first layer that no other atom has added to: the same in every set."""
+        layers = self.layers
+        schedule, depths = layers.schedules[0], layers.cuts.depths
+        inside = {*schedule, *layers.cuts.states[0]}
+        wanted = {n for n in layers.cuts.states[1] if depths[n] == 0 and n in inside}
+        for n in schedule:
+            if depths[n] > 0:
+                wanted |= {p for p in layers.trace.nodes[n].parents() if p in inside and depths[p] == 0}
+        outputs = sorted(wanted)
+        values = layers.linear.run(layers.state(0), outputs, layers.recorded)
+        return dict(zip(outputs, values, strict=True))
+
+    @cached_property
+    def _last(self) -> tuple[list[int], list[int]]:
+        """Nodes where the last layer's messages begin (and what stays), and the nodes behind those."""
+        layers = self.layers
+        schedule, last = layers.schedules[-1], set(layers.cuts.states[-1])
+        gathers = layers.rows.gathers
+        inside = {*schedule, *layers.cuts.states[-2]}
+        children: dict[int, list[int]] = {n: [] for n in inside}
+        for n in schedule:
+            for p in set(layers.trace.nodes[n].parents()):
+                if p in inside:
+                    children[p].append(n)
+        before: dict[int, bool] = {}
+        for n in sorted(inside, reverse=True):
+            before[n] = (n in gathers and n in schedule) or any(before[c] for c in children[n])
+        behind = [n for n in schedule if not before[n]]
+        late = [
+            n
+            for n in sorted(inside)
+            if (before[n] or n not in schedule) and (n in last or any(not before[c] for c in children[n]))
+        ]
+        return late, behind
+
+    @property
+    def _late(self) -> list[int]:
+        return self._last[0]
+
+    @cached_property
+    def _late_schedule(self) -> list[int]:
+        return self.layers.linear.schedule(self.layers.cuts.states[-2], self._late)
+
+    @cached_property
+    def _derivatives(self) -> State:
+        """Derivative of the prediction by the values at `_late`, all rows."""
+        layers = self.layers
+        late, behind = self._last
+        with torch.enable_grad():
+            leaves = {n: torch.zeros_like(layers.trace.nodes[n].value).requires_grad_() for n in late}
+            outputs = layers.linear.run(leaves, layers.cuts.states[-1], layers.recorded, behind)
+            value = sum((layers.readout[n] * v).sum() for n, v in zip(layers.cuts.states[-1], outputs, strict=True))
+            found = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
+        return dict(zip(late, (g.detach() for g in found), strict=True))
+
+    @cached_property
+    def _row_sums(self) -> dict[int, Tensor]:
+        """Models of one layer: what every row adds, whatever set it is in."""
+        layers = self.layers
+        if not layers.n_layers:
+            return {}
+        with torch.no_grad():
+            values = layers.linear.run(layers.state(0), self._late, layers.recorded, self._late_schedule)
+        found = {}
+        for node, value in zip(self._late, values, strict=True):
+            found[node] = self._per_row(value * self._derivatives[node], self._layout(node))
+        return found
+
+    def plain(self, found: SetRows, n_sets: int) -> Float[Tensor, " S"]:
+        """Z(U) layer by layer from the embedding on, nothing computed beforehand: for checks."""
+        layers = self.layers
+        local = LocalRows(layers.trace, layers.rows, found.picks, found.indices)
+        with torch.no_grad():
+            state = {n: local.pick(v, layers.rows.nodes[n]) for n, v in layers.state(0).items()}
+            for t in range(layers.n_layers):
+                state = self._states(t + 1, state, layers.schedules[t], local)
+            total = torch.zeros(n_sets, dtype=layers.trace.value.dtype)
+            for n, value in state.items():
+                layout = self._layout(n)
+                per_row = self._per_row(value * local.pick(layers.readout[n], layout), layout)
+                total.index_add_(0, found.owners[layout.kind], per_row)
+        return total

@@ -16,9 +16,11 @@ from atomlens.chain import (
     RecordedSums,
     check_product_rule,
     constant_meaning,
+    has_closed_form,
     make_chain,
     make_rule,
     recorded_chain,
+    recorded_potential,
     recorded_sums,
 )
 from atomlens.interactions.pair_forces import AtomEnergies, PairForces, pair_forces
@@ -110,7 +112,10 @@ class Explanation:
 
     @cached_property
     def residual(self) -> float:
-        """Prediction minus the sum of everything: rounding, about 1e-16 max(1, |y - c|) in float64."""
+        """Prediction minus the sum of everything: rounding, about 1e-16 max(1, |y - c|) in float64.
+
+        Under the rule ``published`` it is what that rule leaves unexplained.
+        """
         pairs = self.sums.sum_of_pairs() if isinstance(self.sums, Chain) else 0.0
         return self.prediction - self.constant - self.sums.sum_of_walks() - pairs
 
@@ -250,7 +255,8 @@ def explain(
     atoms
         One structure.
     rule
-        ``gate`` (default), ``gamma`` or ``gradient``; see `atomlens.chain.rules`.
+        ``gate`` (default), ``gamma``, ``gradient``, or ``published`` (which conserves nothing, and has product rule
+        ``scalar`` whatever is asked for); see `atomlens.chain.rules`.
     product_rule
         For products of two signals: ``full`` (each factor carries half) or ``scalar`` (vectors only gate).
     gamma
@@ -292,9 +298,11 @@ def explain(
         )
     held = make_rule(rule, gamma)
     check_product_rule(product_rule)
+    product_rule = product_rule if held.keeps_values else "scalar"
     working = model.converted(dtype, device)
     graph = working.graph(atoms)
-    chain = make_chain(working, graph, held, product_rule)
+    make = make_chain if has_closed_form(working, held) else recorded_potential
+    chain = make(working, graph, held, product_rule)
     factor, unit = to_internal(model.facts.unit)
     return Explanation(
         atoms.copy(),  # a simulation moves its atoms on

@@ -1,9 +1,11 @@
 from .activations import Activation, shifted_softplus
 from .config import (
     LONGEST_CUTOFF,
+    MAX_DEGREE,
     MOST_CHANNELS,
     MOST_LAYERS,
     MOST_RADIAL,
+    Architecture,
     ChargeBalance,
     CutoffConfig,
     CutoffKind,
@@ -41,7 +43,9 @@ from .painn import PaiNN, PaiNNInteraction, PaiNNMixing
 from .plausibility import implausible, impossible
 from .potential import Potential, Prediction, UnseenElementWarning
 from .readouts import AtomNetwork, Atomwise, Dipole
-from .schnet import SchNet
+from .schnet import SchNet, SchNetLayer
+from .so3 import RotationAlgebra, coupling_coefficients, degrees, legendre_coefficients
+from .so3net import SO3net, SO3netLayer
 from .units import ENERGY_UNITS, to_internal
 
 __all__ = [
@@ -49,11 +53,13 @@ __all__ = [
     "DOMAIN",
     "ENERGY_UNITS",
     "LONGEST_CUTOFF",
+    "MAX_DEGREE",
     "MOST_CHANNELS",
     "MOST_LAYERS",
     "MOST_RADIAL",
     "ZOO",
     "Activation",
+    "Architecture",
     "AtomFeatures",
     "AtomNetwork",
     "Atomwise",
@@ -79,15 +85,22 @@ __all__ = [
     "RadialKind",
     "ReadoutConfig",
     "RepresentationConfig",
+    "RotationAlgebra",
+    "SO3net",
+    "SO3netLayer",
     "SchNet",
+    "SchNetLayer",
     "UnseenElementWarning",
     "build_potential",
+    "coupling_coefficients",
+    "degrees",
     "edge_features",
     "empty_potential",
     "half_of_edges",
     "header_elements",
     "implausible",
     "impossible",
+    "legendre_coefficients",
     "mix_vectors",
     "named_tensors",
     "outside",

@@ -24,6 +24,7 @@ from atomlens.models.painn import PaiNN
 from atomlens.models.plausibility import impossible
 from atomlens.models.readouts import Atomwise, make_readout
 from atomlens.models.schnet import SchNet
+from atomlens.models.so3net import SO3net
 from atomlens.models.units import to_internal
 from atomlens.structures import AtomGraph, InputError, build_graph
 
@@ -82,7 +83,7 @@ class Potential(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        architecture = {"schnet": SchNet, "painn": PaiNN}[config.representation.architecture]
+        architecture = {"schnet": SchNet, "painn": PaiNN, "so3net": SO3net}[config.representation.architecture]
         self.representation = architecture(config.representation)
         self.readout = make_readout(config.readout)
         self.long_range = None

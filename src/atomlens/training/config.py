@@ -13,6 +13,7 @@ from atomlens.models import (
     MOST_CHANNELS,
     MOST_LAYERS,
     MOST_RADIAL,
+    Architecture,
     ChargeBalance,
     CutoffConfig,
     CutoffKind,
@@ -108,7 +109,9 @@ class ModelSettings:
         What is 1 for the network, in the property's unit; from the training set if 0 (see
         `atomlens.training.standardise`). Errors count in this unit, so runs that are compared share one.
     activation
-        The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN.
+        The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN and for SO3net's readout.
+    l_max
+        SO3net: highest degree of the spherical harmonics.
     radial
         Radial basis of the filters; ``inverse_powers`` falls by powers of the distance.
     envelope, onset
@@ -120,7 +123,7 @@ class ModelSettings:
         How charges get the total charge (e) of every structure.
     """
 
-    architecture: Literal["schnet", "painn"] = "painn"
+    architecture: Architecture = "painn"
     n_features: int = 64
     n_layers: int = 3
     cutoff: float = 5.0
@@ -137,6 +140,7 @@ class ModelSettings:
     long_range_width: int = 32
     charge_balance: ChargeBalance = "mean"
     total_charge: float = 0.0
+    l_max: int = 2
 
     def __post_init__(self) -> None:
         for name in ("n_features", "n_layers", "cutoff"):
@@ -159,14 +163,15 @@ class ModelSettings:
 
     def model_config(self, output: OutputConfig, elements: tuple[int, ...]) -> ModelConfig:
         """The full configuration of the model."""
-        activation = self.activation or {"schnet": "shifted_softplus", "painn": "silu"}[self.architecture]
+        activation = self.activation or ("shifted_softplus" if self.architecture == "schnet" else "silu")
         readout = ReadoutConfig(
             kind="dipole" if self.readout == "dipole" else "atomwise",
             aggregation="softmax" if self.readout == "softmax" else "avg" if self.readout == "mean" else "sum",
             widths=(self.n_features, max(self.n_features // 2, 1), 1),
             activation=activation,
             magnitude=self.readout == "dipole",
-            vectors=self.readout == "dipole" and self.architecture == "painn",
+            vectors=self.readout == "dipole"
+            and (self.architecture == "painn" or (self.architecture == "so3net" and self.l_max > 0)),
         )
         representation = RepresentationConfig(
             architecture=self.architecture,
@@ -176,6 +181,7 @@ class ModelSettings:
             cutoff=CutoffConfig(self.envelope, cutoff=self.cutoff, onset=self.onset),
             activation=activation,
             max_z=max(elements) + 1,
+            l_max=self.l_max,
         )
         long_range = LongRangeConfig(
             self.long_range, self.long_range_width, total_charge=self.total_charge, balance=self.charge_balance

@@ -11,6 +11,7 @@ import polars as pl
 import torch
 
 from atomlens.models import Potential
+from atomlens.potentials import AnyModel, OpenedModel
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Material:
         Rules and seed.
     """
 
-    model: Potential
+    model: AnyModel
     structures: Sequence[ase.Atoms]
     tables: dict[str, pl.DataFrame]
     untrained: dict[str, pl.DataFrame] = field(default_factory=dict)
@@ -74,7 +75,7 @@ class Material:
         return self.model.facts.quantity
 
 
-def untrained_model(model: Potential, seed: int = 0) -> Potential:
+def untrained_model(model: AnyModel, seed: int = 0) -> AnyModel:
     """A model of the same configuration, references and scale with freshly drawn weights: a null control.
 
     Parameters
@@ -84,6 +85,8 @@ def untrained_model(model: Potential, seed: int = 0) -> Potential:
     seed
         Of the weights; the global random state is left as it was.
     """
+    if isinstance(model, OpenedModel):
+        return model.untrained(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = Potential(model.config)

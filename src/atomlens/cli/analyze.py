@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import ProductRuleName, RuleName, whole_number
+from atomlens.cli.options import ProductRuleName, RuleName, Trust, whole_number
 from atomlens.cli.runs import command_line, goes_on
 
 EPILOG = """
@@ -82,6 +82,7 @@ def analyze(
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
+    trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Hold what a model has learned against known chemistry: five questions, each with numbers and a verdict."""
@@ -96,7 +97,7 @@ def analyze(
     from atomlens.runs import AnalysisOptions, run_analysis
 
     chosen = chosen_questions(questions)
-    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
+    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), trust=trust)
     check_product_rule(potential, product_rule)
     if s66x8 is not None:
         read_s66x8(s66x8)  # what is wrong with it is told before any work is done

@@ -25,7 +25,7 @@ _STEP = 0.01
 Responder = Callable[["ase.Atoms", Callable[[int, int], None]], "Response"]
 
 
-def responder(name: str, kwargs: str | None, step: float | None) -> tuple[str, Responder]:
+def responder(name: str, kwargs: str | None, step: float | None, trust: bool = False) -> tuple[str, Responder]:
     """What computes response couplings, and a word on how.
 
     Raises
@@ -36,12 +36,18 @@ def responder(name: str, kwargs: str | None, step: float | None) -> tuple[str, R
     given = _arguments(kwargs)
     if name == GFN2:
         return _gfn2(given, step)
-    if not Path(name).exists() and not name.startswith("zoo:") and _IMPORT_PATH.fullmatch(name):
+    if not Path(name).exists() and not _is_named_model(name) and _IMPORT_PATH.fullmatch(name):
         return _ase(name, given, step)
     for option, value in (("--kwargs", kwargs), ("--step", step)):
         if value is not None:
             raise InputError(f"{option} does not go with a model, which is differentiated exactly")
-    return _model(name)
+    return _model(name, trust)
+
+
+def _is_named_model(name: str) -> bool:
+    from atomlens.potentials import shipped_with_a_library
+
+    return name.startswith("zoo:") or shipped_with_a_library(name) is not None
 
 
 def _arguments(text: str | None) -> dict[str, Any]:
@@ -68,13 +74,15 @@ def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
     return how, lambda atoms, progress: gfn2_response(atoms, **given, progress=progress)
 
 
-def _model(name: str) -> tuple[str, Responder]:
+def _model(name: str, trust: bool) -> tuple[str, Responder]:
     from atomlens.potentials import load_model
     from atomlens.reference import model_response
 
-    if not Path(name).exists() and not name.startswith("zoo:"):
-        raise InputError(f"{name}: no such file; give a model file, zoo:NAME, gfn2, or package.module:Class")
-    model = load_model(name)
+    if not Path(name).exists() and not _is_named_model(name):
+        raise InputError(
+            f"{name}: no such file; give a model file, zoo:NAME, sevenn:NAME, gfn2, or package.module:Class"
+        )
+    model = load_model(name, trust=trust)
 
     def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
         model.check_elements(atoms)

@@ -67,7 +67,7 @@ def md(
     import torch
 
     from atomlens.cli.options import checked_unit
-    from atomlens.potentials import load_model
+    from atomlens.potentials import load_potential
     from atomlens.structures import InputError, frame_index, read_structures
 
     try:
@@ -90,7 +90,7 @@ def md(
         friction=friction,
         seed=seed,
     )
-    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
+    potential = load_potential(model, dtype=torch.float64, energy_unit=checked_unit(unit))
     atoms = read_structures(structure, frame)[0]
     trajectory = None if reference is None else read_structures(reference)
     with goes_on(out), _simulation_progress() as report:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomlens.cli.options import positive
+from atomlens.cli.options import Trust, positive
 from atomlens.cli.runs import command_line
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def response(
         typer.Option(parser=positive, metavar="NUMBER", help="Displacement in Å, for import paths. \\[default: 0.01]"),
     ] = None,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
+    trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """How strongly the force on one atom answers to another: norms of 3x3 Hessian blocks against distance."""
@@ -67,7 +68,7 @@ def response(
     from atomlens.structures import read_structures
 
     with RunFolder(out, overwrite) as folder:
-        how, respond = responder(calculator, kwargs, step)
+        how, respond = responder(calculator, kwargs, step, trust)
         selected = read_structures(structures, frames)
         options = {"kwargs": kwargs, "step": step, "frames": frames}
         command = command_line()

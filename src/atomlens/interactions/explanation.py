@@ -21,8 +21,10 @@ from atomlens.chain import (
 )
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
 from atomlens.models import Potential, to_internal
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.recording import RecordedModel, record
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
+from atomlens.structures import InputError
 
 
 class Explanation:
@@ -196,7 +198,7 @@ class Explanation:
 
 
 def explain(
-    model: Potential,
+    model: AnyModel,
     atoms: ase.Atoms,
     rule: str = "gate",
     product_rule: str = "scalar",
@@ -216,7 +218,7 @@ def explain(
     rule
         ``gate`` (default), ``gamma`` or ``gradient``; see `atomlens.chain.rules`.
     product_rule
-        For products of two signals in PaiNN: ``scalar`` (vectors only gate) or ``full`` (each factor carries half).
+        For products of two signals: ``full`` (each factor carries half) or ``scalar`` (vectors only gate).
     gamma
         Strength of the ``gamma`` rule.
     dtype, device
@@ -240,6 +242,18 @@ def explain(
     >>> ex.interactions(max_order=2).order(2).atoms
     array([[0, 1]])
     """
+    if isinstance(model, OpenedModel):
+        model.check_elements(atoms)
+        if dtype != torch.float64:
+            raise InputError(f"models of other libraries are explained in float64, not in {dtype}")
+        if device is not None and torch.device(device).type != "cpu":
+            raise InputError(f"models of other libraries are explained on the CPU; leave out device {device}")
+        return explain_module(model.recorded, atoms, rule, product_rule, gamma=gamma)
+    if not isinstance(model, Potential):
+        raise TypeError(
+            f"explain received a {type(model).__name__} as model; load one first, with atomlens.load_model(path), or "
+            "explain a module of your own with atomlens.explain_module"
+        )
     held = make_rule(rule, gamma)
     check_product_rule(product_rule)
     working = model.converted(dtype, device)

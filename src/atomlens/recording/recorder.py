@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 
 from atomlens.recording.operators import FACTORIES, LIKE_ANOTHER, OPERATORS, name_of
 from atomlens.recording.trace import Const, Node, Ref, Trace, UnknownOperatorError, leaves
-from atomlens.recording.views import SAME_ELEMENTS, Alias, WithKeywords, parts_of, pure_form
+from atomlens.recording.views import SAME_ELEMENTS, Alias, WithKeywords, parts_of, pure_form, two_indices
 from atomlens.structures import InputError
 
 
@@ -136,6 +136,9 @@ class _Recorder(TorchDispatchMode):
             out = func(*args, **kwargs)
             self._note_views(func, name, args, kwargs, out)
             return out
+        if name == "aten.index" and (both := two_indices(args)) is not None:
+            with self:
+                return torch.stack([args[0][index] for index in both])
         if name not in OPERATORS:
             with self:
                 out = func.decompose(*args, **kwargs)

@@ -101,7 +101,7 @@ class RecordedModel(Protocol):
     elements: tuple[int, ...]
     dtype: torch.dtype
 
-    @builtins.property  # the attribute above has its name
+    @builtins.property  # `property` is a field here
     def embedding(self) -> Sequence[nn.Module]:
         """Modules whose output starts the signals."""
         ...

@@ -124,6 +124,7 @@ class Page:
             architecture=facts.name,
             model=model,
             long_range=[kind for kind, _ in first.long_range],
+            no_walks=first.no_walks,
             model_path=self.info.model_path,
             structures_path=self.info.structures_path,
             rule_name=rule.name + _strength(first, self.info) + (f", products: {product.name}" if product else ""),

@@ -12,7 +12,8 @@ from typing import Any
 from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_model
 from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import Potential, to_internal
+from atomlens.models import to_internal
+from atomlens.potentials import AnyModel
 from atomlens.report import Chapter, Page, frames_on_page, property_words
 from atomlens.runs.answering import answer
 from atomlens.structures import InputError
@@ -111,7 +112,7 @@ class AnalysisRun:
 
 
 def run_analysis(
-    model: Potential,
+    model: AnyModel,
     model_path: str | Path,
     structures: StructureSource,
     structures_name: str,

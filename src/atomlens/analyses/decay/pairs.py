@@ -13,7 +13,7 @@ from jaxtyping import Float
 from atomlens.analyses.decay.laws import Decay, decay_of, exponent_effect
 from atomlens.analyses.inputs import Material, untrained_model
 from atomlens.analyses.pair_scores import with_species
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 from atomlens.reference import d4_dispersion, gfn2_energy, gfn2_response, model_response
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, evenly_spread, no_progress
@@ -47,7 +47,7 @@ class References:
     """
 
     response: PairMatrix = lambda atoms: gfn2_response(atoms).couplings
-    own_response: Callable[[Potential, ase.Atoms], Float[np.ndarray, "N N"]] = lambda model, atoms: (
+    own_response: Callable[[AnyModel, ase.Atoms], Float[np.ndarray, "N N"]] = lambda model, atoms: (
         model_response(model, atoms).couplings
     )
     dispersion: PairMatrix = lambda atoms: d4_dispersion(atoms).pair_energies

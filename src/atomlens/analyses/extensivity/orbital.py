@@ -16,7 +16,8 @@ from atomlens.analyses.inputs import Material, Settings, untrained_model
 from atomlens.analyses.shares import participation_ratios
 from atomlens.analyses.statistics import rank_correlation
 from atomlens.interactions import explain
-from atomlens.models import Atomwise, Potential
+from atomlens.models import Atomwise
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.reference import Kind, ReferenceUnavailable, composition, gfn2
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -88,14 +89,14 @@ def orbital_overlaps(
     return pl.DataFrame(rows, infer_schema_length=None), ""
 
 
-def _shares(model: Potential, atoms: ase.Atoms, held: Settings) -> Float[np.ndarray, " N"]:
+def _shares(model: AnyModel, atoms: ase.Atoms, held: Settings) -> Float[np.ndarray, " N"]:
     """Absolute shares of the atoms; the tables of the untrained model hold the first structures only."""
     return np.abs(explain(model, atoms, rule=held.rule, product_rule=held.product_rule).atom_shares().readout)
 
 
-def readout_weights(model: Potential, atoms: ase.Atoms) -> Float[np.ndarray, " N"] | None:
+def readout_weights(model: AnyModel, atoms: ase.Atoms) -> Float[np.ndarray, " N"] | None:
     """Weights that a softmax readout gives to the atoms of a structure; None for any other readout."""
-    if not isinstance(model.readout, Atomwise) or model.readout.attention is None:
+    if isinstance(model, OpenedModel) or not isinstance(model.readout, Atomwise) or model.readout.attention is None:
         return None
     graph = model.graph(atoms)
     with torch.no_grad():

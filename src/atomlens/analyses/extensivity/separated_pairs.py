@@ -71,7 +71,7 @@ def scan_pairs(
     """
     rng = np.random.default_rng(material.settings.seed) if rng is None else rng
     pairs = _draw_pairs(material, n_dimers, rng)
-    fresh = untrained_model(material.model, material.settings.seed).eval()
+    fresh = untrained_model(material.model, material.settings.seed)
     dimers, scan = [], []
     for number, (i, j) in enumerate(pairs):
         progress("molecules moved apart", number, len(pairs))

@@ -22,6 +22,8 @@ from atomlens.analyses.inputs import Material, untrained_model
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.analyses.verdict import Control, Effect, Finding, Verdict, cannot_tell, conclude, decide
 from atomlens.models import to_internal
+from atomlens.potentials import OpenedModel
+from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
 SLUG = "faithfulness"
@@ -83,6 +85,11 @@ def compute(
     n_deletions
         Pairs, and atoms, a structure; drawn at random where there are more.
     """
+    if isinstance(material.model, OpenedModel):
+        raise InputError(
+            f"faithfulness deletes messages inside the model, which is possible for SchNet and PaiNN; "
+            f"leave it out for a {material.model.facts.name} (--questions species,extensivity,decay,many-body)"
+        )
     model = material.model.converted(torch.float64)
     default = _default_method(material)
     total = min(n_structures, len(material.structures))

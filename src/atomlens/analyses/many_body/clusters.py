@@ -16,7 +16,7 @@ from atomlens.analyses.assemblies import cluster_of, joined, lone_molecules, pre
 from atomlens.analyses.inputs import Material, untrained_model
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.interactions import explain
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 from atomlens.reference import ManyBodyExpansion, ReferenceUnavailable, gfn2_energy, many_body_expansion
 from atomlens.structures import InputError, fragments
 from atomlens.surveys import Progress, no_progress
@@ -62,7 +62,7 @@ def cluster_terms(material: Material, clusters: list[Cluster], progress: Progres
     in Å, for three molecules the largest of the three), ``term`` (of the molecules as groups), ``removal`` (many-body
     expansion of the model itself), ``untrained_term``, ``untrained_removal``.
     """
-    fresh = untrained_model(material.model, material.settings.seed).eval()
+    fresh = untrained_model(material.model, material.settings.seed)
     rows = []
     for number, cluster in enumerate(clusters):
         progress("clusters", number, len(clusters))
@@ -135,7 +135,7 @@ def _cluster(molecules: list[ase.Atoms], family: str, rng: np.random.Generator) 
     return Cluster(joined(placed), parts, family)
 
 
-def _group_terms(material: Material, model: Potential, cluster: Cluster) -> dict[tuple[int, ...], float]:
+def _group_terms(material: Material, model: AnyModel, cluster: Cluster) -> dict[tuple[int, ...], float]:
     held = material.settings
     ex = explain(model, cluster.atoms, rule=held.rule, product_rule=held.product_rule)
     highest = min(3, len(cluster.molecules))
@@ -147,7 +147,7 @@ def _group_terms(material: Material, model: Potential, cluster: Cluster) -> dict
     }
 
 
-def _energy_of(model: Potential) -> Callable[[ase.Atoms], float]:
+def _energy_of(model: AnyModel) -> Callable[[ase.Atoms], float]:
     return lambda atoms: float(predictions(model, [atoms])[0])
 
 

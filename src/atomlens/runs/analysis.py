@@ -12,7 +12,7 @@ from typing import Any
 from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_models
 from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import outside, to_internal
+from atomlens.models import Potential, outside, to_internal
 from atomlens.potentials import AnyModel
 from atomlens.report import Chapter, Page, frames_on_page, property_words
 from atomlens.runs.answering import answer

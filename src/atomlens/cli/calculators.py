@@ -21,17 +21,17 @@ GFN2 = "gfn2"
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _STEP = 0.01
 
-# From a structure and a function that is told rows done and rows in all.
+# From a structure and a function that receives the number of rows done and in all.
 Responder = Callable[["ase.Atoms", Callable[[int, int], None]], "Response"]
 
 
 def responder(name: str, kwargs: str | None, step: float | None) -> tuple[str, Responder]:
-    """What computes response couplings, and a word on how.
+    """What computes response couplings, and how, in words.
 
     Raises
     ------
     InputError
-        If `name` is nothing that has forces, or options do not go with it.
+        If `name` has no forces, or options do not apply to it.
     """
     given = _arguments(kwargs)
     if name == GFN2:
@@ -40,7 +40,7 @@ def responder(name: str, kwargs: str | None, step: float | None) -> tuple[str, R
         return _ase(name, given, step)
     for option, value in (("--kwargs", kwargs), ("--step", step)):
         if value is not None:
-            raise InputError(f"{option} does not go with a model, which is differentiated exactly")
+            raise InputError(f"{option} does not apply to a model, which is differentiated exactly")
     return _model(name)
 
 
@@ -48,9 +48,9 @@ def _arguments(text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
     except json.JSONDecodeError as error:
-        raise InputError(f"--kwargs {text!r} is no JSON ({error}); write for example '{{\"charge\": 1}}'") from error
+        raise InputError(f"--kwargs {text!r} is not JSON ({error}); write for example '{{\"charge\": 1}}'") from error
     if not isinstance(found, dict):
-        raise InputError(f"--kwargs {text!r} is no JSON object; write for example '{{\"charge\": 1}}'")
+        raise InputError(f"--kwargs {text!r} is not a JSON object; write for example '{{\"charge\": 1}}'")
     return found
 
 

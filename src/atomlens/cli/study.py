@@ -24,7 +24,7 @@ Two models at a time; after a kill, the same command goes on:
 
 [b]Written to --out[/b]
 
-report.html, models.parquet and models.csv (one row a model), summary.json, and models/*/ with the training, analysis
+report.html, models.parquet and models.csv (one row per model), summary.json, and models/*/ with the training, analysis
 and simulation of every model.
 """
 
@@ -40,7 +40,7 @@ def study(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """Train a grid of models, score them, simulate them, and say what foretells how long they last."""
+    """Train a grid of models, score them, simulate them, and report what predicts how long simulations last."""
     from atomlens.structures import InputError
 
     try:

@@ -53,7 +53,7 @@ def judge_stability(
 def _concluded(findings: tuple[Finding, ...]) -> Verdict:
     """The verdict, and the sentence of the finding that decides it: what deviates, else survival, which comes first.
 
-    A small drift or good distances of whatever stayed whole do not make up for a survival that cannot be told.
+    A small drift or good distances of whatever stayed whole do not make up for a survival that cannot be decided.
     """
     survives = findings[0].outcome
     if survives is Outcome.CANNOT_TELL and not any(finding.outcome is Outcome.DEVIATES for finding in findings):
@@ -71,8 +71,8 @@ def _survival_finding(simulation: Simulation) -> Finding:
         curve.n_replicas,
     )
     kinds = [fate.kind.value for fate in simulation.fates if fate.kind is not None]
-    told = ", ".join(f"{kinds.count(kind)} by {kind}" for kind in sorted(set(kinds)))
-    sentence = f"{curve.n_broken} of {curve.n_replicas} replicas broke" + (f" ({told})" if told else "")
+    text = ", ".join(f"{kinds.count(kind)} by {kind}" for kind in sorted(set(kinds)))
+    sentence = f"{curve.n_broken} of {curve.n_replicas} replicas broke" + (f" ({text})" if text else "")
     if math.isfinite(curve.median_time):
         sentence += f", half of them within {curve.median_time:.3g} ps."
     else:
@@ -129,19 +129,19 @@ def _distance_finding(simulation: Simulation, reference: list[ase.Atoms]) -> Fin
         found.misplaced if math.isfinite(found.floor) else math.nan,
         len(sound),
     )
-    told = f"{found.misplaced:.1%} of the distances are misplaced; "
+    text = f"{found.misplaced:.1%} of the distances are misplaced; "
     of = f"{found.n_frames} frames against {found.n_reference}"
     if not math.isfinite(found.floor):
-        told += f"{of} are too few to tell how many by sampling alone."
+        text += f"{of} are too few to tell how many by sampling alone."
     else:
-        told += f"sampling alone misplaces {found.floor:.1%} ({of})"
-        told += f", too much for a limit of {MISPLACED:.0%}." if found.floor >= MISPLACED else "."
+        text += f"sampling alone misplaces {found.floor:.1%} ({of})"
+        text += f", too much for a limit of {MISPLACED:.0%}." if found.floor >= MISPLACED else "."
     table = simulation.observables
     mean = table.filter(table["sound"])["temperature_K"].to_numpy().mean()
     return Finding(
         f"Distances are distributed as in the reference: less than {MISPLACED:.0%} are misplaced.",
         decide(effect, MISPLACED, above=False) if found.floor < MISPLACED else Outcome.CANNOT_TELL,
-        f"{told} Both must be of one temperature: the run was at {mean:.0f} K, the reference's is not known.",
+        f"{text} Both must be of one temperature: the run was at {mean:.0f} K, the reference's is not known.",
         effect,
         MISPLACED,
         reference="h(r): arXiv:2210.07237; noise floor and limit: our choice",

@@ -142,8 +142,8 @@ def explain_graphs(
 ) -> BatchExplanation:
     """`explain_batch` of graphs that the model has made already (`Potential.graph`), at least one."""
     check_order(max_order)
-    held = make_rule(rule, gamma)
-    parts = [_explained(working, part, held, product_rule, max_order) for part in _in_parts(graphs)]
+    used = make_rule(rule, gamma)
+    parts = [_explained(working, part, used, product_rule, max_order) for part in _in_parts(graphs)]
     return _joined(parts)
 
 

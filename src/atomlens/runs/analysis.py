@@ -1,4 +1,4 @@
-"""A run of `analyze`: tables of all structures, the chosen questions, one page; it goes on where it was stopped."""
+"""A run of `analyze`: tables of all structures, the chosen questions, one page; it resumes where it was stopped."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class AnalysisOptions:
 
     @property
     def settings(self) -> Settings:
-        """What the analyses are told."""
+        """What the analyses receive."""
         return Settings(self.rule, self.product_rule, self.seed, self.trained_range, self.s66x8)
 
 
@@ -126,7 +126,7 @@ def run_analysis(
 ) -> AnalysisRun:
     """Explain all structures, answer the questions, and write tables, results, page and summary.
 
-    A run that was killed goes on when it is called again with the same arguments: explained shards and answered
+    A run that was killed resumes when it is called again with the same arguments: explained shards and answered
     questions are kept.
 
     Parameters
@@ -144,7 +144,7 @@ def run_analysis(
         Worker processes of this machine, which share structures and then questions; or the address of a Dask scheduler
         for the structures. Scripts that ask for processes need the guard ``if __name__ == "__main__"``.
     progress
-        Told what is being done.
+        Called with what is being done.
     command
         Command line, for the page's foot.
     overwrite
@@ -227,9 +227,9 @@ def run_analysis(
 def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> str:
     shown = frames_on_page(len(judged.structures), N_SHOWN)
     page = Page(info, len(shown))
-    held = material.settings
+    chosen = material.settings
     for place, number in enumerate(shown):
-        explanation = explain(material.model, material.structures[number], held.rule, held.product_rule)
+        explanation = explain(material.model, material.structures[number], chosen.rule, chosen.product_rule)
         page.add(explained_frame(explanation, index=place))
     headline = f"{Path(info.model_path).name}: what has it learned about the {property_words(material.property)}?"
     tables = [f"tables/{name}.parquet" for name in sorted([*judged.tables, "skipped"])]

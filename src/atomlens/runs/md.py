@@ -37,11 +37,11 @@ HOW_STABILITY = """
 <p>All replicas start from the same structure with velocities of their own and move in one batch. A replica breaks
 at the first recorded frame in which a bond differs from its reference length by more than 0.5 Å (<a
 href="https://arxiv.org/abs/2210.07237">arXiv:2210.07237</a>), the temperature exceeds 10,300 K or rises 100-fold,
-or a coordinate is not finite. What it broke by is told from how it goes on for some frames: an explosion, a
+or a coordinate is not finite. What it broke by is identified from some further frames: an explosion, a
 hydrogen farther than 2.5 Å from every heavy atom, or a bond. The curve is the Kaplan-Meier estimate; replicas that
 are sound at the end count as censored; the band is its 95 % log-log interval, and the exact one of a share
-(Clopper-Pearson) where none or all have broken. The limit that the share is held against, 75 %, is our choice: 16 sound
-replicas of 16 show at least 79 %, the fewest that clear it are 13 of 13. Distances are held against a reference by the
+(Clopper-Pearson) where none or all have broken. The limit of the share, 75 %, is our choice: 16 sound
+replicas of 16 show at least 79 %, the fewest that clear it are 13 of 13. Distances are compared with a reference by the
 share that would have to move, next to what sampling alone misplaces: half of what halves of simulation and reference
 differ by, added in squares.</p>
 """
@@ -106,7 +106,7 @@ def run_md(
     reference
         Reference trajectory: mean bond lengths, and distances to be met.
     report
-        Told the progress after every frame.
+        Called with the progress after every frame.
     command
         Command line, for the page's foot.
     overwrite
@@ -179,21 +179,21 @@ def _failure_chapter(failure: Failure) -> Chapter:
     sentence = (
         f"Replica {failure.fate.replica} broke first, after {failure.fate.time:.4g} ps, by {kind}: "
         f"{symbols[i]}{i}\u2013{symbols[j]}{j} went from {first['distance']:.2f} to {last['distance']:.2f} Å, "
-        f"its pair term from {first['term_eV']:+.3f} to {last['term_eV']:+.3f} eV."
+        f"its pair term from {first['term_eV']:+.3f} to {last['term_eV']:+.3f} eV.".replace("-", "\u2212")
     )
-    claim = "The model answers to the pair that gave way as the reference does."
+    claim = "The model responds to the pair that gave way as the reference does."
     if last["reference_coupling"] is None:
         finding = Finding(claim, Outcome.CANNOT_TELL, f"No reference: {failure.reference}.")
     else:
-        told = (
+        text = (
             f"Response coupling {mine['model_coupling'].mean():.3g} eV/Å² (model) against "
             f"{mine['reference_coupling'].mean():.3g} eV/Å² ({failure.reference}), mean of {len(mine)} frames."
         )
-        finding = Finding(claim, Outcome.CANNOT_TELL, f"{told} One break is no statistics.")
+        finding = Finding(claim, Outcome.CANNOT_TELL, f"{text} One break is not enough for statistics.")
     return Chapter(
         "failure",
         "What gave way",
-        "Which interaction failed first, and what does the reference say of it?",
+        "Which interaction failed first, and what does the reference say about it?",
         conclude("failure", (finding,), sentence),
         svg_address(failure_figure(failure)),
         Markup(HOW_FAILURE),

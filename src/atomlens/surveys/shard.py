@@ -188,7 +188,7 @@ def _explained(model: Potential, graphs: list[AtomGraph], settings: ShardSetting
     if not graphs:
         return None
     with warnings.catch_warnings():
-        # A structure without finite terms is told of in its own place.
+        # A structure without finite terms is reported in its own place.
         warnings.simplefilter("ignore", RuntimeWarning)
         return explain_graphs(model, graphs, settings.rule, settings.product_rule, max_order=settings.max_order)
 

@@ -11,7 +11,7 @@ from atomlens.models.files.checkpoint import read_config
 from atomlens.structures import InputError
 
 ZOO = "zoo:"
-# What the card of every shipped model tells.
+# Entries in the card of every shipped model.
 CARD_KEYS = ("name", "data", "split", "seed", "command", "hours", "errors", "date")
 
 

@@ -21,7 +21,7 @@ GFN2 = "gfn2"
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _STEP = 0.01
 
-# From a structure and a function that is told rows done and rows in all.
+# From a structure and a function that receives the number of rows done and in all.
 Responder = Callable[["ase.Atoms", Callable[[int, int], None]], "Response"]
 
 
@@ -38,7 +38,7 @@ def responder(
     Raises
     ------
     InputError
-        If `name` is nothing that has forces, or options do not go with it.
+        If `name` has no forces, or options do not apply to it.
     """
     given = _arguments(kwargs)
     is_model = Path(name).exists() or _is_named_model(name)
@@ -66,9 +66,9 @@ def _arguments(text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
     except json.JSONDecodeError as error:
-        raise InputError(f"--kwargs {text!r} is no JSON ({error}); write for example '{{\"charge\": 1}}'") from error
+        raise InputError(f"--kwargs {text!r} is not JSON ({error}); write for example '{{\"charge\": 1}}'") from error
     if not isinstance(found, dict):
-        raise InputError(f"--kwargs {text!r} is no JSON object; write for example '{{\"charge\": 1}}'")
+        raise InputError(f"--kwargs {text!r} is not a JSON object; write for example '{{\"charge\": 1}}'")
     return found
 
 

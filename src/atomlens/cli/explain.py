@@ -67,10 +67,11 @@ def explain(
         ),
     ],
     structures: Annotated[
-        str, typer.Argument(help="Structures, in any format that ASE reads; or a SMILES string, which RDKit embeds.")
+        str,
+        typer.Argument(help="Structures, in any format that ASE reads; or a SMILES string (geometry made by RDKit)."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")],
-    rule: Annotated[RuleName, typer.Option(help="How activations are held linear.")] = RuleName.GATE,
+    rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
     gamma: Annotated[
         float | None,
         typer.Option(parser=non_negative, metavar="NUMBER", help="Strength of --rule gamma. \\[default: 0.25]"),
@@ -108,7 +109,7 @@ def explain(
     ] = None,
     trust: Trust = False,
     any_element: Annotated[
-        bool, typer.Option("--any-element", help="Go on with elements that the model was not trained on.")
+        bool, typer.Option("--any-element", help="Accept elements that the model was not trained on.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:

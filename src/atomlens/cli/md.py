@@ -42,7 +42,7 @@ def md(
     model: Annotated[str, typer.Argument(help="atomlens or SchNetPack model file, or zoo:NAME (see atomlens zoo).")],
     structure: Annotated[str, typer.Argument(help="Where replicas start: a file that ASE reads, or SMILES.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it goes on.")],
-    ensemble: Annotated[str, typer.Option(help="langevin, nose-hoover (a chain a replica), or nve.")] = "langevin",
+    ensemble: Annotated[str, typer.Option(help="langevin, nose-hoover (one chain per replica), or nve.")] = "langevin",
     temperature: Annotated[float, typer.Option(help="In K.")] = 500.0,
     timestep: Annotated[float, typer.Option(help="In fs.")] = 0.5,
     time: Annotated[float, typer.Option(help="Simulated time in ps.")] = 10.0,

@@ -25,7 +25,7 @@ Two models at a time; after a kill, the same command goes on:
 
 [b]Written to --out[/b]
 
-report.html, models.parquet and models.csv (one row a model), summary.json, and models/*/ with the training, analysis
+report.html, models.parquet and models.csv (one row per model), summary.json, and models/*/ with the training, analysis
 and simulation of every model.
 """
 

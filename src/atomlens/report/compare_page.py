@@ -1,4 +1,4 @@
-"""The page of a comparison: the same molecules, one column a model."""
+"""The page of a comparison: the same molecules, one column per model."""
 
 from __future__ import annotations
 
@@ -165,5 +165,5 @@ def _agreement_text(comparison: Comparison) -> str:
     for k in range(1, len(runs)):
         r = correlation(terms[:, 0], terms[:, k])
         with_first = f" ({runs[k].name} with {runs[0].name})" if len(runs) > 2 else ""
-        parts.append(("cannot be told" if r is None else f"{r:.3f}") + with_first)
+        parts.append(("not defined" if r is None else f"{r:.3f}") + with_first)
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""What the page is told about a frame: plain lists, bounded in size, ready for JSON."""
+"""What the page receives about a frame: plain lists, bounded in size, ready for JSON."""
 
 from __future__ import annotations
 

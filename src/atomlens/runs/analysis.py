@@ -1,4 +1,4 @@
-"""A run of `analyze`: tables of all structures, the chosen questions, one page; it goes on where it was stopped."""
+"""A run of `analyze`: tables of all structures, the chosen questions, one page; it resumes where it was stopped."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def run_analysis(
 ) -> AnalysisRun:
     """Explain all structures, answer the questions, and write tables, results, page and summary.
 
-    A run that was killed goes on when it is called again with the same arguments: explained shards and answered
+    A run that was killed resumes when it is called again with the same arguments: explained shards and answered
     questions are kept.
 
     Parameters
@@ -171,7 +171,7 @@ def run_analysis(
         Worker processes of this machine, which share structures and then questions; or the address of a Dask scheduler
         for the structures. Scripts that ask for processes need the guard ``if __name__ == "__main__"``.
     progress
-        Told what is being done.
+        Called with what is being done.
     command
         Command line, for the page's foot.
     overwrite

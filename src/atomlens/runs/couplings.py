@@ -82,7 +82,7 @@ class _Drawn:
 
 
 def couplings_table(frame: CouplingFrame) -> pl.DataFrame:
-    """One row a pair i < j; see `COLUMNS`."""
+    """One row per pair i < j; see `COLUMNS`."""
     assert frame.response is not None
     around, symbols = survey(frame.atoms), np.array(frame.atoms.get_chemical_symbols(), dtype=str)
     i, j = np.triu_indices(len(frame.atoms), 1)
@@ -180,16 +180,16 @@ def couplings_figure(table: pl.DataFrame, title: str = "") -> Figure:
 
 
 def _frame_summary(frame: CouplingFrame) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "frame": frame.index,
         "formula": frame.atoms.get_chemical_formula(),
         "n_atoms": len(frame.atoms),
         "seconds": round(frame.seconds, 4),
     }
     if frame.response is None:
-        return told | {"unavailable": frame.reason}
+        return facts | {"unavailable": frame.reason}
     response = frame.response
-    return told | {
+    return facts | {
         "largest": float(response.couplings.max()),
         "asymmetry": response.asymmetry,
         "sum_rule": response.sum_rule,

@@ -41,7 +41,7 @@ HOW_STABILITY = """
 <p>All replicas start from the same structure with velocities of their own and move in one batch. A replica breaks
 at the first recorded frame in which a bond differs from its reference length by more than 0.5 Å (<a
 href="https://arxiv.org/abs/2210.07237">arXiv:2210.07237</a>), the temperature exceeds 10,300 K or rises 100-fold,
-or a coordinate is not finite. What it broke by is told from how it goes on for some frames: an explosion, a
+or a coordinate is not finite. What it broke by is identified from some further frames: an explosion, a
 hydrogen farther than 2.5 Å from every heavy atom, or a bond. The curve is the Kaplan-Meier estimate; replicas that
 are sound at the end count as censored; the band is its 95 % log-log interval, and the exact one of a share
 (Clopper-Pearson) where none or all have broken. The limit that the share is compared with, 75 %, is our choice: 16
@@ -114,7 +114,7 @@ def run_md(
     reference
         Reference trajectory: mean bond lengths, and distances to be met.
     report
-        Told the progress after every frame.
+        Called with the progress after every frame.
     command
         Command line, for the page's foot.
     overwrite
@@ -203,21 +203,21 @@ def _failure_chapter(failure: Failure) -> Chapter:
     sentence = (
         f"Replica {failure.fate.replica} broke first, after {failure.fate.time:.4g} ps, by {kind}: "
         f"{symbols[i]}{i}\u2013{symbols[j]}{j} went from {first['distance']:.2f} to {last['distance']:.2f} Å, "
-        f"its pair term from {first['term_eV']:+.3f} to {last['term_eV']:+.3f} eV."
+        f"its pair term from {first['term_eV']:+.3f} to {last['term_eV']:+.3f} eV.".replace("-", "\u2212")
     )
-    claim = "The model answers to the pair that gave way as the reference does."
+    claim = "The model responds to the pair that gave way as the reference does."
     if last["reference_coupling"] is None:
         finding = Finding(claim, Outcome.CANNOT_TELL, f"No reference: {failure.reference}.")
     else:
-        told = (
+        text = (
             f"Response coupling {mine['model_coupling'].mean():.3g} eV/Å² (model) against "
             f"{mine['reference_coupling'].mean():.3g} eV/Å² ({failure.reference}), mean of {len(mine)} frames."
         )
-        finding = Finding(claim, Outcome.DESCRIPTIVE, f"{told} One break is no statistics.")
+        finding = Finding(claim, Outcome.DESCRIPTIVE, f"{text} One break is no statistics.")
     return Chapter(
         "failure",
         "What gave way",
-        "Which interaction failed first, and what does the reference say of it?",
+        "Which interaction failed first, and what does the reference say about it?",
         conclude("failure", (finding,), sentence),
         svg_address(failure_figure(failure)),
         Markup(HOW_FAILURE),

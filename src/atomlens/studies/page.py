@@ -48,7 +48,7 @@ def seed_means(table: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     table
-        One row a model.
+        One row per model.
     """
     axes = setting_columns(table)
     names = [name for name in _AVERAGED if name in table.columns and table[name].drop_nulls().len()]
@@ -115,18 +115,18 @@ def study_page(
 
 
 def sentence(found: list[Association]) -> str:
-    """What the study says of the deviation score, in one sentence."""
+    """What the study says about the deviation score, in one sentence."""
     score = next((item for item in found if item.predictor == "deviation"), None)
     if score is None or not score.spearman.has_interval:
         return "Too few models with a deviation score and a survival time: the study cannot tell."
     partial = f"; given the force error {score.partial}" if math.isfinite(score.partial.value) else ""
     if score.spearman.high < 0:
-        told = "Models of higher deviation score break sooner"
+        result = "Models of higher deviation score break sooner"
     elif score.spearman.low > 0:
-        told = "Against expectation, models of higher deviation score last longer"
+        result = "Against expectation, models of higher deviation score last longer"
     else:
-        told = "The deviation score does not predict survival here"
-    return f"{told}: rank correlation {score.spearman} over {score.spearman.n} kinds of models{partial}."
+        result = "The deviation score does not predict survival here"
+    return f"{result}: rank correlation {score.spearman} over {score.spearman.n} kinds of models{partial}."
 
 
 def survival_figure(table: pl.DataFrame) -> Figure:

@@ -208,7 +208,7 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
                 table["data"][key] = str((home / table["data"][key]).resolve())
         name = "-".join(_label(axis, value) for axis, value in axes.items())
         table["name"] = f"{config.name}-{name}"
-        build(TrainConfig, table)  # a mistake is told before anything is trained
+        build(TrainConfig, table)  # report a mistake before anything is trained
         members.append(Member(name, axes, table))
     first: dict[str, str] = {}
     for member in members:
@@ -276,7 +276,7 @@ def _epochs(table: dict[str, Any], steps: int) -> int:
     n_train = table["data"].get("n_train", DataSettings.n_train)
     batch = table["fit"].get("batch_size", FitSettings.batch_size)
     if not (isinstance(n_train, int) and isinstance(batch, int) and n_train > 0 and batch > 0):
-        return 1  # the mistake is told when the configuration is built
+        return 1  # the mistake is reported when the configuration is built
     return math.ceil(steps / math.ceil(n_train / batch))
 
 

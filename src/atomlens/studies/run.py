@@ -97,7 +97,7 @@ def run_study(
     n_workers, scheduler
         Processes of this machine, or the address of a Dask scheduler; needs the extra ``dask`` for more than one.
     report
-        Told each stage and each finished model.
+        Called with each stage and each finished model.
     command
         Command line, for the page's foot.
     overwrite
@@ -164,10 +164,10 @@ def _finished(out: Path, members: tuple[Member, ...]) -> bool:
     """
     try:
         summary = json.loads((out / MARK).read_text("utf-8"))
-        told = {config["name"]: config for config in summary["settings"]["models"]}
+        stored = {config["name"]: config for config in summary["settings"]["models"]}
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return told == {member.config["name"]: to_plain(member.config) for member in members}
+    return stored == {member.config["name"]: to_plain(member.config) for member in members}
 
 
 def _check_the_same(out: Path, members: tuple[Member, ...]) -> None:
@@ -233,7 +233,7 @@ def _ran_out(error: BaseException | None) -> str:
     while error is not None:
         if isinstance(error, OSError) and error.errno in _FULL:
             return f"the disk is full ({error.strerror})"
-        # torch has a class for devices only; of the processor's memory it tells in words.
+        # torch has a class for devices only; errors of the processor's memory are words only.
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             return "out of memory"
         error = error.__cause__

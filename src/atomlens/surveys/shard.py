@@ -198,7 +198,7 @@ def _explained(
         return None
     rules = (settings.rule, settings.product_rule)
     with warnings.catch_warnings():
-        # A structure without finite terms is told of in its own place.
+        # A structure without finite terms is reported in its own place.
         warnings.simplefilter("ignore", RuntimeWarning)
         if isinstance(model, Potential):
             made = [graph for graph in graphs if graph is not None]

@@ -4,7 +4,7 @@
                       top_walks=50, n_workers=1, scheduler=None, shard_size=128, progress=no_progress) -> SurveyResult
 
 Structures are explained in shards, each a folder of Parquet files that is complete or not there; at the end they are
-joined to one file a table. What is finished stays finished, whatever happens to the process.
+joined to one file per table. What is finished stays finished, whatever happens to the process.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def survey_structures(
     shard_size
         Structures a shard.
     progress
-        Told how far the work is.
+        Called with the progress of the work.
 
     Raises
     ------
@@ -238,7 +238,7 @@ def _opened(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         state, what = claim(folder / STATE, asked)
     except (OSError, ValueError) as error:
-        if not (folder / STATE).exists():  # not begun: whoever holds the folder tells of that
+        if not (folder / STATE).exists():  # not begun: whoever has claimed the folder reports that
             raise
         raise InputError(
             f"{folder}: {STATE} cannot be read ({error}); delete the folder or name another one"

@@ -57,7 +57,7 @@ class Prepared:
 def prepare(config: TrainConfig, base: Path, out: Path) -> Prepared:
     """Read the data, split them (or read the run's split), and make the model with its references.
 
-    Everything that the run will need is read and checked here, so that bad input is told before hours of training.
+    Everything that the run will need is read and checked here, so that bad input is reported before hours of training.
 
     Raises
     ------

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atomlens.chain import PairIndex, automatic_chain, make_rule, merge_images, relevance_mode
+from atomlens.chain import PairIndex, automatic_chain, make_rule, merge_images
 from atomlens.chain.automatic import StateFunction
 from atomlens.interactions import interaction_terms
+from atomlens.recording import under_rule
 from atomlens.relevance import all_walks
 from oracle import keep
 
@@ -46,11 +47,9 @@ def walk_by_mask(layers, x: Tensor, readout, rule, walk: tuple[int, ...]) -> flo
     leaf = x.clone().requires_grad_()
     state = leaf
     for layer, atom in zip(layers, walk[1:], strict=True):
-        with relevance_mode(rule, state):
-            state = layer(state)
+        state = under_rule(rule, layer, state)
         state = keep(state, atom)
-    with relevance_mode(rule, state):
-        value = readout(state)
+    value = under_rule(rule, readout, state)
     (gradient,) = torch.autograd.grad(value, leaf)
     return float((gradient[walk[0]] * x[walk[0]]).sum())
 
@@ -86,8 +85,7 @@ def test_walks_are_those_of_masked_passes(rule):
 def derivative(function: StateFunction, x: Tensor, rule: str = "gate", gamma: float = 0.25) -> Tensor:
     """Relevance map of a function under a rule, applied to its own input."""
     leaf = x.clone().requires_grad_()
-    with relevance_mode(make_rule(rule, gamma), leaf):
-        y = function(leaf)
+    y = under_rule(make_rule(rule, gamma), function, leaf)
     torch.testing.assert_close(y.detach(), function(x))
     jacobian = torch.stack([torch.autograd.grad(part, leaf, retain_graph=True)[0] for part in y.flatten()])
     return (jacobian * x).flatten(1).sum(1).reshape(y.shape)
@@ -176,7 +174,7 @@ def test_modules_are_run_as_they_are():
     assert all(p.grad is None for p in layers[0].parameters())
     for name, value in layers[0].state_dict().items():
         assert torch.equal(value, before[name])
-    # Outside the context torch is itself again.
+    # Afterwards torch is itself again.
     y = torch.ones(2, dtype=F64, requires_grad=True)
     (slope,) = torch.autograd.grad((y * y).sum(), y)
     assert slope.tolist() == [2.0, 2.0]

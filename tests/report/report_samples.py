@@ -59,7 +59,7 @@ def frame(atoms: ase.Atoms | None = None, *, groups: AtomGroups | None = None, *
 def info(**changes: Any) -> RunInfo:
     """A run of the small model."""
     return RunInfo(
-        **{"model_path": "model.safetensors", "structures_path": "ethanol.xyz"} | changes, config=model().config
+        **{"model_path": "model.safetensors", "structures_path": "ethanol.xyz"} | changes, model=model().facts
     )
 
 

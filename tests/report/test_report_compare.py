@@ -30,7 +30,7 @@ def make_run(folder, name, structures=STRUCTURES, max_order=3, model_path=None):
     model = MODELS[name]
     frames = explained_frames(model, structures, max_order=max_order)
     with RunFolder(folder) as run:
-        write_run(run, frames, len(structures), RunInfo(model_path or f"{name}.safetensors", "two.xyz", model.config))
+        write_run(run, frames, len(structures), RunInfo(model_path or f"{name}.safetensors", "two.xyz", model.facts))
     return folder
 
 

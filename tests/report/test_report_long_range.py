@@ -27,9 +27,7 @@ def explanation():
 
 def test_page_and_summary_tell_the_part_of_the_pairs(explanation):
     frame = explained_frame(explanation)
-    where = replace(
-        info(), config=replace(info().config, long_range=long_range_model("painn", "coulomb").config.long_range)
-    )
+    where = replace(info(), model=replace(info().model, long_range="coulomb"))
     sums = {kind: float(explanation.long_range_terms(kind).relevance.sum()) for kind in ("coulomb", "dispersion")}
     summary = frame_summary(frame)
     assert summary["long_range"] == sums

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from report_samples import HOSTILE, ethanol, explanation, frame, info, two_waters
@@ -20,11 +21,8 @@ def test_hostile_names_stay_text():
     atoms = ethanol(name=HOSTILE)
     groups = AtomGroups((HOSTILE, "rest"), ((0, 1), tuple(range(2, 9))))
     where = info(model_path=f"{HOSTILE}.pt", structures_path=f"{HOSTILE}.xyz", command=f"atomlens explain {HOSTILE}")
-    where.config.card["note"] = HOSTILE
-    try:
-        page = page_html(frame(atoms, groups=groups), where)
-    finally:
-        del where.config.card["note"]
+    where = replace(where, model=replace(where.model, card={**where.model.card, "note": HOSTILE}))
+    page = page_html(frame(atoms, groups=groups), where)
     assert "<img src=x" not in page
     assert "onerror=alert(1)&gt;" in page
     assert len(re.findall(r"<script\b", page)) == len(re.findall(r"</script>", page)) == 3

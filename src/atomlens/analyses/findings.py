@@ -12,7 +12,7 @@ from atomlens.folders import MARK, load_result, read_summary
 from atomlens.structures import InputError
 
 # Raised whenever a key of an analysis's summary.json changes its meaning or goes away.
-ANALYSIS_SCHEMA = 1
+ANALYSIS_SCHEMA = 2
 _NEEDED = ("schema", "options", "model", "structures", "property", "unit", "n_structures")
 NOT_ASKED = "not asked"
 
@@ -103,7 +103,7 @@ def claims_of(runs: Sequence[AnalysedRun], slug: str) -> list[str]:
 
 
 def finding_lines(finding: dict[str, Any]) -> list[str]:
-    """Effect with interval, unit and number of molecules; what it is held against; every control: a line each."""
+    """Effect with interval, unit and number of units; what it is compared with; every control: one line each."""
     effect = finding["effect"]
     if effect is None:
         return []
@@ -112,8 +112,15 @@ def finding_lines(finding: dict[str, Any]) -> list[str]:
         text += f" [{number_text(effect['low'])}, {number_text(effect['high'])}]"
     lines = [text + f" {effect['unit']}".rstrip() + f", n = {effect['n']}"]
     if finding["threshold"] is not None:
-        lines.append(f"held against {number_text(finding['threshold'])}")
-    return lines + [f"{control['name']}: {number_text(control['value'])}" for control in finding["controls"]]
+        lines.append(f"compared with {number_text(finding['threshold'])}")
+    return lines + [f"{control['name']}: {_control_text(control)}" for control in finding["controls"]]
+
+
+def _control_text(control: dict[str, Any]) -> str:
+    """The value of a control; of several seeds or draws the median and the range."""
+    values = [value for value in control.get("values", ()) if value is not None]
+    spread = f" ({number_text(min(values))} to {number_text(max(values))})" if len(values) > 1 else ""
+    return number_text(control["value"]) + spread
 
 
 def number_text(value: float | None) -> str:

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from atomlens.chain.automatic import relevance_mode
 from atomlens.chain.rules import Affine, Gradient, Rule
 from atomlens.models import AtomFeatures, AtomNetwork, Atomwise, Dipole, sum_edges
+from atomlens.recording import under_rule
 from atomlens.structures import AtomGraph
 
 
@@ -86,10 +86,8 @@ def _network(
     *hidden, last = network.layers
     affine: Affine | None = None
     for layer in hidden:
-        y = layer(x)
-        step = rule.linear(layer.weight, layer.bias, x).then(rule.activation(network.activation, y))
+        step, x = rule.dense(layer, network.activation, x)
         affine = step if affine is None else affine.then(step)
-        x = network.activation(y)
     final = rule.linear(last.weight, last.bias, x)
     whole = final if affine is None else affine.then(final)
     weights = whole.operator.pull(shares[:, None], atoms)
@@ -131,8 +129,12 @@ def _differentiated(
         vectors = vectors.detach().clone()
         if product_rule == "full":
             inputs.append(vectors.requires_grad_())
-    with torch.enable_grad(), relevance_mode(rule, *inputs):
-        y = scalar_output(readout(AtomFeatures(scalars, vectors), graph))
+
+    def output(*signals: Tensor) -> Tensor:
+        return scalar_output(readout(AtomFeatures(signals[0], signals[1] if len(signals) > 1 else vectors), graph))
+
+    with torch.enable_grad():
+        y = under_rule(rule, output, *inputs)
         # A readout of scalars alone leaves the vectors unused.
         gradients = torch.autograd.grad(y.sum(), inputs, materialize_grads=True)
     weights = torch.cat([gradients[0], *(g.flatten(1) for g in gradients[1:])], dim=1)

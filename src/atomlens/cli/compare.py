@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
 from atomlens.cli.terminal import console as clean_console
-from atomlens.cli.terminal import echo
 
 if TYPE_CHECKING:
     from atomlens.runs import VerdictComparison
@@ -62,7 +62,7 @@ def compare(
             write_comparison(folder.path, comparison, command=command)
             show = partial(show_comparison, comparison)
     show()
-    echo(f"report: {out / PAGE}")
+    finished(out / PAGE)
 
 
 @contextmanager
@@ -104,6 +104,8 @@ def show_verdict_comparison(comparison: VerdictComparison) -> None:
     console.print(table)
     if comparison.differing:
         console.print(f"different structures: {comparison.differing}", soft_wrap=True)
+    if comparison.ranges:
+        console.print(f"different distances: {comparison.ranges}", soft_wrap=True)
 
 
 def show_comparison(comparison: Comparison) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
 from atomlens.cli.terminal import echo
 
@@ -29,8 +30,8 @@ def demo(
         done = write_demo(folder, command=command_line(), advance=advance)
     show_comparison(done.main)
     echo(f"done in {time.perf_counter() - started:.1f} s")
-    echo(f"report: {out / PAGE}")
+    finished(out / PAGE)
     echo("\nOpen it in a browser. Then try:")
-    echo(f"  atomlens explain zoo:{MAIN_MODELS[-1]} 'c1ccccc1O' --out phenol    a molecule by its SMILES string")
-    echo(f"  atomlens explain best_model {out / MOLECULES} --out mine    your own model, on these molecules")
-    echo("  atomlens zoo list    the models that come along")
+    echo(f"  atomlens explain zoo:{MAIN_MODELS[-1]} 'c1ccccc1O' --out phenol    a molecule from its SMILES string")
+    echo(f"  atomlens explain best_model {out / MOLECULES} --out mine    your own model on these molecules")
+    echo("  atomlens zoo list    all shipped models")

@@ -1,4 +1,4 @@
-"""What commands share that write a run into a folder: its command, and going on after an interruption."""
+"""What commands share that write a run into a folder: its command, and resuming after an interruption."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def command_line() -> str:
 
 @contextmanager
 def goes_on(out: Path) -> Iterator[None]:
-    """Leave with exit code 130 where a run is interrupted, and say that nothing is lost."""
+    """Leave with exit code 130 where a run is interrupted, and report that nothing is lost."""
     try:
         yield
     except KeyboardInterrupt:

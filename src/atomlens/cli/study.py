@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from atomlens.cli.options import whole_number
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, goes_on
 from atomlens.cli.terminal import echo
+from atomlens.folders import PAGE
 
 EPILOG = """
 [b]Examples[/b]
@@ -23,7 +25,7 @@ Two models at a time; after a kill, the same command goes on:
 
 [b]Written to --out[/b]
 
-report.html, models.parquet and models.csv (one row a model), summary.json, and models/*/ with the training, analysis
+report.html, models.parquet and models.csv (one row per model), summary.json, and models/*/ with the training, analysis
 and simulation of every model.
 """
 
@@ -60,7 +62,7 @@ def study(
             f"{error.name} is not installed; a study needs more: {install_command('train', 'md', 'xtb', 'dask')}"
         ) from error
     echo(sentence(found.associations))
-    echo(f"report: {found.folder / 'report.html'}")
+    finished(found.folder / PAGE)
     if found.failed:
         echo(f"atomlens: {len(found.failed)} models failed; the page and summary.json say why", err=True)
         sys.exit(1)

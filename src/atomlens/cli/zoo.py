@@ -1,4 +1,4 @@
-"""``atomlens zoo``: the models that come with the package, their cards and their files."""
+"""``atomlens zoo``: the models shipped with the package, their cards and their files."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class _NamesByDefault(TyperGroup):
 zoo_app = typer.Typer(
     cls=_NamesByDefault,
     rich_markup_mode="rich",
-    help="Models that come with atomlens; use one as zoo:NAME in place of a file.",
+    help="Models shipped with atomlens; use one as zoo:NAME in place of a file.",
 )
 
 
 @zoo_app.command()
 def names() -> None:
-    """List the names, one a line (what atomlens zoo does without a command)."""
-    # Told from the folder, without loading the libraries that read a model.
+    """List the names, one per line (what atomlens zoo does without a command)."""
+    # Read from the folder, without loading the libraries that read a model.
     folder = files("atomlens") / "models" / "zoo"
     entries = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     for name in sorted(entries):
@@ -61,7 +61,7 @@ def list_models() -> None:
 
 @zoo_app.command()
 def card(name: Annotated[str, typer.Argument(help="Name of a model, with or without zoo:.")]) -> None:
-    """Show how a model was made and how wrong it is."""
+    """Show how a model was made and its test errors."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -76,7 +76,7 @@ def card(name: Annotated[str, typer.Argument(help="Name of a model, with or with
         "architecture": f"{shape.architecture}, {shape.n_features} features, {shape.n_layers} layers, "
         f"cutoff {shape.cutoff.cutoff:g} Å, readout {config.readout.kind} ({config.readout.aggregation})",
         "elements": _elements(config.elements),
-        **{key: _told(value) for key, value in config.card.items() if key != "name"},
+        **{key: _text(value) for key, value in config.card.items() if key != "name"},
         "file": f"{path} ({path.stat().st_size / 1e6:.2f} MB)",
     }
     table = Table(box=box.SIMPLE_HEAD, show_header=False, title=Text(path.stem), title_justify="left")
@@ -89,7 +89,7 @@ def card(name: Annotated[str, typer.Argument(help="Name of a model, with or with
 
 @zoo_app.command()
 def path(name: Annotated[str, typer.Argument(help="Name of a model, with or without zoo:.")]) -> None:
-    """Print where the file of a model lies."""
+    """Print the path of the file of a model."""
     from atomlens.models import zoo_path
 
     echo(zoo_path(name))
@@ -117,11 +117,11 @@ def _errors(card: Mapping[str, Any]) -> str:
     )
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     """An entry of a card as lines of text."""
     if isinstance(value, Mapping):
         nested = [
-            f"{key}: {_told(entry)}" if isinstance(entry, Mapping) else f"{key} {_told(entry)}"
+            f"{key}: {_text(entry)}" if isinstance(entry, Mapping) else f"{key} {_text(entry)}"
             for key, entry in value.items()
         ]
         return ", ".join(nested)

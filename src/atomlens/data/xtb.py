@@ -27,7 +27,7 @@ _HOTTEST = 20.0  # times the wanted temperature: past this the molecule has flow
 
 
 class TrajectoryError(RuntimeError):
-    """A trajectory that cannot go on, told in one line."""
+    """A trajectory that cannot continue, reported in one line."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 from .calculators import AtomlensCalculator
 from .energies import EnergyForcesStress, energy_forces_stress
 from .failure import Failure, explain_failure, first_failure
-from .judgement import judge_stability, survival, too_few
+from .judgement import ReplicasNeeded, judge_stability, replicas_needed, survival
 from .lifetimes import Survival
 from .options import MDOptions
 from .simulation import SIMULATION_FILES, Fate, Report, Simulation, check_start, simulate
@@ -13,6 +13,7 @@ __all__ = [
     "Failure",
     "Fate",
     "MDOptions",
+    "ReplicasNeeded",
     "Report",
     "Simulation",
     "Survival",
@@ -21,7 +22,7 @@ __all__ = [
     "explain_failure",
     "first_failure",
     "judge_stability",
+    "replicas_needed",
     "simulate",
     "survival",
-    "too_few",
 ]

@@ -39,10 +39,10 @@ def energy_unit(model: Potential) -> float:
     InputError
         If the model predicts something else.
     """
-    output = model.config.output
-    if output.unit not in ENERGY_UNITS or not output.extensive:
-        raise InputError(f"the model predicts {output.property} in {output.unit}, no energy; dynamics need an energy")
-    return ENERGY_UNITS[output.unit]
+    facts = model.facts
+    if facts.unit not in ENERGY_UNITS or not facts.extensive:
+        raise InputError(f"the model predicts {facts.quantity} in {facts.unit}, no energy; dynamics need an energy")
+    return ENERGY_UNITS[facts.unit]
 
 
 def energy_forces_stress(model: Potential, graph: AtomGraph, *, stress: bool = False) -> EnergyForcesStress:

@@ -40,7 +40,7 @@ class MDOptions:
     seed
         Of velocities and noise.
     frames_after_break
-        How many frames a broken replica goes on, so that the break can be told and seen.
+        For how many frames a broken replica continues, so that the break can be identified and seen.
     """
 
     ensemble: str = "langevin"

@@ -126,7 +126,7 @@ def simulate(
     reference
         Trajectory whose mean bond lengths are the reference; the structure's own if None.
     report
-        Told the progress after every frame.
+        Called with the progress after every frame.
 
     Raises
     ------

@@ -10,15 +10,17 @@ energies of two atoms, which no walk carries, add to the terms of these two.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atomlens.chain import Chain
+from atomlens.chain import Chain, RecordedSums
 from atomlens.interactions.meeting import one_body_terms, pair_and_triple_terms, pair_terms
 from atomlens.interactions.subsets import connected_triples, undirected
 from atomlens.relevance import AtomSets, restricted_sums
@@ -53,12 +55,60 @@ class Interactions:
         Highest order listed.
     remainder
         What all higher orders add up to: prediction - constant - everything listed.
+    symbols
+        Chemical symbol of every atom; empty where the members of the sets are groups, or are not known by name.
+    unit
+        Unit of the terms; empty where it is not known.
     """
 
-    def __init__(self, terms: tuple[Terms, ...], total: float) -> None:
+    def __init__(self, terms: tuple[Terms, ...], total: float, *, symbols: Sequence[str] = (), unit: str = "") -> None:
         self._terms = terms
+        self._total = total
         self.max_order = len(terms)
         self.remainder = total - sum(float(t.relevance.sum()) for t in terms)
+        self.symbols = tuple(symbols)
+        self.unit = unit
+
+    def named(self, symbols: Sequence[str], unit: str) -> Interactions:
+        """The same terms with the symbols of their atoms and their unit."""
+        return Interactions(self._terms, self._total, symbols=symbols, unit=unit)
+
+    def to_frame(self) -> pl.DataFrame:
+        """All terms as one table, strongest first within each order; ``.to_pandas()`` of it gives a pandas table.
+
+        Columns are ``order``, ``atom_1`` to ``atom_n`` (empty beyond the order), ``elements`` ("C-O", empty without
+        `symbols`) and the term (``relevance_eV``, or ``relevance`` without a unit).
+
+        Examples
+        --------
+        >>> pairs = Terms(np.array([[0, 1]]), np.array([-0.5]))
+        >>> one = Terms(np.array([[0], [1]]), np.array([0.1, 0.2]))
+        >>> Interactions((one, pairs), -0.2, symbols="OH", unit="eV").to_frame().rows()
+        [(1, 1, None, 'H', 0.2), (1, 0, None, 'O', 0.1), (2, 0, 1, 'O-H', -0.5)]
+        """
+        parts = [self._order_frame(n) for n in range(1, self.max_order + 1)]
+        return pl.concat(parts) if parts else pl.DataFrame()
+
+    def _order_frame(self, n: int) -> pl.DataFrame:
+        terms = self.order(n)
+        best = np.argsort(-np.abs(terms.relevance), kind="stable")
+        atoms, count = terms.atoms[best], len(best)
+        names = ["-".join(self.symbols[k] for k in row) if self.symbols else None for row in atoms.tolist()]
+        columns = {
+            f"atom_{k + 1}": pl.Series(atoms[:, k] if k < n else [None] * count, dtype=pl.Int32)
+            for k in range(self.max_order)
+        }
+        return pl.DataFrame(
+            {
+                "order": pl.Series([n] * count, dtype=pl.Int8),
+                **columns,
+                "elements": pl.Series(names, dtype=pl.String),
+                f"relevance_{self.unit}" if self.unit else "relevance": terms.relevance[best].astype(np.float64),
+            }
+        )
+
+    def _label(self, atoms: Sequence[int]) -> str:
+        return "-".join(f"{self.symbols[k]}{k}" if self.symbols else str(k) for k in atoms)
 
     def order(self, n: int) -> Terms:
         """Terms of order n.
@@ -73,8 +123,15 @@ class Interactions:
         return self._terms[n - 1]
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"order {n + 1}: {len(t.relevance)}" for n, t in enumerate(self._terms))
-        return f"Interactions({sizes}, remainder={self.remainder:.3g})"
+        parts = []
+        for n, terms in enumerate(self._terms, start=1):
+            part = f"order {n}: {len(terms.relevance)}"
+            if n > 1 and len(terms.relevance):
+                k = int(np.abs(terms.relevance).argmax())
+                part += f", strongest {self._label(terms.atoms[k].tolist())} {terms.relevance[k]:+.3g}"
+            parts.append(part)
+        unit = f" {self.unit}" if self.unit else ""
+        return f"Interactions({'; '.join(parts)}; remainder={self.remainder:.3g}{unit})"
 
 
 def check_order(max_order: int) -> None:
@@ -83,11 +140,11 @@ def check_order(max_order: int) -> None:
         raise ValueError(f"max_order is {max_order}; it must be 1, 2 or 3 (the rest comes as one remainder)")
 
 
-def interaction_terms(chain: Chain, max_order: int = 3) -> Interactions:
+def interaction_terms(chain: Chain | RecordedSums, max_order: int = 3) -> Interactions:
     """Terms of order 1 to `max_order` of a chain; never through walks.
 
-    Three layers have a closed form (`meeting`); any other number goes through restricted sums and
-    inclusion-exclusion.
+    Three layers of a chain have a closed form (`meeting`); any other number, and recordings, go through restricted sums
+    and inclusion-exclusion.
     """
     check_order(max_order)
     each = undirected(chain.pairs)
@@ -95,7 +152,7 @@ def interaction_terms(chain: Chain, max_order: int = 3) -> Interactions:
     singles = chain.all_atoms()[:, None]
     triples = connected_triples(chain.pairs) if max_order == 3 else None
     members = [singles, pairs, triples.atoms if triples else pairs[:0]][:max_order]
-    if chain.n_layers == 3:
+    if isinstance(chain, Chain) and chain.n_layers == 3:
         values = [one_body_terms(chain)]
         if triples is not None:
             values += pair_and_triple_terms(chain, triples)
@@ -109,7 +166,7 @@ def interaction_terms(chain: Chain, max_order: int = 3) -> Interactions:
     return Interactions(tuple(terms), chain.prediction - chain.constant)
 
 
-def long_range_terms(chain: Chain, kind: str | None = None) -> Terms:
+def long_range_terms(chain: Chain | RecordedSums, kind: str | None = None) -> Terms:
     """Long-range energies of all pairs: of one kind ("coulomb", "dispersion"), or of all kinds together.
 
     Raises
@@ -117,14 +174,14 @@ def long_range_terms(chain: Chain, kind: str | None = None) -> Terms:
     ValueError
         If the model has none of that kind.
     """
-    held = chain.long_range
-    kinds = () if held is None else held.kinds
+    pairs = chain.long_range if isinstance(chain, Chain) else None
+    kinds = () if pairs is None else pairs.kinds
     if kind is not None and kind not in kinds:
         raise ValueError(f"long-range kind {kind!r}: this model has {' and '.join(kinds) or 'no long-range energies'}")
-    if held is None:
-        return Terms(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=chain.readout.cpu().numpy().dtype))
-    values = held.energies if kind is None else held.parts[:, held.kinds.index(kind)]
-    return Terms(held.atoms.cpu().numpy(), values.cpu().numpy())
+    if pairs is None:
+        return Terms(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.float64))
+    values = pairs.energies if kind is None else pairs.parts[:, pairs.kinds.index(kind)]
+    return Terms(pairs.atoms.cpu().numpy(), values.cpu().numpy())
 
 
 def _merged(terms: Terms, more: Terms) -> Terms:
@@ -136,7 +193,9 @@ def _merged(terms: Terms, more: Terms) -> Terms:
     return Terms(atoms, np.bincount(where.ravel(), values, minlength=len(atoms)).astype(values.dtype))
 
 
-def _by_inclusion_exclusion(chain: Chain, members: list[Int[Tensor, "_ _"]]) -> list[Float[Tensor, " _"]]:
+def _by_inclusion_exclusion(
+    chain: Chain | RecordedSums, members: list[Int[Tensor, "_ _"]]
+) -> list[Float[Tensor, " _"]]:
     values = [restricted_sums(chain, AtomSets.uniform(members[0]))]
     if len(members) > 1:
         pairs = members[1]
@@ -154,7 +213,7 @@ def _by_inclusion_exclusion(chain: Chain, members: list[Int[Tensor, "_ _"]]) -> 
     return values
 
 
-def group_terms(chain: Chain, groups: list[list[int]], max_order: int = 2) -> Interactions:
+def group_terms(chain: Chain | RecordedSums, groups: list[list[int]], max_order: int = 2) -> Interactions:
     """Terms between groups of atoms: the same inversion with groups in place of atoms.
 
     ``I({A, B})`` collects all walks that visit groups A and B and no other, and the long-range energies between them.
@@ -225,7 +284,7 @@ def _add_long_range(listed: list[Terms], pairs: Terms, group_of: Int[np.ndarray,
         listed[1] = _merged(listed[1], Terms(groups[between], pairs.relevance[between]))
 
 
-def _group_of(chain: Chain, groups: list[list[int]]) -> Int[Tensor, " N"]:
+def _group_of(chain: Chain | RecordedSums, groups: list[list[int]]) -> Int[Tensor, " N"]:
     group_of = torch.full((chain.n_atoms,), -1, dtype=torch.int64)
     for g, members in enumerate(groups):
         if not members:

@@ -14,6 +14,7 @@ from atomlens.folders import build
 from atomlens.models.activations import activation_by_name
 from atomlens.models.units import ENERGY_UNITS
 
+Architecture = Literal["schnet", "painn", "so3net"]
 RadialKind = Literal["gaussian", "gaussian_centered", "bessel", "inverse_powers"]
 CutoffKind = Literal["cosine", "mollifier", "polynomial"]
 # The largest networks that are built or read.
@@ -21,7 +22,10 @@ MOST_LAYERS, MOST_CHANNELS, MOST_RADIAL, MOST_ELEMENTS, LONGEST_CUTOFF = 1000, 1
 # Letters of a property's name and of a unit.
 _LONGEST_NAME = 80
 LongRangeKind = Literal["none", "coulomb", "dispersion", "coulomb+dispersion"]
-ChargeBalance = Literal["mean", "neighbors"]
+ChargeBalance = Literal["mean", "neighbors", "none"]
+
+# Couplings of degree 8 are 81^3 numbers; files that claim more are damaged.
+MAX_DEGREE = 8
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
@@ -94,7 +98,8 @@ class LongRangeConfig:
         Sum of the charges of a structure, in e.
     balance
         How the charges get that sum: ``mean`` takes the same off every atom; ``neighbors`` lets atoms within
-        the cutoff exchange charge and nothing else.
+        the cutoff exchange charge and nothing else; ``none`` leaves charges as atoms make them, so that one model
+        describes ions of any charge, and `total_charge` must be 0.
     charge_length
         Length a in Å below which the Coulomb energy is damped, erf(r / a) / r.
     a1, a2
@@ -127,6 +132,8 @@ class LongRangeConfig:
                 raise ValueError(f"long-range {name} = {getattr(self, name)}; it must be zero or positive")
         if not math.isfinite(self.total_charge):
             raise ValueError(f"long-range total_charge = {self.total_charge}; it must be a number")
+        if self.balance == "none" and self.total_charge != 0:
+            raise ValueError(f"long-range balance 'none' keeps no total_charge; received {self.total_charge}")
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -150,18 +157,22 @@ class RepresentationConfig:
     n_layers
         Number T of message-passing layers.
     n_filters
-        Channels of SchNet's filters (F where None); PaiNN has no such choice.
+        Channels of SchNet's filters (F where None); PaiNN and SO3net have no such choice.
     shared_interactions
         One set of weights for all layers.
     shared_filters
         PaiNN: one filter network for all layers.
     epsilon
         PaiNN: added under the root of vector norms.
+    l_max
+        SO3net: highest degree L of the spherical harmonics; a state has (L + 1)^2 components in each channel.
     max_z
         Rows of the element embedding.
+    activation
+        Of the layers' networks. SO3net has none: its gates are logistic functions always.
     """
 
-    architecture: Literal["schnet", "painn"] = "painn"
+    architecture: Architecture = "painn"
     n_features: int = 128
     n_layers: int = 3
     n_filters: int | None = None
@@ -172,6 +183,7 @@ class RepresentationConfig:
     shared_filters: bool = False
     epsilon: float = 1e-8
     max_z: int = 100
+    l_max: int = 2
 
     def __post_init__(self) -> None:
         activation_by_name(self.activation)
@@ -181,6 +193,8 @@ class RepresentationConfig:
         _check_range("max_z", self.max_z, MOST_ELEMENTS)
         if not 0 <= self.epsilon <= 1:
             raise ValueError(f"epsilon = {self.epsilon}; it must lie between 0 and 1")
+        if not 0 <= self.l_max <= MAX_DEGREE:
+            raise ValueError(f"l_max={self.l_max}; it must lie between 0 and {MAX_DEGREE}")
         if self.radial.kind == "inverse_powers" and self.architecture == "schnet":
             at_zero = float(activation_by_name(self.activation)(torch.zeros(1)))
             if at_zero != 0:

@@ -15,13 +15,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.models.config import ModelConfig
+from atomlens.models.elements import unseen_elements
+from atomlens.models.facts import ModelFacts
 from atomlens.models.fast import energy_gradient, is_written_out
 from atomlens.models.features import AtomFeatures, sum_edges
 from atomlens.models.long_range import LongRange, PairTerms
 from atomlens.models.painn import PaiNN
 from atomlens.models.plausibility import impossible
-from atomlens.models.readouts import make_readout
+from atomlens.models.readouts import Atomwise, make_readout
 from atomlens.models.schnet import SchNet
+from atomlens.models.so3net import SO3net
 from atomlens.models.units import to_internal
 from atomlens.structures import AtomGraph, InputError, build_graph
 
@@ -80,7 +83,7 @@ class Potential(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        architecture = {"schnet": SchNet, "painn": PaiNN}[config.representation.architecture]
+        architecture = {"schnet": SchNet, "painn": PaiNN, "so3net": SO3net}[config.representation.architecture]
         self.representation = architecture(config.representation)
         self.readout = make_readout(config.readout)
         self.long_range = None
@@ -90,6 +93,11 @@ class Potential(nn.Module):
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
         self.register_buffer("atomrefs", torch.zeros(config.representation.max_z, dtype=torch.float64))
+
+    @property
+    def facts(self) -> ModelFacts:
+        """The model in a few words."""
+        return facts_of(self.config)
 
     @property
     def cutoff(self) -> float:
@@ -148,6 +156,32 @@ class Potential(nn.Module):
         pairs = self.pair_terms(features, graph)
         return y if pairs is None else y + pairs.sums(graph.batch, graph.n_graphs)
 
+    def atom_parts(self, graph: AtomGraph) -> Float[Tensor, " N"]:
+        """What every atom adds to the prediction of its structure, in the model's own unit.
+
+        Read-out, mean and references by atom; energies of pairs count half for each of their atoms.
+
+        Raises
+        ------
+        InputError
+            If the read-out gives no number to an atom.
+        """
+        if not isinstance(self.readout, Atomwise):
+            raise InputError(
+                f"the read-out ({self.config.readout.kind}) gives no energy to an atom; use a model that adds or "
+                "averages over atoms"
+            )
+        features = self.representation(graph)
+        own = self.mean + self.atomrefs[graph.numbers]
+        if not self.config.output.extensive:
+            own = own / graph.sizes[graph.batch]
+        y = self.scale * self.readout.parts(features, graph) + own
+        pairs = self.pair_terms(features, graph)
+        if pairs is None:
+            return y
+        halves = 0.5 * pairs.energies.repeat_interleave(2)
+        return y + torch.zeros_like(y).index_add(0, pairs.atoms.flatten(), halves.to(y.dtype))
+
     def energy_and_forces(self, graph: AtomGraph, *, create_graph: bool = False) -> tuple[Tensor, Float[Tensor, "N 3"]]:
         """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å).
 
@@ -169,14 +203,7 @@ class Potential(nn.Module):
             raise InputError(unseen)
 
     def _unseen(self, atoms: ase.Atoms) -> str | None:
-        known = self.config.elements
-        if known is None:
-            return None
-        unseen = [chemical_symbols[z] for z in sorted(set(atoms.numbers.tolist()) - set(known))]
-        if not unseen:
-            return None
-        trained = ", ".join(chemical_symbols[z] for z in known)
-        return f"the structure has {', '.join(unseen)}, which this model never saw; it was trained on {trained}"
+        return unseen_elements(self.config.elements, atoms.numbers.tolist())
 
     def check_open(self, periodic: bool) -> None:
         """Raise `InputError` if the structure is periodic and the model sums over all pairs of an open one."""
@@ -232,6 +259,26 @@ class Potential(nn.Module):
         if forces is not None and not np.isfinite(forces).all():
             raise InputError("the model predicts forces that are not finite; check the structure")
         return Prediction(output.property, value, unit, forces)
+
+
+def facts_of(config: ModelConfig) -> ModelFacts:
+    """The model of a configuration in a few words."""
+    shape, readout, output = config.representation, config.readout, config.output
+    return ModelFacts(
+        architecture=shape.architecture,
+        quantity=output.property,
+        unit=output.unit,
+        extensive=output.extensive,
+        has_forces=output.has_forces,
+        cutoff=shape.cutoff.cutoff,
+        n_layers=shape.n_layers,
+        n_features=shape.n_features,
+        elements=config.elements,
+        readout=readout.aggregation if readout.kind == "atomwise" else readout.kind,
+        long_range=config.long_range.kind,
+        has_products=shape.architecture != "schnet",
+        card=config.card,
+    )
 
 
 def _numpy(x: Tensor, factor: float) -> np.ndarray:

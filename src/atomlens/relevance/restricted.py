@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atomlens.chain import Chain
+from atomlens.chain import Chain, RecordedSums
 from atomlens.relevance.steps import ragged_arange, repeat_index
 
 # Copies of atoms in one batch; a few arrays of so many rows are held at once.
@@ -52,11 +52,13 @@ class AtomSets:
         )
 
 
-def restricted_sums(chain: Chain, sets: AtomSets) -> Float[Tensor, " S"]:
+def restricted_sums(chain: Chain | RecordedSums, sets: AtomSets) -> Float[Tensor, " S"]:
     """Z(U) for every set U: the sum of all walks inside it, those that biases start included.
 
     Use ``chain.without_bias()`` for full walks alone. Cost: one pass of the chain over the members of all sets.
     """
+    if isinstance(chain, RecordedSums):
+        return chain.sums(sets.atoms, sets.sizes)
     sums = []
     stops = sets.sizes.cumsum(0)
     batch = torch.div(stops - sets.sizes, _BATCH, rounding_mode="floor")

@@ -1,4 +1,4 @@
-"""The page of a comparison: the same molecules, one column a model."""
+"""The page of a comparison: the same molecules, one column per model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import polars as pl
 from markupsafe import Markup
 
 from atomlens.folders import PAGE
+from atomlens.models import written
 from atomlens.report import assets
 from atomlens.report.page import frames_on_page
 from atomlens.report.projection import viewing_rotation
-from atomlens.report.wording import SIGNS, architecture_name, property_words
+from atomlens.report.wording import SIGNS, is_energy, property_words
 from atomlens.surveys import PAIR_KINDS, ComparedRun, Comparison, correlation, kind_strengths, order_shares
 from atomlens.tables import RELATIONS, package_version
 
@@ -49,7 +50,7 @@ def compare_html(
     """
     runs = comparison.runs
     properties = [property_words(run.summary["property"]) for run in runs]
-    energy = comparison.unit == "eV" and all("energy" in p or "atomization" in p for p in properties)
+    energy = comparison.unit == "eV" and all(map(is_energy, properties))
     signs = SIGNS["energy" if energy else "other"]
     frames = frames_on_page(len(runs[0].summary["frames"]))
     data = {
@@ -141,7 +142,7 @@ def _model_facts(run: ComparedRun, out: Path) -> dict[str, Any]:
     return {
         "name": run.name,
         "path": model["path"],
-        "architecture": architecture_name(model["architecture"]),
+        "architecture": written(model["architecture"]),
         "cutoff": model["cutoff_angstrom"],
         "layers": model["n_layers"],
         "property": property_words(run.summary["property"]),
@@ -154,8 +155,8 @@ def _model_facts(run: ComparedRun, out: Path) -> dict[str, Any]:
 
 def _product(run: ComparedRun) -> str:
     # SchNet multiplies no two signals: the name of the product rule would only confuse.
-    painn = run.summary["model"]["architecture"] == "painn"
-    return f", products: {run.summary['product_rule']}" if painn and run.summary.get("product_rule") else ""
+    products = run.summary["model"]["has_products"]
+    return f", products: {run.summary['product_rule']}" if products and run.summary.get("product_rule") else ""
 
 
 def _agreement_text(comparison: Comparison) -> str:
@@ -164,5 +165,5 @@ def _agreement_text(comparison: Comparison) -> str:
     for k in range(1, len(runs)):
         r = correlation(terms[:, 0], terms[:, k])
         with_first = f" ({runs[k].name} with {runs[0].name})" if len(runs) > 2 else ""
-        parts.append(("cannot be told" if r is None else f"{r:.3f}") + with_first)
+        parts.append(("not defined" if r is None else f"{r:.3f}") + with_first)
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""The page of several analyses: a table a question, claim by model, and the pictures of all models side by side."""
+"""The page of several analyses: one table per question, claim by model, and the pictures of all models side by side."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from atomlens.analyses import NOT_ASKED, AnalysedRun, Question, claims_of, finding_lines, questions_of
 from atomlens.folders import PAGE
+from atomlens.models import written
 from atomlens.report import assets
 from atomlens.report.chapters import make_chapter
-from atomlens.report.wording import architecture_name, property_words
+from atomlens.report.wording import property_words
 from atomlens.structures import InputError
 from atomlens.tables import package_version
 
@@ -24,6 +25,7 @@ def verdicts_html(
     out: Path,
     *,
     differing: str = "",
+    ranges: str = "",
     command: str = "",
     tables: Sequence[str] = (),
 ) -> str:
@@ -37,6 +39,8 @@ def verdicts_html(
         Folder that the page will lie in: links to the runs' own pages start there.
     differing
         Why the runs do not rest on the same structures; empty where they do.
+    ranges
+        Why decay is not judged over one range of distances; empty where it is.
     command
         The command line.
     tables
@@ -51,6 +55,7 @@ def verdicts_html(
         one_property=len(properties) == 1,
         one_rule=_one_rule(runs),
         differing=differing,
+        ranges=ranges,
         partly=[question["title"] for question in questions if None in question["outcomes"]],
         not_asked=NOT_ASKED,
         command=command,
@@ -108,7 +113,7 @@ def _facts(run: AnalysedRun, out: Path) -> dict[str, Any]:
     return {
         "name": run.name,
         "path": model["path"],
-        "architecture": architecture_name(model["architecture"]),
+        "architecture": written(model["architecture"]),
         "layers": model["n_layers"],
         "cutoff": model["cutoff_angstrom"],
         "property": property_words(summary["property"]),
@@ -129,7 +134,7 @@ def _one_rule(runs: Sequence[AnalysedRun]) -> bool:
 
 def _has_products(run: AnalysedRun) -> bool:
     # SchNet multiplies no two signals.
-    return run.summary["model"]["architecture"] == "painn"
+    return run.summary["model"]["has_products"]
 
 
 def _rule(run: AnalysedRun) -> str:

@@ -17,7 +17,7 @@ import torch
 
 from atomlens.analyses import common_deviations
 from atomlens.folders import MARK, MARKER, PAGE, RUN_FILES, atomic_file, below, open_run, to_plain, write_text
-from atomlens.potentials import load_model
+from atomlens.potentials import load_potential
 from atomlens.runs import MD_FILES, analysis_files
 from atomlens.structures import InputError, read_structures
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
@@ -97,7 +97,7 @@ def run_study(
     n_workers, scheduler
         Processes of this machine, or the address of a Dask scheduler; needs the extra ``dask`` for more than one.
     report
-        Told each stage and each finished model.
+        Called with each stage and each finished model.
     command
         Command line, for the page's foot.
     overwrite
@@ -132,6 +132,7 @@ def run_study(
                 f"all {len(failed)} models failed; the first, {next(iter(failed))}: {next(iter(failed.values()))}"
             )
         table = pl.DataFrame([rows[member.name] for member in members], infer_schema_length=None)
+        check_one_range(table)
         table, common = _with_common_score(table)
         table = _with_disagreement(table, config, members, folder, home)
         found = associations(table)
@@ -163,10 +164,10 @@ def _finished(out: Path, members: tuple[Member, ...]) -> bool:
     """
     try:
         summary = json.loads((out / MARK).read_text("utf-8"))
-        told = {config["name"]: config for config in summary["settings"]["models"]}
+        stored = {config["name"]: config for config in summary["settings"]["models"]}
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return told == {member.config["name"]: to_plain(member.config) for member in members}
+    return stored == {member.config["name"]: to_plain(member.config) for member in members}
 
 
 def _check_the_same(out: Path, members: tuple[Member, ...]) -> None:
@@ -232,11 +233,29 @@ def _ran_out(error: BaseException | None) -> str:
     while error is not None:
         if isinstance(error, OSError) and error.errno in _FULL:
             return f"the disk is full ({error.strerror})"
-        # torch has a class for devices only; of the processor's memory it tells in words.
+        # torch has a class for devices only; errors of the processor's memory are words only.
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             return "out of memory"
         error = error.__cause__
     return ""
+
+
+def check_one_range(table: pl.DataFrame) -> None:
+    """All models must be scored over one range of distances; those whose cutoff leaves none have no such score.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    scored = table.filter(pl.col("range_high") > pl.col("range_low"))
+    ranges = scored.select("range_low", "range_high").unique(maintain_order=True).rows()
+    if len(ranges) > 1:
+        one, other = (f"{low:g} to {high:g} Å" for low, high in ranges[:2])
+        raise InputError(
+            f"models are scored over different distances ({one}, {other}), and scores over different ranges cannot be "
+            "compared; give nearest and farthest in [analysis] and another --out"
+        )
 
 
 def _with_common_score(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -266,7 +285,7 @@ def _with_disagreement(
     number_of: dict[str, int] = {}
     for number, ensemble in enumerate(ensembles.values()):
         paths = [folder / "models" / member.name / "train" / "model.safetensors" for member in ensemble]
-        models = [load_model(path, dtype=torch.float64) for path in paths]
+        models = [load_potential(path, dtype=torch.float64) for path in paths]
         value = disagreement(models, structures)
         value_of |= {member.name: value for member in ensemble}
         number_of |= {member.name: number for member in ensemble}

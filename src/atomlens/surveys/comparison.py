@@ -1,4 +1,4 @@
-"""Finished runs of several models on the same structures, held against each other term by term."""
+"""Finished runs of several models on the same structures, compared term by term."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Comparison:
     unit
         Unit of all terms.
     pairs
-        One row a pair of atoms that any run has a term for: ``frame``, ``atom_1``, ``atom_2``, ``element_1``,
+        One row per pair of atoms that any run has a term for: ``frame``, ``atom_1``, ``atom_2``, ``element_1``,
         ``element_2``, ``distance`` (Å), ``kind`` (one of `PAIR_KINDS`), and ``term_0``, ``term_1``, ... of the runs,
         null beyond a model's cutoff.
     """
@@ -116,7 +116,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def kind_strengths(comparison: Comparison, pairs: pl.DataFrame | None = None) -> list[dict[str, Any]]:
-    """Mean strength, mean |I|, and mean term of every kind of pair that is there, one value a run."""
+    """Mean strength, mean |I|, and mean term of every kind of pair that is there, one value per run."""
     table = comparison.pairs if pairs is None else pairs
     result = []
     for kind in PAIR_KINDS:
@@ -171,7 +171,7 @@ def _rules(summary: dict[str, Any]) -> str:
 
 
 def run_names(models: Sequence[str], tags: Sequence[str]) -> list[str]:
-    """Zoo or file name of every model; where two are one, its run's tag, and at last a number, tells them apart.
+    """Zoo or file name of every model; where two are one, its run's tag, and at last a number, distinguishes them.
 
     Examples
     --------

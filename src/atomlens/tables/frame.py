@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 
 import ase
+import numpy as np
 
 from atomlens.interactions import Explanation, Interactions
 from atomlens.models import implausible, impossible
@@ -53,6 +54,10 @@ class ExplainedFrame:
         Sums of the long-range energies by kind ("coulomb", "dispersion"), which pair terms hold; none for most models.
     seconds
         Time spent on explaining this frame.
+    outside
+        In what the structure differs from all that the model was trained on (`atomlens.models.outside`).
+    no_walks
+        Why the model has no walks; None if it has.
     warnings
         What makes the prediction suspicious, a sentence each.
     """
@@ -76,6 +81,8 @@ class ExplainedFrame:
     group_terms: Interactions | None
     seconds: float
     long_range: tuple[tuple[str, float], ...] = ()
+    outside: tuple[str, ...] = ()
+    no_walks: str | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -98,6 +105,7 @@ def explained_frame(
     groups: AtomGroups | None = None,
     surroundings: Surroundings | None = None,
     started: float | None = None,
+    outside: tuple[str, ...] = (),
 ) -> ExplainedFrame:
     """Ask an explanation for everything that a report shows.
 
@@ -117,6 +125,8 @@ def explained_frame(
         Bonds and distances, where they are known already.
     started
         ``time.perf_counter()`` when work on this structure began; now if None.
+    outside
+        In what the structure differs from all that the model was trained on.
 
     Raises
     ------
@@ -159,15 +169,23 @@ def explained_frame(
         cutoff=explanation.cutoff,
         surroundings=surroundings,
         interactions=interactions,
-        walks=explanation.top_walks(top_walks),
+        walks=_strongest(explanation, top_walks),
         shares=explanation.atom_shares(),
         group_terms=group_terms,
         seconds=time.perf_counter() - start,
         long_range=tuple(
             (kind, float(explanation.long_range_terms(kind).relevance.sum())) for kind in explanation.long_range_kinds
         ),
+        outside=outside,
+        no_walks=explanation.no_walks,
         warnings=tuple(filter(None, [_suspicion(explanation)])),
     )
+
+
+def _strongest(explanation: Explanation, count: int) -> Walks:
+    if explanation.no_walks is None:
+        return explanation.top_walks(count)
+    return Walks(np.zeros((0, explanation.n_layers + 1), dtype=np.int32), np.zeros(0))
 
 
 def _suspicion(explanation: Explanation) -> str:

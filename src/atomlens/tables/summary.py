@@ -9,8 +9,8 @@ from typing import Any
 
 from ase.data import chemical_symbols
 
-from atomlens.models import ModelConfig
-from atomlens.structures import geometry_note
+from atomlens.models import ModelFacts
+from atomlens.structures import geometry_note, reading_notes
 from atomlens.tables.frame import ExplainedFrame
 from atomlens.tables.levels import COLUMNS
 from atomlens.tables.totals import order_totals, range_totals, relation_totals
@@ -29,19 +29,22 @@ class RunInfo:
     ----------
     model_path, structures_path
         The files, as the user named them.
-    config
-        Configuration of the model.
+    model
+        What the model says about itself.
     command
         The command line, or what stands for it.
     options
         Every setting of the run, with defaults filled in.
+    in_file
+        How many structures the file holds, where that is known.
     """
 
     model_path: str
     structures_path: str
-    config: ModelConfig
+    model: ModelFacts
     command: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    in_file: int | None = None
 
 
 def package_version(name: str = "atomlens") -> str:
@@ -60,16 +63,17 @@ def package_versions() -> dict[str, str]:
 
 def model_summary(info: RunInfo) -> dict[str, Any]:
     """What the model of a run is: path, architecture, elements, card."""
-    representation, elements = info.config.representation, info.config.elements
+    model = info.model
     return {
         "path": info.model_path,
-        "architecture": representation.architecture,
-        "n_features": representation.n_features,
-        "n_layers": representation.n_layers,
-        "cutoff_angstrom": representation.cutoff.cutoff,
-        "long_range": info.config.long_range.kind,
-        "elements": None if elements is None else [chemical_symbols[z] for z in elements],
-        "card": info.config.card,
+        "architecture": model.architecture,
+        "n_features": model.n_features,
+        "n_layers": model.n_layers,
+        "cutoff_angstrom": model.cutoff,
+        "long_range": model.long_range,
+        "has_products": model.has_products,
+        "elements": None if model.elements is None else [chemical_symbols[z] for z in model.elements],
+        "card": dict(model.card),
     }
 
 
@@ -81,6 +85,8 @@ def frame_summary(frame: ExplainedFrame) -> dict[str, Any]:
         "n_atoms": len(frame.atoms),
         "formula": frame.atoms.get_chemical_formula(),
         "geometry": geometry_note(frame.atoms) or "from the file",
+        "notes": list(reading_notes(frame.atoms)),
+        "outside": list(frame.outside),
         "warnings": list(frame.warnings),
         "prediction": frame.prediction,
         "constant": frame.constant,
@@ -125,6 +131,7 @@ def run_summary(info: RunInfo, frames: list[dict[str, Any]], first: ExplainedFra
         "product_rule": first.product_rule,
         "seed": None,
         "n_frames": len(frames),
+        "n_frames_in_file": info.in_file,
         "frames": frames,
         "columns": {name.replace("UNIT", first.unit): text for name, text in COLUMNS.items()},
         "seconds": round(seconds, 3),

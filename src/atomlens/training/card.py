@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from atomlens.data import training_domain
+from atomlens.models import DOMAIN
 from atomlens.training.config import TrainConfig
 from atomlens.training.errors import Errors
 from atomlens.training.loop import Fit
@@ -26,6 +28,7 @@ def make_card(
         "data": config.data.description or f"{prepared.dataset.name}: {prepared.dataset.source}",
         "data notes": list(prepared.dataset.notes),
         "split": {"train": len(split.train), "validation": len(split.val), "test": len(split.test), "seed": split.seed},
+        DOMAIN: training_domain(prepared.dataset, split.train, prepared.model.cutoff).to_card(),
         "seed": config.seed,
         "command": command,
         "epochs": fit.epoch,

@@ -83,7 +83,7 @@ def train(
     resume
         Continue the run in `out`; without a checkpoint there, start.
     report
-        Receives one line an epoch.
+        Receives one line per epoch.
     max_hours
         Stop after the epoch in which this time has passed, as if all epochs were done; `resume` can go on.
     command

@@ -9,9 +9,8 @@ import polars as pl
 
 from atomlens.analyses.extensivity.orbital import orbital_overlaps
 from atomlens.analyses.extensivity.separated_pairs import scan_pairs
-from atomlens.analyses.inputs import Material
+from atomlens.analyses.inputs import Material, by_seed
 from atomlens.analyses.shares import molecule_strengths, participation_ratios, range_shares
-from atomlens.models import ReadoutConfig
 from atomlens.reference import composition
 from atomlens.surveys import Progress, no_progress
 
@@ -39,12 +38,13 @@ class ExtensivityResult:
     same_formula
         Whether pairs are of one formula.
     molecules, untrained
-        One row a molecule: strengths by order (`molecule_strengths`), ``participation`` of its atomic shares, and
-        ``dealt``: the same for shares dealt anew over all atoms of the set. ``untrained`` has the null model's.
+        One row per molecule: strengths by order (`molecule_strengths`), ``participation`` of its atomic shares, and
+        ``dealt``: the same for shares dealt anew over all atoms of the set. ``untrained`` has those of untrained
+        models, by ``seed``.
     ranges
         Strength by order and range.
     orbitals
-        One row a molecule (`atomlens.analyses.extensivity.orbital`); empty where none was computed.
+        One row per molecule (`atomlens.analyses.extensivity.orbital`); empty where none was computed.
     orbitals_missing
         Why there are none.
     seed
@@ -86,8 +86,8 @@ def compute(
     n_orbitals
         For a HOMO: of how many molecules to compute the orbital.
     """
-    config = material.model.config
-    known = composition(material.property, config.output.has_forces)
+    facts = material.model.facts
+    known = composition(material.property, facts.has_forces)
     rng = np.random.default_rng(material.settings.seed)
     scans = scan_pairs(material, n_dimers, rng=rng, progress=progress)
     orbitals, missing = orbital_overlaps(material, n_orbitals, rng, progress)
@@ -96,25 +96,20 @@ def compute(
         unit=material.unit,
         kind=known.kind.value,
         reason=known.reason,
-        readout=readout_name(config.readout),
-        extensive_output=config.output.extensive,
-        cutoff=material.model.cutoff,
-        long_range=config.long_range.kind != "none",
+        readout=facts.readout,
+        extensive_output=facts.extensive,
+        cutoff=facts.cutoff,
+        long_range=facts.long_range != "none",
         dimers=scans.dimers,
         scan=scans.scan,
         same_formula=scans.same_formula,
         molecules=_molecules(material.tables, material.unit, rng),
-        untrained=_molecules(material.untrained, material.unit, rng) if material.untrained else pl.DataFrame(),
+        untrained=by_seed([_molecules(tables, material.unit, rng) for tables in material.untrained]),
         ranges=range_shares(material.tables, material.unit),
         orbitals=orbitals,
         orbitals_missing=missing,
         seed=material.settings.seed,
     )
-
-
-def readout_name(config: ReadoutConfig) -> str:
-    """Aggregation of an atomwise readout, else the readout's kind."""
-    return config.aggregation if config.kind == "atomwise" else config.kind
 
 
 def _molecules(tables: dict[str, pl.DataFrame], unit: str, rng: np.random.Generator) -> pl.DataFrame:

@@ -37,7 +37,7 @@ _STORED = "known_terms.csv"
 
 def rule_names(model: Potential) -> list[tuple[str, str]]:
     """Rules and product rules that differ for a model: SchNet has no products of signals."""
-    products = PRODUCT_RULES if model.config.representation.architecture == "painn" else PRODUCT_RULES[:1]
+    products = PRODUCT_RULES if model.facts.has_products else PRODUCT_RULES[:1]
     return [(rule, product) for rule in RULES for product in products]
 
 

@@ -84,6 +84,34 @@ def tensor_at(root: Shell, path: str) -> TensorRef | None:
     return tensors(root).get(last)
 
 
+def needed(module: Shell, name: str) -> TensorRef:
+    """A tensor of a module itself.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    ref = tensors(module).get(name)
+    if ref is None:
+        raise InputError(f"its {module.path} has no tensor {name!r}; the file is damaged or of an unknown version")
+    return ref
+
+
+def shape_of(module: Shell, name: str, axes: int) -> tuple[int, ...]:
+    """Shape of a tensor of a module itself.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or it has another number of axes.
+    """
+    shape = needed(module, name).shape
+    if len(shape) != axes:
+        raise InputError(f"the tensor {name!r} of its {module.path} has shape {shape}; {axes} axes were expected")
+    return shape
+
+
 def all_tensors(root: Shell, prefix: str = "") -> Iterator[str]:
     """Dotted paths of all tensors below `root`; those of a module that occurs several times at its first place."""
     stack, seen = [(prefix, root)], set()

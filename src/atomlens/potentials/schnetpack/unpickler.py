@@ -32,7 +32,7 @@ _LITERALS = frozenset({"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLO
     {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES"}
 )
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_KEYS = (str, int, float, bytes, type(None))
+_KEYS = (str, int, float, bytes, type(None), Name)  # names are keys where types are cast to others
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ read out (Bell and Dean, Discuss. Faraday Soc. 50, 55, 1970; weights |s| in plac
 choice): 1 where shares follow the size of the molecule, 0 where they stay on few atoms; 0.5 lies half-way.</p>
 <p>For a HOMO, |s<sub>i</sub>| is ranked against the Mulliken population of the GFN2-xTB orbital within each molecule.
 Rules, thresholds and controls are our choice. Intervals are bootstrapped over molecules or pairs. What the readout
-fixes for any weights is told as such; it describes the architecture, and no training.</p>
+fixes for any weights is marked as such; it describes the architecture, and no training.</p>
 """
 
 

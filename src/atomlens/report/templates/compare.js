@@ -53,7 +53,7 @@ function pairTable() {
   byId("pair-count").textContent = `${Math.min(200, d.length)} of ${total} pairs, strongest first, in ${state.unit}.`;
 }
 
-// Groups of bars, one bar a model; `value` gives the numbers, `show` writes them.
+// Groups of bars, one bar per model; `value` gives the numbers, `show` writes them.
 function groupedBars(host, groups, { title, show, value }) {
   const m = DATA.models.length, bar = Math.max(7, 16 - m), step = m * (bar + 2) + 14, left = 172, right = 96, width = 560;
   const height = groups.length * step + 8, largest = Math.max(...groups.flatMap((g) => value(g)), 1e-12);

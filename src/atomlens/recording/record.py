@@ -1,0 +1,196 @@
+"""`record`: one structure's run of a model, ready to be linearised under any rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import ase
+import torch
+from torch import Tensor
+
+from atomlens.recording.checks import Checks, check_layers
+from atomlens.recording.clusters import cluster, rotated
+from atomlens.recording.cuts import Cuts
+from atomlens.recording.interfaces import LinearRule
+from atomlens.recording.layers import Layers
+from atomlens.recording.recorder import trace_call
+from atomlens.recording.rows import EDGES, ModelRows, check_rows, find_rows
+from atomlens.recording.source import RecordedModel, StructureInputs
+from atomlens.recording.trace import Trace
+from atomlens.structures import InputError
+
+PRODUCT_RULES = ("scalar", "full")
+
+
+class OpenModel:
+    """A model and what is learned of it once: its rows, and which entries turn with the structure.
+
+    Parameters
+    ----------
+    model
+        The adapter.
+    numbers
+        Elements that the clusters are made of.
+    """
+
+    def __init__(self, model: RecordedModel, numbers: Sequence[int]) -> None:
+        self.model = model
+        self.numbers = list(dict.fromkeys(int(z) for z in numbers))
+        small, large = (cluster(self.numbers, n, model.cutoff, seed=n) for n in (5, 7))
+        self._small = small
+        self._first = self.trace(small)
+        self._second = self.trace(large)
+        if self._first[0].result is None:
+            raise InputError("no output of the embedding reaches the energy; nothing can be explained")
+        self.rows: ModelRows = find_rows(self._first, self._second)
+        self._cuts: dict[tuple[str, str, tuple[str, ...]], Cuts] = {}
+
+    def trace(self, structure: ase.Atoms | StructureInputs) -> tuple[Trace, StructureInputs]:
+        """Run the model on a structure and record it."""
+        inputs = structure if isinstance(structure, StructureInputs) else self.model.inputs(structure)
+        with torch.no_grad():
+            trace = trace_call(lambda: self.model.energy(inputs.tensors), modules=self.model.embedding)
+        if trace.value.numel() != 1:
+            raise InputError(f"the model's energy has shape {tuple(trace.value.shape)}; one number is wanted")
+        return trace, inputs
+
+    def record(self, structure: ase.Atoms | StructureInputs) -> Recording:
+        """Record a structure; its rows are those that are known."""
+        trace, inputs = self.trace(structure)
+        check_rows(self.rows, trace, inputs)
+        return Recording(self, trace, inputs)
+
+    @cached_property
+    def masks(self) -> dict[int, Tensor]:
+        """Entries that stay as they are when the structure is rotated, for nodes that have others."""
+        turned, inputs = self.trace(rotated(self._small))
+        check_rows(self.rows, turned, inputs)
+        orders = {EDGES: (_edge_order(self._first[1]), _edge_order(inputs))}
+        if inputs.rows:
+            raise InputError("the product rule scalar needs a model whose rows are atoms and edges alone; take full")
+        masks = {}
+        for number, (node, other) in enumerate(zip(self._first[0].nodes, turned.nodes, strict=True)):
+            layout = self.rows.nodes[number]
+            a, b = node.value, other.value
+            if layout is None or not a.is_floating_point():
+                continue
+            if layout.kind in orders:
+                first, second = orders[layout.kind]
+                a, b = (
+                    v.unflatten(layout.dim, (-1, layout.width))
+                    .index_select(layout.dim, order)
+                    .flatten(layout.dim, layout.dim + 1)
+                    for v, order in ((a, first), (b, second))
+                )
+            size = a.abs().amax(dim=layout.dim, keepdim=True)
+            change = (a - b).abs().amax(dim=layout.dim, keepdim=True)
+            exact = torch.finfo(a.dtype).eps ** 0.5
+            turns = (change > 10 * exact * size) & (change > exact**1.5 * size.max())
+            if turns.any():
+                masks[number] = (~turns).to(a.dtype)
+        return masks
+
+    def layers(
+        self,
+        trace: Trace,
+        inputs: StructureInputs,
+        rule: LinearRule,
+        product_rule: str = "full",
+        as_bias: Sequence[str] = (),
+    ) -> Layers:
+        """A recorded run under a rule; where it is cut is found once for every rule."""
+        if product_rule not in PRODUCT_RULES:
+            raise ValueError(f"product rule {product_rule!r} is not known; choose {' or '.join(PRODUCT_RULES)}")
+        masks = self.masks if product_rule == "scalar" else {}
+        key = (rule.name, product_rule, tuple(as_bias))
+        first = key not in self._cuts
+        if first:
+            layers = Layers(*self._first_run(1), rule, masks, as_bias)
+            check_layers(layers)
+            self._cuts[key] = layers.cuts
+        return Layers(trace, self.rows, inputs, rule, masks, as_bias, self._cuts[key])
+
+    def _first_run(self, which: int) -> tuple[Trace, ModelRows, StructureInputs]:
+        trace, inputs = (self._first, self._second)[which]
+        return trace, self.rows, inputs
+
+
+def _edge_order(inputs: StructureInputs) -> Tensor:
+    return torch.argsort(inputs.target * inputs.n_atoms + inputs.source, stable=True)
+
+
+class Recording:
+    """One structure's run of a model, operator by operator.
+
+    Attributes
+    ----------
+    opened
+        The model with what is known of it.
+    trace, inputs
+        What was recorded, and the structure as the model sees it.
+    """
+
+    def __init__(self, opened: OpenModel, trace: Trace, inputs: StructureInputs) -> None:
+        self.opened = opened
+        self.trace = trace
+        self.inputs = inputs
+
+    @property
+    def prediction(self) -> float:
+        """Energy in the model's unit."""
+        return float(self.trace.value)
+
+    def layers(self, rule: LinearRule, product_rule: str = "full", as_bias: Sequence[str] = ()) -> Layers:
+        """The run as a linear program under a rule, cut into layers.
+
+        Parameters
+        ----------
+        rule, product_rule
+            How non-linear parts are frozen; `scalar` freezes what turns with the structure.
+        as_bias
+            Names of operators whose output is treated as a bias, such as ``aten.amax``; its share of the prediction is
+            `bias_share`.
+
+        Raises
+        ------
+        InputError
+            If the linear program fails one of the checks (`atomlens.recording.checks`).
+        """
+        return self.opened.layers(self.trace, self.inputs, rule, product_rule, as_bias)
+
+    def check(self, rule: LinearRule, product_rule: str = "full") -> Checks:
+        """Figures of the three checks on this very structure; refused above the tolerance."""
+        return check_layers(self.layers(rule, product_rule))
+
+
+_OPEN: WeakKeyDictionary[RecordedModel, OpenModel] = WeakKeyDictionary()
+
+
+def open_model(model: RecordedModel, numbers: Sequence[int]) -> OpenModel:
+    """Learn a model's rows, once for every model.
+
+    Raises
+    ------
+    InputError
+        If the model cannot be recorded.
+    """
+    found = _OPEN.get(model)
+    if found is None:
+        found = _OPEN[model] = OpenModel(model, numbers)
+    return found
+
+
+def record(model: RecordedModel, atoms: ase.Atoms) -> Recording:
+    """Record a model's run on a structure.
+
+    The first structure of a model costs two runs more, on small clusters of its elements: they show which dimensions of
+    tensors run over atoms and edges, and which indices map them.
+
+    Raises
+    ------
+    InputError
+        If the structure is unusable, or the model does something that no rule covers.
+    """
+    return open_model(model, atoms.numbers.tolist()).record(atoms)

@@ -206,10 +206,10 @@ def _take_named(frames: _Frames, keys: Keys) -> None:
     """Entries that the caller names are looked at, whatever they are called."""
     for atoms, energies, forces in zip(frames.atoms, frames.energies, frames.forces, strict=True):
         for place in (atoms.info, atoms.arrays, getattr(atoms.calc, "results", {})):
-            if keys.energy in place and np.size(place[keys.energy]) == 1:
-                energies[str(keys.energy)] = float(np.asarray(place[keys.energy]).reshape(-1)[0])
-            if keys.forces in place and np.size(place[keys.forces]) == 3 * len(atoms):
-                forces[str(keys.forces)] = np.asarray(place[keys.forces], dtype=np.float64).reshape(-1, 3)
+            if keys.energy is not None and keys.energy in place and np.size(place[keys.energy]) == 1:
+                energies[keys.energy] = float(np.asarray(place[keys.energy]).reshape(-1)[0])
+            if keys.forces is not None and keys.forces in place and np.size(place[keys.forces]) == 3 * len(atoms):
+                forces[keys.forces] = np.asarray(place[keys.forces], dtype=np.float64).reshape(-1, 3)
 
 
 def _read_npz(path: Path, given: Units, keys: Keys) -> Dataset:

@@ -101,9 +101,9 @@ class Browser:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]
 
-    def load(self, page: Path, settle: float = 1.0) -> None:
+    def load(self, page: Path, settle: float = 1.0, fragment: str = "") -> None:
         """Open a file, wait until its script says it has drawn, and let it settle."""
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=page.resolve().as_uri() + (f"#{fragment}" if fragment else ""))
         end = time.monotonic() + 60
         while self.run("document.readyState + (document.documentElement?.dataset.drawn || '')") != "completeyes":
             if time.monotonic() > end or self.errors:

@@ -13,6 +13,8 @@ from atomlens.cli.options import (
     Precision,
     ProductRuleName,
     RuleName,
+    TableFormat,
+    Trust,
     check_product_rule,
     checked_device,
     checked_unit,
@@ -93,6 +95,9 @@ def explain(
         typer.Option(help='Terms between groups: fragments, residues, or a JSON file {"name": \\[atom, ...]}.'),
     ] = None,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
+    table_format: Annotated[
+        TableFormat, typer.Option("--format", help="File format of the tables.")
+    ] = TableFormat.PARQUET,
     dtype: Annotated[Precision, typer.Option(help="Precision of all work.")] = Precision.DOUBLE,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... \\[default: cpu]")] = None,
     unit: Annotated[
@@ -101,10 +106,7 @@ def explain(
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
-    trust: Annotated[
-        bool,
-        typer.Option("--trust", help="Open a pickled model of another library, which runs code that the file holds."),
-    ] = False,
+    trust: Trust = False,
     any_element: Annotated[
         bool, typer.Option("--any-element", help="Go on with elements that the model was not trained on.")
     ] = False,
@@ -136,6 +138,7 @@ def explain(
         "top_walks": top_walks,
         "groups": groups,
         "frames": frames,
+        "format": table_format.value,
         "dtype": dtype.value,
         "device": device or "cpu",
         "unit": unit,
@@ -167,7 +170,8 @@ def explain(
             **settings,
         )
         with frame_progress(len(selected)) as advance:
-            result = write_run(folder, map(advance, explained), len(selected), info, started)
+            frames_done = map(advance, explained)
+            result = write_run(folder, frames_done, len(selected), info, started, table_format=table_format.value)
     show_result(result, out, str(found))
 
 

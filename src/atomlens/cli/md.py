@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomlens.cli.options import Precision, whole_number
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.terminal import echo
+from atomlens.folders import PAGE
 
 if TYPE_CHECKING:
     from atomlens.dynamics import Report
@@ -74,14 +77,14 @@ def md(
 
     from atomlens.cli.options import checked_unit
     from atomlens.models import outside
-    from atomlens.potentials import load_model
-    from atomlens.structures import InputError, frame_index, read_structures
+    from atomlens.potentials import load_potential
+    from atomlens.structures import InputError, frame_index, install_command, read_structures
 
     try:
-        from atomlens.dynamics import MDOptions
+        from atomlens.dynamics import MDOptions, replicas_needed
         from atomlens.runs import run_md
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed; install atomlens with the extra md") from error
+        raise InputError(f"{error.name} is not installed; run: {install_command('md')}") from error
 
     if isinstance(frame_index(frame), slice):
         raise InputError(f"--frame {frame}: replicas start from one frame; give its number")
@@ -97,10 +100,11 @@ def md(
         friction=friction,
         seed=seed,
     )
-    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output)
+    potential = load_potential(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output)
     found = early_or_embedded(early, structure, frame)
     atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)
+    typer.echo(f"{replicas_needed(replicas)}", err=True)
     with goes_on(out), _simulation_progress() as report:
         run = run_md(
             potential,
@@ -116,12 +120,14 @@ def md(
             overwrite=overwrite,
         )
     if early is not None:
-        typer.echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
+        echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
     for sentence in outside(potential.facts, atoms):
-        typer.echo(f"outside of what the model was trained on: {sentence}")
+        echo(f"outside of what the model was trained on: {sentence}")
+    for warning in run.warnings:
+        echo(f"warning: {warning}")
     for finding in run.verdict.findings:
-        typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
-    typer.echo(f"report: {run.folder / 'report.html'}")
+        echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
+    finished(run.folder / PAGE)
 
 
 @contextmanager
@@ -132,7 +138,7 @@ def _simulation_progress() -> Iterator[Report]:
         task = bars.add_task("simulating", total=None)
 
         def report(frame: int, total: int, running: int, ns_per_day: float) -> None:
-            told = f"{running} replicas running, {ns_per_day:.2g} ns/day"
-            bars.update(task, completed=frame, total=total, description=told)
+            text = f"{running} replicas running, {ns_per_day:.2g} ns/day"
+            bars.update(task, completed=frame, total=total, description=text)
 
         yield report

@@ -4,9 +4,10 @@ from .dataset import Column, Dataset, ragged_rows
 from .domain import training_domain
 from .edges import EdgeTable, find_edges
 from .keys import Keys
+from .organic import OrganicSettings, make_organic
 from .qm9 import load_qm9
 from .reading import read_dataset
-from .splits import Split, load_split, make_split, save_split
+from .splits import Split, load_split, make_group_split, make_split, save_split
 from .storage import cache_folder, load_dataset, save_dataset
 from .units import Units, shown
 from .xtb import TrajectoryError, XtbSettings, make_xtb
@@ -19,6 +20,7 @@ __all__ = [
     "ForceCheck",
     "GraphStore",
     "Keys",
+    "OrganicSettings",
     "Split",
     "TrajectoryError",
     "Units",
@@ -30,6 +32,8 @@ __all__ = [
     "load_dataset",
     "load_qm9",
     "load_split",
+    "make_group_split",
+    "make_organic",
     "make_split",
     "make_xtb",
     "ragged_rows",

@@ -16,7 +16,7 @@ from atomlens.models import written
 from atomlens.report import assets
 from atomlens.report.page import frames_on_page
 from atomlens.report.projection import viewing_rotation
-from atomlens.report.wording import SIGNS, property_words
+from atomlens.report.wording import SIGNS, is_energy, property_words
 from atomlens.surveys import PAIR_KINDS, ComparedRun, Comparison, correlation, kind_strengths, order_shares
 from atomlens.tables import RELATIONS, package_version
 
@@ -50,7 +50,7 @@ def compare_html(
     """
     runs = comparison.runs
     properties = [property_words(run.summary["property"]) for run in runs]
-    energy = comparison.unit == "eV" and all("energy" in p or "atomization" in p for p in properties)
+    energy = comparison.unit == "eV" and all(map(is_energy, properties))
     signs = SIGNS["energy" if energy else "other"]
     frames = frames_on_page(len(runs[0].summary["frames"]))
     data = {

@@ -58,7 +58,7 @@ def frame_record(frame: ExplainedFrame, orientation: Orientation, max_pairs: int
         "name": frame.name,
         "formula": atoms.get_chemical_formula(),
         "geometry": geometry_note(atoms) or "",
-        "notes": _notes(frame),
+        "notes": [*_notes(frame), *frame.warnings],
         "symbols": around.symbols,
         "positions": _rounded(turned - middle, 4),
         "bonds": [

@@ -1,6 +1,7 @@
 from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds
 from .checks import MIN_SIDE, check_atoms, check_file_atoms
 from .errors import InputError, NothingDone, StructureWarning
+from .extras import install_command
 from .files import check_regular, is_plain, structure_file
 from .graph import AtomGraph, collate
 from .neighbors import build_graph
@@ -32,6 +33,7 @@ __all__ = [
     "frame_places",
     "geometry_note",
     "holds_xyz",
+    "install_command",
     "is_plain",
     "near_pairs",
     "perceive_bonds",

@@ -66,8 +66,15 @@ def mean_and_spread(column: pl.Series, form: str = ".4g") -> str:
     values = column.cast(pl.Float64).drop_nulls().drop_nans()
     if not len(values):
         return ""
-    spread = f" ± {values.std():.2g}" if len(values) > 1 and values.std() else ""
-    return f"{values.mean():{form}}{spread}"
+    numbers = values.to_numpy()
+    mean, spread = float(numbers.mean()), float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
+    if not spread:
+        return f"{mean:{form}}"
+    # Two figures of the spread, and the mean to the same decimal place.
+    digits = 1 - math.floor(math.log10(spread))
+    if digits > 5:
+        return f"{mean:{form}} ± {spread:.2g}"
+    return f"{round(mean, digits):.{max(digits, 0)}f} ± {round(spread, digits):.{max(digits, 0)}f}"
 
 
 def setting_columns(table: pl.DataFrame) -> list[str]:
@@ -118,7 +125,7 @@ def sentence(found: list[Association]) -> str:
     elif score.spearman.low > 0:
         told = "Against expectation, models of higher deviation score last longer"
     else:
-        told = "The deviation score does not foretell survival here"
+        told = "The deviation score does not predict survival here"
     return f"{told}: rank correlation {score.spearman} over {score.spearman.n} kinds of models{partial}."
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Int
 from atomlens.structures.errors import InputError
 from atomlens.structures.files import UTF8_MARK, decoded, lines_of
 from atomlens.structures.notes import add_note
-from atomlens.structures.symbols import ELEMENTS, element_of
+from atomlens.structures.symbols import ELEMENTS, element_of, set_isotopes
 
 _PROPERTIES = re.compile(r"""\bProperties\s*=\s*["{]?([^\s"}]+)""")
 _TRAILER = 3
@@ -169,10 +169,7 @@ def _parsed(lines: list[str]) -> ase.Atoms:
     atoms = _by_ase([lines[0].strip(), head, *rows, *vectors], has_keys=properties is not None or "attice" in comment)
     if from_qm9 and comment.split()[:1] == ["gdb"]:
         atoms.info["name"] = " ".join(comment.split()[:2])
-    if isotopes:
-        masses = atoms.get_masses()
-        masses[list(isotopes)] = list(isotopes.values())
-        atoms.set_array("masses", masses, float, ())
+    set_isotopes(atoms, isotopes)
     return atoms
 
 

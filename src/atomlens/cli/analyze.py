@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import ProductRuleName, RuleName, whole_number
+from atomlens.cli.options import ProductRuleName, RuleName, Trust, whole_number
 from atomlens.cli.runs import command_line, goes_on
 
 EPILOG = """
@@ -56,6 +56,14 @@ def analyze(
         float | None,
         typer.Option(help="Largest distance (Å) between atoms of one training structure; default: of STRUCTURES."),
     ] = None,
+    distances: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW:HIGH",
+            help="Pair distances (Å) over which decay is judged; default: 2.5 to the model's cutoff less 0.5. Models "
+            "that are compared need one range.",
+        ),
+    ] = None,
     s66x8: Annotated[
         Path | None,
         typer.Option(help="S66x8 file of COMP6 (.h5), to compare dimer curves with."),
@@ -79,14 +87,23 @@ def analyze(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")
     ] = None,
-    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
+    trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Compare what a model has learned with known chemistry: five questions, each with numbers and a verdict."""
+    from atomlens.cli.early import check_model_name
+
+    check_model_name(model)
     import torch
 
     from atomlens.analyses import chosen_questions
-    from atomlens.cli.options import check_product_rule, checked_unit
+    from atomlens.cli.options import check_product_rule, checked_unit, distance_range
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
     from atomlens.potentials import load_model
@@ -94,12 +111,22 @@ def analyze(
     from atomlens.runs import AnalysisOptions, run_analysis
 
     chosen = chosen_questions(questions)
-    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
+    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
     check_product_rule(potential, product_rule)
     if s66x8 is not None:
         read_s66x8(s66x8)  # report what is wrong with it before any work is done
     source = structure_source(structures, frames, seed)
-    options = AnalysisOptions(chosen, rule.value, product_rule.value, max_order, seed, trained_range, s66x8, judged)
+    options = AnalysisOptions(
+        chosen,
+        rule.value,
+        product_rule.value,
+        max_order,
+        seed,
+        trained_range,
+        distance_range(distances),
+        s66x8,
+        judged,
+    )
     with goes_on(out), step_progress() as progress:
         run = run_analysis(
             potential,

@@ -14,6 +14,7 @@ from atomlens.cli.options import (
     ProductRuleName,
     RuleName,
     TableFormat,
+    Trust,
     check_product_rule,
     checked_device,
     checked_unit,
@@ -100,11 +101,13 @@ def explain(
     ] = TableFormat.PARQUET,
     dtype: Annotated[Precision, typer.Option(help="Precision of all work.")] = Precision.DOUBLE,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... \\[default: cpu]")] = None,
-    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
-    trust: Annotated[
-        bool,
-        typer.Option("--trust", help="Open a pickled model of another library, which runs code that the file holds."),
-    ] = False,
+    unit: Annotated[
+        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
+    trust: Trust = False,
     any_element: Annotated[
         bool, typer.Option("--any-element", help="Accept elements that the model was not trained on.")
     ] = False,
@@ -112,6 +115,9 @@ def explain(
 ) -> None:
     """Split each prediction, exactly, into terms of atoms, pairs, triples and walks."""
     started = time.perf_counter()
+    from atomlens.cli.early import early_or_embedded, read_early
+
+    early = read_early(model, structures, frames, any_element=any_element)
     import torch
 
     from atomlens.cli.show import frame_progress, show_result
@@ -119,7 +125,7 @@ def explain(
     from atomlens.models import UnseenElementWarning
     from atomlens.potentials import load_model
     from atomlens.runs import explained_frames, write_run
-    from atomlens.structures import InputError, read_structures
+    from atomlens.structures import InputError
     from atomlens.tables import RunInfo
 
     if gamma is not None and rule is not RuleName.GAMMA:
@@ -137,20 +143,22 @@ def explain(
         "dtype": dtype.value,
         "device": device or "cpu",
         "unit": unit,
+        "output": output,
     }
     make_groups, where, energy_unit = group_maker(groups), checked_device(device), checked_unit(unit)
     if trust:
         options["trust"] = True
     with RunFolder(out, overwrite) as folder:
         precision = getattr(torch, dtype.value)
-        potential = load_model(model, dtype=precision, energy_unit=energy_unit, trust=trust)
+        potential = load_model(model, dtype=precision, energy_unit=energy_unit, output=output, trust=trust)
         check_product_rule(potential, product_rule)
-        selected = read_structures(structures, frames)
+        found = early_or_embedded(early, structures, frames)
+        selected = found.structures
         if any_element:
             warnings.simplefilter("ignore", UnseenElementWarning)
         else:
             _check_elements(potential, selected)
-        info = RunInfo(model, structures, potential.facts, command_line(), options)
+        info = RunInfo(model, structures, potential.facts, command_line(), options, found.total)
         settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
         explained = explained_frames(
             potential,
@@ -165,7 +173,7 @@ def explain(
         with frame_progress(len(selected)) as advance:
             frames_done = map(advance, explained)
             result = write_run(folder, frames_done, len(selected), info, started, table_format=table_format.value)
-    show_result(result, out)
+    show_result(result, out, str(found))
 
 
 def _check_elements(potential: AnyModel, structures: list[ase.Atoms]) -> None:

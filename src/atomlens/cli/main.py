@@ -10,6 +10,9 @@ import os
 import signal
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +31,7 @@ from atomlens.cli.response import EPILOG as RESPONSE_EPILOG
 from atomlens.cli.response import response
 from atomlens.cli.study import EPILOG as STUDY_EPILOG
 from atomlens.cli.study import study
+from atomlens.cli.terminal import clean_warnings, echo, one_line
 from atomlens.cli.train import EPILOG as TRAIN_EPILOG
 from atomlens.cli.train import train
 from atomlens.cli.zoo import zoo_app
@@ -49,7 +53,7 @@ def _print_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"atomlens {version('atomlens')}")
+        echo(f"atomlens {version('atomlens')}")
         raise typer.Exit
     return wanted
 
@@ -92,7 +96,7 @@ def main(args: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         args = output.read([a for a in args if a != DEBUG])
-        with output.applied():
+        with output.applied(), clean_warnings(), _one_line_warnings():
             code = app(args, prog_name="atomlens", standalone_mode=False)
         output.print_summary()
     except (KeyboardInterrupt, typer.Abort):
@@ -103,6 +107,25 @@ def main(args: list[str] | None = None) -> None:
     if code == 130:
         _say("interrupted; nothing was left behind")
     sys.exit(code)
+
+
+@contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    """Say in one line what files leave open; other warnings are shown as Python does."""
+    from atomlens.structures import StructureWarning
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Any, category: Any, *where: Any) -> None:
+            if issubclass(category, StructureWarning):
+                _say(f"warning: {message}")
+            else:
+                usual(message, category, *where)
+
+        warnings.simplefilter("always", StructureWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _report(error: Exception, debug: bool) -> int:
@@ -132,6 +155,4 @@ def _report(error: Exception, debug: bool) -> int:
 
 def _say(message: str) -> None:
     # One line, whatever a file's name or content put into the message; no control characters reach the terminal.
-    line = " ".join(message.split())
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-    print(f"atomlens: {line}", file=sys.stderr)
+    echo(f"atomlens: {one_line(message)}", err=True)

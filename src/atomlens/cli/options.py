@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import ase
     import torch
 
-    from atomlens.models import Potential
+    from atomlens.potentials import AnyModel
     from atomlens.tables import AtomGroups
 
 
@@ -32,7 +32,7 @@ class ProductRuleName(StrEnum):
     FULL = "full"
 
 
-def check_product_rule(model: Potential, product_rule: ProductRuleName) -> None:
+def check_product_rule(model: AnyModel, product_rule: ProductRuleName) -> None:
     """Refuse a product rule other than the default for a model that has no products.
 
     Raises
@@ -44,6 +44,12 @@ def check_product_rule(model: Potential, product_rule: ProductRuleName) -> None:
 
     if product_rule is ProductRuleName.FULL and not model.facts.has_products:
         raise InputError(f"--product-rule full: a {model.facts.architecture} has no products of signals; leave it out")
+
+
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Open a pickled model of another library, which runs code that the file holds."),
+]
 
 
 class TableFormat(StrEnum):
@@ -59,6 +65,30 @@ class Precision(StrEnum):
 
     DOUBLE = "float64"
     SINGLE = "float32"
+
+
+def distance_range(text: str | None) -> tuple[float, float] | None:
+    """Two lengths in Å from ``LOW:HIGH``; None stays None.
+
+    Raises
+    ------
+    InputError
+        If the text is no range.
+
+    Examples
+    --------
+    >>> distance_range("2.5:3.5")
+    (2.5, 3.5)
+    """
+    from atomlens.structures import InputError
+
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError as error:
+        raise InputError(f"--distances {text}: give two lengths in Å as LOW:HIGH, for example 2.5:3.5") from error
+    return low, high
 
 
 def whole_number(low: int, high: int) -> Callable[[str | int], int]:

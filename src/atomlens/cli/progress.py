@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from atomlens.cli.output import output
+from atomlens.cli.terminal import console as clean_console
 
 # Seconds between two lines where standard error is a file or a pipe.
 LINE_EVERY = 10.0
@@ -55,7 +56,7 @@ def progress_bars(*amount: ProgressColumn) -> Iterator[Progress]:
     amount
         Columns with the amount done, between the bar and the time that remains.
     """
-    console = Console(stderr=True)
+    console = clean_console(stderr=True, markup=True)
     columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
     if output.quiet or console.is_terminal:
         bars: Progress = Progress(*columns, console=console, transient=True, disable=output.quiet)

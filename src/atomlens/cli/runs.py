@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from atomlens.cli.terminal import echo
+
 
 def command_line() -> str:
     """The command as it was typed, for the run to remember."""
@@ -20,5 +22,5 @@ def goes_on(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"atomlens: interrupted; the same command resumes where it stopped ({out})", file=sys.stderr)
+        echo(f"atomlens: interrupted; the same command goes on where it stopped ({out})", err=True)
         sys.exit(130)

@@ -9,6 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from atomlens.cli.terminal import console as clean_console
+from atomlens.cli.terminal import echo
+
 
 class _NamesByDefault(TyperGroup):
     """Plain ``atomlens zoo`` lists the names, which scripts read."""
@@ -32,14 +35,13 @@ def names() -> None:
     entries = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     for name in sorted(entries):
         if name.endswith(".safetensors") and not name.startswith("."):
-            typer.echo(name.removesuffix(".safetensors"))
+            echo(name.removesuffix(".safetensors"))
 
 
 @zoo_app.command("list")
 def list_models() -> None:
     """List the models with property, training set and test error."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -54,14 +56,13 @@ def list_models() -> None:
         trained = f"{card.get('split', {}).get('train', '?')} of {str(card.get('data', '?')).split(' (')[0]}"
         row = (name, f"{output.property} [{output.unit}]", trained, _elements(config.elements), _errors(card))
         table.add_row(*map(Text, row))
-    _console(Console).print(table)
+    _console().print(table)
 
 
 @zoo_app.command()
 def card(name: Annotated[str, typer.Argument(help="Name of a model, with or without zoo:.")]) -> None:
     """Show how a model was made and its test errors."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -83,7 +84,7 @@ def card(name: Annotated[str, typer.Argument(help="Name of a model, with or with
     table.add_column(overflow="fold")
     for key, value in rows.items():
         table.add_row(Text(str(key)), Text(value))
-    _console(Console).print(table)
+    _console().print(table)
 
 
 @zoo_app.command()
@@ -91,13 +92,13 @@ def path(name: Annotated[str, typer.Argument(help="Name of a model, with or with
     """Print the path of the file of a model."""
     from atomlens.models import zoo_path
 
-    typer.echo(zoo_path(name))
+    echo(zoo_path(name))
 
 
-def _console(kind: Any) -> Any:
+def _console() -> Any:
     """A console that wraps at the terminal's width, and at 160 columns where there is none (a pipe, a file)."""
-    console = kind(highlight=False)
-    return console if console.is_terminal else kind(highlight=False, width=160)
+    console = clean_console()
+    return console if console.is_terminal else clean_console(width=160)
 
 
 def _elements(numbers: tuple[int, ...] | None) -> str:

@@ -16,17 +16,20 @@ from atomlens.chain import (
     RecordedSums,
     check_product_rule,
     constant_meaning,
+    has_closed_form,
     make_chain,
     make_rule,
     recorded_chain,
+    recorded_potential,
     recorded_sums,
 )
+from atomlens.interactions.pair_forces import AtomEnergies, PairForces, pair_forces
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
-from atomlens.models import Potential, to_internal
+from atomlens.models import Atomwise, Potential, to_internal
 from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.recording import RecordedModel, record
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
-from atomlens.structures import InputError
+from atomlens.structures import AtomGraph, InputError
 
 
 class Explanation:
@@ -64,6 +67,7 @@ class Explanation:
         product_rule: str,
         cutoff: float,
         constant_meaning: str = "what no walk carries",
+        atom_energies: AtomEnergies | None = None,
     ) -> None:
         self.atoms = atoms
         self.sums = chain
@@ -73,6 +77,7 @@ class Explanation:
         self.product_rule = product_rule
         self.cutoff = cutoff
         self.constant_meaning = constant_meaning
+        self._atom_energies = atom_energies
 
     @cached_property
     def chain(self) -> Chain:
@@ -107,7 +112,10 @@ class Explanation:
 
     @cached_property
     def residual(self) -> float:
-        """Prediction minus the sum of everything: rounding, about 1e-16 max(1, |y - c|) in float64."""
+        """Prediction minus the sum of everything: rounding, about 1e-16 max(1, |y - c|) in float64.
+
+        Under the rule ``published`` it is what that rule leaves unexplained.
+        """
         pairs = self.sums.sum_of_pairs() if isinstance(self.sums, Chain) else 0.0
         return self.prediction - self.constant - self.sums.sum_of_walks() - pairs
 
@@ -195,6 +203,28 @@ class Explanation:
         """Terms between disjoint groups of atoms (functional groups, residues, molecules); see `group_terms`."""
         return group_terms(self.sums, groups, max_order)
 
+    def pair_forces(self) -> PairForces:
+        r"""Force on every atom i from the energy of every atom j.
+
+        .. math:: \mathbf F_{ij} = -\partial E_j / \partial \mathbf R_i, \qquad \sum_j \mathbf F_{ij} = \mathbf F_i
+
+        They follow from the model alone, whatever the rule. A term says how much of the prediction two atoms make
+        together; a pair force how one atom's energy changes as another moves; a response coupling how one atom's force
+        does.
+
+        Raises
+        ------
+        InputError
+            If the model predicts no energy, or its read-out gives none to an atom.
+        """
+        if self._atom_energies is None:
+            raise InputError(
+                f"no pair forces: this model of {self.property} gives no energy to an atom that could be asked for; "
+                "SchNet and PaiNN models of energies do"
+            )
+        lines = self.atoms.get_all_distances(mic=bool(self.atoms.pbc.any()), vector=True)
+        return pair_forces(self._atom_energies, torch.tensor(self.atoms.positions), lines)
+
     def atom_shares(self) -> AtomShares:
         """Shares of every atom in the prediction."""
         return atom_shares(self.sums)
@@ -225,7 +255,8 @@ def explain(
     atoms
         One structure.
     rule
-        ``gate`` (default), ``gamma`` or ``gradient``; see `atomlens.chain.rules`.
+        ``gate`` (default), ``gamma``, ``gradient``, or ``published`` (which conserves nothing, and has product rule
+        ``scalar`` whatever is asked for); see `atomlens.chain.rules`.
     product_rule
         For products of two signals: ``full`` (each factor carries half) or ``scalar`` (vectors only gate).
     gamma
@@ -267,8 +298,11 @@ def explain(
         )
     used = make_rule(rule, gamma)
     check_product_rule(product_rule)
+    product_rule = product_rule if held.keeps_values else "scalar"
     working = model.converted(dtype, device)
-    chain = make_chain(working, working.graph(atoms), used, product_rule)
+    graph = working.graph(atoms)
+    make = make_chain if has_closed_form(working, held) else recorded_potential
+    chain = make(working, graph, held, product_rule)
     factor, unit = to_internal(model.facts.unit)
     return Explanation(
         atoms.copy(),  # a simulation moves its atoms on
@@ -278,7 +312,10 @@ def explain(
         rule=used.name,
         product_rule=product_rule,
         cutoff=model.cutoff,
-        constant_meaning=constant_meaning(model.readout, used, product_rule),
+        constant_meaning=constant_meaning(model.readout, held, product_rule),
+        atom_energies=_atom_energies(working, graph, factor)
+        if unit == "eV" and model.config.output.extensive
+        else None,
     )
 
 
@@ -293,6 +330,13 @@ def _not_a_structure(atoms: Any) -> str:
         f"explain received a {type(atoms).__name__} as structure; give an ase.Atoms, for example from "
         "ase.io.read(path) or atomlens.read_structures(path)[0]"
     )
+
+
+def _atom_energies(model: Potential, graph: AtomGraph, factor: float) -> AtomEnergies | None:
+    """Energies of the atoms in eV over positions; None where the read-out gives none to an atom."""
+    if not isinstance(model.readout, Atomwise):
+        return None
+    return lambda positions: factor * model.atom_parts(replace(graph, positions=positions.to(graph.positions)))
 
 
 def explain_chain(

@@ -1,5 +1,11 @@
 from .activations import Activation, shifted_softplus
 from .config import (
+    LONGEST_CUTOFF,
+    MAX_DEGREE,
+    MOST_CHANNELS,
+    MOST_LAYERS,
+    MOST_RADIAL,
+    Architecture,
     ChargeBalance,
     CutoffConfig,
     CutoffKind,
@@ -12,6 +18,8 @@ from .config import (
     ReadoutConfig,
     RepresentationConfig,
 )
+from .domain import DOMAIN, Domain, outside
+from .elements import unseen_elements
 from .facts import ModelFacts, written
 from .fast import half_of_edges
 from .features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
@@ -20,6 +28,7 @@ from .files import (
     ZOO,
     build_potential,
     empty_potential,
+    header_elements,
     named_tensors,
     read_model,
     save_model,
@@ -31,16 +40,26 @@ from .files import (
 )
 from .long_range import LongRange, PairTerms
 from .painn import PaiNN, PaiNNInteraction, PaiNNMixing
+from .plausibility import implausible, impossible
 from .potential import Potential, Prediction, UnseenElementWarning
 from .readouts import AtomNetwork, Atomwise, Dipole
-from .schnet import SchNet
+from .schnet import SchNet, SchNetLayer
+from .so3 import RotationAlgebra, coupling_coefficients, degrees, legendre_coefficients
+from .so3net import SO3net, SO3netLayer
 from .units import ENERGY_UNITS, to_internal
 
 __all__ = [
     "CARD_KEYS",
+    "DOMAIN",
     "ENERGY_UNITS",
+    "LONGEST_CUTOFF",
+    "MAX_DEGREE",
+    "MOST_CHANNELS",
+    "MOST_LAYERS",
+    "MOST_RADIAL",
     "ZOO",
     "Activation",
+    "Architecture",
     "AtomFeatures",
     "AtomNetwork",
     "Atomwise",
@@ -48,6 +67,7 @@ __all__ = [
     "CutoffConfig",
     "CutoffKind",
     "Dipole",
+    "Domain",
     "EdgeFeatures",
     "LongRange",
     "LongRangeConfig",
@@ -65,19 +85,31 @@ __all__ = [
     "RadialKind",
     "ReadoutConfig",
     "RepresentationConfig",
+    "RotationAlgebra",
+    "SO3net",
+    "SO3netLayer",
     "SchNet",
+    "SchNetLayer",
     "UnseenElementWarning",
     "build_potential",
+    "coupling_coefficients",
+    "degrees",
     "edge_features",
     "empty_potential",
     "half_of_edges",
+    "header_elements",
+    "implausible",
+    "impossible",
+    "legendre_coefficients",
     "mix_vectors",
     "named_tensors",
+    "outside",
     "read_model",
     "save_model",
     "shifted_softplus",
     "sum_edges",
     "to_internal",
+    "unseen_elements",
     "with_card",
     "write_atomically",
     "written",

@@ -1,7 +1,7 @@
-"""SevenNet: checkpoints of sevenn and the pretrained models that ship inside it, opened as plain functions of a structure.
+"""SevenNet: checkpoints of sevenn and the pretrained models that ship inside it, as plain functions of a structure.
 
-Park et al., J. Chem. Theory Comput. 20, 4857 (2024), arXiv:2402.03789. A checkpoint is a pickle, so opening one of one's
-own runs code; what lies inside the installed package is trusted as that package is.
+Park et al., J. Chem. Theory Comput. 20, 4857 (2024), arXiv:2402.03789. A checkpoint is a pickle, so opening one runs
+code; what lies inside the installed package is trusted as that package is.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ class _InFloat64(nn.Module):
 
 
 def _to_float64(data: Any) -> Any:
-    for name in list(data.keys() if callable(data.keys) else data.keys):
+    names: Any = data.keys() if callable(data.keys) else data.keys
+    for name in list(names):
         value = data[name]
         if isinstance(value, Tensor) and value.is_floating_point():
             data[name] = value.double()

@@ -20,6 +20,7 @@ from jaxtyping import Float
 
 from atomlens.reference.orbitals import Orbitals
 from atomlens.reference.unavailable import ReferenceUnavailable
+from atomlens.structures import install_command
 
 _HIGHEST = 86
 
@@ -208,9 +209,7 @@ def _tblite() -> Any:
     try:
         import tblite.interface
     except ModuleNotFoundError as error:
-        raise ReferenceUnavailable(
-            "GFN2-xTB comes with the package tblite; run: pip install 'atomlens[xtb]'"
-        ) from error
+        raise ReferenceUnavailable(f"GFN2-xTB comes with the package tblite; run: {install_command('xtb')}") from error
     return tblite.interface
 
 

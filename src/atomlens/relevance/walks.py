@@ -50,7 +50,8 @@ class Walks(NamedTuple):
         [(0, 1, 1, 'O-H-H', 0.5)]
         """
         steps = {f"atom_{t}": pl.Series(self.atoms[:, t], dtype=pl.Int32) for t in range(self.atoms.shape[1])}
-        names = ["-".join(symbols[k] for k in walk) for walk in self.atoms.tolist()] if len(symbols) else None
+        labels = [str(symbol) for symbol in symbols]
+        names = ["-".join(labels[k] for k in walk) for walk in self.atoms.tolist()] if labels else None
         elements = {} if names is None else {"elements": pl.Series(names, dtype=pl.String)}
         return pl.DataFrame({**steps, **elements, "relevance": self.relevance.astype(np.float64)})
 

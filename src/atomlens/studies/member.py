@@ -65,6 +65,7 @@ def run_member(
             chosen_questions("species,decay"),
             max_order=2,
             trained_range=analysis.trained_range or None,
+            distances=analysis.distances,
             s66x8=home / analysis.s66x8 if analysis.s66x8 else None,
         )
         run_analysis(model, str(path), structures, analysis.path, folder / "analysis", options)
@@ -86,6 +87,8 @@ def run_member(
         "n_parameters": sum(p.numel() for p in model.parameters()),
         "force_error": _number(errors, "forces MAE"),
         "energy_error": _number(errors, "energy MAE"),
+        "range_low": decay.range.low,
+        "range_high": decay.range.high,
         "deviation": score.value,
         **{f"deviation/{name}": value for name, value in score.parts.items()},
         **{f"score/decay/{name}": found.effect.value for name, found in decay.scores.items()},

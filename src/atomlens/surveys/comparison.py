@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,13 +11,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from atomlens.folders import MARK
+from atomlens.folders import MARK, read_summary
 from atomlens.structures import BOND_CLASSES, InputError
 from atomlens.tables import RELATIONS, SCHEMA
 
 # Kinds of pairs, from strong bonds to strangers: bonds by their order, all other pairs by the bonds between them.
 PAIR_KINDS = (*reversed(BOND_CLASSES[:-2]), BOND_CLASSES[-2], *RELATIONS[1:])
 _KEYS = ["frame", "atom_1", "atom_2"]
+_NEEDED = ("schema", "frames", "unit", "model", "rule", "property", "structures")
 # Two runs are of one structure if no coordinate differs by more (Å).
 _SAME = 1e-4
 
@@ -140,13 +140,12 @@ def order_shares(run: ComparedRun, frames: Sequence[int] | None = None) -> list[
 
 def _read(folder: Path) -> ComparedRun:
     try:
-        summary = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        summary = read_summary(folder)
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no run there ({MARK} is missing); give a folder of atomlens explain") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder}: its {MARK} cannot be read ({error}); explain again") from error
-    needed = ("schema", "frames", "unit", "model", "rule", "property", "structures")
-    if not isinstance(summary, dict) or any(key not in summary for key in needed) or not summary["frames"]:
+    if any(key not in summary for key in _NEEDED) or not summary["frames"]:
         raise InputError(f"{folder}: not a run of atomlens explain; give folders that it wrote")
     if summary["schema"] != SCHEMA:
         raise InputError(

@@ -312,7 +312,7 @@ def explain(
         rule=used.name,
         product_rule=product_rule,
         cutoff=model.cutoff,
-        constant_meaning=constant_meaning(model.readout, held, product_rule),
+        constant_meaning=constant_meaning(model.readout, used, product_rule),
         atom_energies=_atom_energies(working, graph, factor)
         if unit == "eV" and model.config.output.extensive
         else None,

@@ -33,7 +33,7 @@ def responder(
     unit: str | None = None,
     trust: bool = False,
 ) -> tuple[str, Responder]:
-    """What computes response couplings, and a word on how; `output` chooses among the properties of a model file.
+    """What computes response couplings, and how, in words; `output` chooses among the properties of a model file.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def responder(
         return _ase(name, given, step)
     for option, value in (("--kwargs", kwargs), ("--step", step)):
         if value is not None:
-            raise InputError(f"{option} does not go with a model, which is differentiated exactly")
+            raise InputError(f"{option} does not apply to a model, which is differentiated exactly")
     return _model(name, output, unit, trust)
 
 

@@ -22,5 +22,5 @@ def goes_on(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        echo(f"atomlens: interrupted; the same command goes on where it stopped ({out})", err=True)
+        echo(f"atomlens: interrupted; the same command resumes where it stopped ({out})", err=True)
         sys.exit(130)

@@ -41,7 +41,7 @@ def study(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """Train a grid of models, score them, simulate them, and say what foretells how long they last."""
+    """Train a grid of models, score them, simulate them, and report what predicts how long simulations last."""
     from atomlens.structures import InputError, install_command
 
     try:

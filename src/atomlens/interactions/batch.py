@@ -148,9 +148,9 @@ def explain_graphs(
 ) -> BatchExplanation:
     """`explain_batch` of graphs that the model has made already (`Potential.graph`), at least one."""
     check_order(max_order)
-    held = make_rule(rule, gamma)
+    used = make_rule(rule, gamma)
     largest = _EDGES if has_closed_form(working, held) else 0  # recordings are of one structure
-    parts = [_explained(working, part, held, product_rule, max_order) for part in _in_parts(graphs, largest)]
+    parts = [_explained(working, part, used, product_rule, max_order) for part in _in_parts(graphs, largest)]
     return _joined(parts)
 
 

@@ -44,6 +44,11 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         ),
     },
     "extensivity": {
+        "by construction": Meaning(
+            "Predictions for separate molecules add up (or average) because of the read-out, whatever was learned.",
+            "Sizes can be compared. That molecules do not disturb each other was not learned; it holds beyond the "
+            "cutoff for any model of this kind.",
+        ),
         "agrees": Meaning(
             "Molecules far apart do not disturb each other's prediction.",
             "Predictions for several molecules, and for larger systems made of the same parts, add up as they should.",
@@ -115,6 +120,17 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     },
 }
 
+# Outcomes that say the same of every question; `short` is empty where nothing belongs on top of the page.
+_GENERAL: Mapping[str, Meaning] = {
+    "by construction": Meaning(
+        "", "This holds for any model of this architecture and read-out; it says nothing about what was learned."
+    ),
+    "not applicable": Meaning(
+        "", "The question has no meaning for this property or architecture; other data will not change that."
+    ),
+    "descriptive": Meaning("", "A number to look at; it cannot tell a good model from a bad one."),
+}
+
 # Which questions make up the sentences on top of an analysis: about bonds, about distances, about trust.
 _THEMES = (("species",), ("extensivity", "decay"), ("many-body", "faithfulness"))
 
@@ -124,7 +140,8 @@ def meaning(verdict: Verdict) -> Meaning | None:
     known = MEANINGS.get(verdict.question)
     if known is None:
         return None
-    return known.get(str(verdict.outcome.value), known[_OPEN])
+    outcome = str(verdict.outcome.value)
+    return known.get(outcome) or _GENERAL.get(outcome) or known[_OPEN]
 
 
 def summary_sentences(verdicts: Sequence[Verdict]) -> list[str]:
@@ -139,7 +156,5 @@ def summary_sentences(verdicts: Sequence[Verdict]) -> list[str]:
     by_question = {verdict.question: found for verdict in verdicts if (found := meaning(verdict)) is not None}
     named = {question for theme in _THEMES for question in theme}
     themes = [*_THEMES, tuple(question for question in by_question if question not in named)]
-    sentences = [
-        " ".join(by_question[question].short for question in theme if question in by_question) for theme in themes
-    ]
-    return [sentence for sentence in sentences if sentence]
+    sentences = [" ".join(by_question[name].short for name in theme if name in by_question) for theme in themes]
+    return [sentence.strip() for sentence in sentences if sentence.strip()]

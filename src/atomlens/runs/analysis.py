@@ -109,7 +109,7 @@ class AnalysisOptions:
 
     @property
     def settings(self) -> Settings:
-        """What the analyses are told."""
+        """What the analyses receive."""
         return Settings(self.rule, self.product_rule, self.seed, self.trained_range, self.distances, self.s66x8)
 
 
@@ -278,10 +278,10 @@ def _outside(model: AnyModel, judged: Judged) -> dict[str, Any]:
 def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> tuple[str, list[str]]:
     shown = frames_on_page(len(judged.structures), N_SHOWN)
     page = Page(info, len(shown))
-    held = material.settings
+    chosen = material.settings
     warnings: list[str] = []
     for place, number in enumerate(shown):
-        explanation = explain(material.model, material.structures[number], held.rule, held.product_rule)
+        explanation = explain(material.model, material.structures[number], chosen.rule, chosen.product_rule)
         odd = outside(material.model.facts, material.structures[number])
         frame = explained_frame(explanation, index=place, outside=odd)
         warnings += frame.warnings

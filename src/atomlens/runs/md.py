@@ -213,7 +213,7 @@ def _failure_chapter(failure: Failure) -> Chapter:
             f"Response coupling {mine['model_coupling'].mean():.3g} eV/Å² (model) against "
             f"{mine['reference_coupling'].mean():.3g} eV/Å² ({failure.reference}), mean of {len(mine)} frames."
         )
-        finding = Finding(claim, Outcome.DESCRIPTIVE, f"{text} One break is no statistics.")
+        finding = Finding(claim, Outcome.DESCRIPTIVE, f"{text} One break is not enough for statistics.")
     return Chapter(
         "failure",
         "What gave way",

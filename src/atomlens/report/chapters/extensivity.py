@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from atomlens.analyses import ExtensivityResult
 from atomlens.reference import Kind, composed
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, QUIET, plain, say
+from atomlens.report.wording import property_words
 
 HOW = """
 <p>Pairs of molecules of the set, each molecule in one pair, are turned at random and moved apart along a line; the
@@ -68,7 +69,7 @@ def _draw_rule(axes: Axes, result: ExtensivityResult) -> None:
         apart = high - low
         plain(
             axes,
-            f"Far apart: {result.property} of both together",
+            f"Far apart: {property_words(result.property)} of both together",
             f"difference of the two alone, {result.unit}",
             "0: the smaller one, 1: the larger one",
         )
@@ -83,7 +84,7 @@ def _draw_rule(axes: Axes, result: ExtensivityResult) -> None:
         of_turns = ", root mean square of four turns" if kind is Kind.VECTOR else ""
         plain(
             axes,
-            f"Far apart: {result.property} of both together",
+            f"Far apart: {property_words(result.property)} of both together",
             f"{kind.value} of the two alone, {result.unit}",
             f"prediction{of_turns}, {result.unit}",
         )

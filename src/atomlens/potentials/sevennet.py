@@ -121,7 +121,7 @@ class SevenNetModel:
             def calculate(
                 self, atoms: Any = None, properties: Any = None, system_changes: Any = ("positions",)
             ) -> None:
-                Calculator.calculate(self, atoms, properties, changes)
+                Calculator.calculate(self, atoms, properties, system_changes)
                 graph = loading.unlabeled_atoms_to_graph(self.atoms, self.cutoff)
                 data = calculators.AtomGraphData(**{k: correct(v, torch.float64) for k, v in graph.items()})
                 self.results = self.output_to_results(self.model(data))

@@ -207,8 +207,9 @@ def _explained(
 
 
 def _impossible(batch: BatchExplanation) -> list[str]:
-    scales = np.abs(batch.predictions - batch.constants)
-    residuals = batch.residuals + 0.0 * batch.remainders  # not finite where either is not
+    with np.errstate(invalid="ignore"):  # what is not finite is reported as such
+        scales = np.abs(batch.predictions - batch.constants)
+        residuals = batch.residuals + 0.0 * batch.remainders  # not finite where either is not
     rows = zip(batch.predictions, np.diff(batch.starts), residuals, scales, strict=True)
     return [impossible(float(y), int(n), batch.unit, float(r), float(s), "float64") for y, n, r, s in rows]
 

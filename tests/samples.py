@@ -44,7 +44,7 @@ def small_model(
     **representation: Any,
 ) -> Potential:
     """An untrained model with random weights, and scale, mean and references that are not trivial."""
-    activation = activation or {"schnet": "shifted_softplus", "painn": "silu"}[architecture]
+    activation = activation or ("shifted_softplus" if architecture == "schnet" else "silu")
     config = ModelConfig(
         representation=RepresentationConfig(
             architecture=architecture,

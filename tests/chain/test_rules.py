@@ -111,7 +111,7 @@ def test_rules_by_name():
     assert make_rule("gate") == Gate()
     assert make_rule("gamma", 0.1) == Gamma(gamma=0.1)
     assert make_rule("gradient") == Gradient()
-    with pytest.raises(ValueError, match="'lrp' is not known; choose gate, gamma or gradient"):
+    with pytest.raises(ValueError, match="'lrp' is not known; choose gate, gamma, gradient or published"):
         make_rule("lrp")
     for gamma in (-0.1, math.inf, math.nan):
         with pytest.raises(ValueError, match="gamma is"):

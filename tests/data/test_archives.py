@@ -56,6 +56,26 @@ def test_cells_that_fit_nothing_are_not_dropped(tmp_path):
         read_dataset(archive(tmp_path / "a.npz", lattice=np.eye(2)))
 
 
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"Lattice": np.eye(3)}, "repeats every atom after 1 Å"),
+        ({"unit_cell": np.ones((2, 2))}, "unit_cell of shape"),
+        ({"cell": CELL, "lattice": CELL}, "several names"),
+        ({"pbc": np.array([True] * 3)}, "no cell"),
+        ({"e_unit": np.array(["eV", "Ha"])}, "2 values"),
+        ({"z": np.array(["O", "Qq", "H"])}, "'Qq' is no element"),
+    ],
+)
+def test_what_cannot_be_meant(tmp_path, entry, said):
+    with pytest.raises(InputError, match=said):
+        read_dataset(archive(tmp_path / "a.npz", **entry))
+
+
+def test_symbols_in_place_of_charges(tmp_path):
+    assert read_dataset(archive(tmp_path / "a.npz", z=np.array(["O", "H1", "D"]))).numbers.tolist()[:3] == [8, 1, 1]
+
+
 def test_no_cell_is_no_cell(tmp_path):
     assert not read_dataset(archive(tmp_path / "a.npz")).periodic.any()
     assert not read_dataset(archive(tmp_path / "a.npz", lattice=np.zeros((3, 3)))).periodic.any()

@@ -58,7 +58,7 @@ def test_energies_and_forces_of_one_level(tmp_path, energies, forces, expected):
     dataset = read_dataset(write(tmp_path / "a.xyz", energies, forces))
     assert first(dataset) == expected
     used = next(name for name, value in energies.items() if value == expected[0])
-    assert f"energies from {used!r}" in dataset.notes[0]
+    assert f"energies from {used!r}" in dataset.notes[1]
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,11 @@ def test_isolated_atoms_need_no_forces(tmp_path):
     np.testing.assert_allclose(dataset.column("forces").values[[0, -1]], 0.0)
     np.testing.assert_allclose(dataset.column("forces").values[1], 2.0)
     assert "3 isolated atoms have no forces" in " ".join(dataset.notes)
+
+
+def test_forces_of_another_shape_are_not_passed_over(tmp_path):
+    path = tmp_path / "a.xyz"
+    write(path, {"energy": -1}, {"forces": 1})
+    path.write_text(path.read_text().replace(":forces:R:3", ":forces:R:2"))
+    with pytest.raises(InputError, match=r"frame 0: forces of shape \(3, 2\) for 3 atoms"):
+        read_dataset(path)

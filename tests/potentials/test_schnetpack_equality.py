@@ -61,8 +61,11 @@ def test_another_output_can_be_chosen(load_reference, reference_graph):
     assert model(reference_graph(model)).shape == (3, 3)
 
 
+SHARED = {"energy_schnet_shared": "layers", "energy_painn_shared": "interactions", "energy_so3net_shared": "layers"}
+
+
 def test_shared_layers_stay_one(load_reference):
-    for name, layers in (("energy_schnet_shared", "layers"), ("energy_painn_shared", "interactions")):
+    for name, layers in SHARED.items():
         found = getattr(load_reference(name).representation, layers)
         assert len(found) == 3
         assert found[0] is found[1] is found[2]
@@ -100,7 +103,15 @@ def test_numbers_of_the_configuration_are_readable(load_reference):
 
 # Of these the state dict has the same layout as the model that the reference was made with.
 @pytest.mark.parametrize(
-    "name", ["energy_schnet", "energy_painn", "energy_atomrefs", "energy_schnet_shared", "dipole_vectors_hidden"]
+    "name",
+    [
+        "energy_schnet",
+        "energy_painn",
+        "energy_atomrefs",
+        "energy_schnet_shared",
+        "dipole_vectors_hidden",
+        "energy_so3net",
+    ],
 )
 def test_state_dict_has_schnetpacks_names(name, references, load_reference, tmp_path):
     model = load_reference(name)

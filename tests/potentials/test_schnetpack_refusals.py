@@ -15,7 +15,7 @@ from atomlens.potentials.schnetpack.shells import Name, Shell, StorageRef, Tenso
 from atomlens.structures import InputError
 
 RENAMED = {
-    "schnetpack.representation.schnet.SchNet": "schnetpack.representation.so3net.SO3net",
+    "schnetpack.representation.schnet.SchNet": "schnetpack.representation.field_schnet.FieldSchNet",
     "schnetpack.atomistic.atomwise.Atomwise": "schnetpack.atomistic.nuclear_repulsion.ZBLRepulsionEnergy",
     "schnetpack.atomistic.response.Forces": "schnetpack.atomistic.aggregation.Aggregation",
     "schnetpack.atomistic.distances.PairwiseDistances": "schnetpack.atomistic.external_fields.StaticExternalFields",
@@ -51,7 +51,7 @@ def model(schnetpack_folder):
 
 def refused(archive, message, **options):
     with pytest.raises(InputError, match=message):
-        convert(archive, Path("nowhere/best_model"), **options)
+        convert(archive, Path("nowhere/best_model"), energy_unit="eV", **options)
 
 
 def put(module, name, value):
@@ -68,7 +68,7 @@ def outputs(root):
 
 def test_unchanged_models_are_read(model):
     archive, _ = model("energy_schnet")
-    assert convert(archive, Path("nowhere/best_model")).config.output.property == "energy"
+    assert convert(archive, Path("nowhere/best_model"), energy_unit="eV").config.output.property == "energy"
 
 
 CHANGES = {
@@ -278,6 +278,67 @@ def test_layers_of_painn_go_in_pairs(model):
     refused(archive, "differ in their epsilon")
 
 
+SO3NET_CHANGES = {
+    "a layer too many": (
+        lambda net: child(net, "mixings2").state["_modules"].update({"3": items(net, "mixings2")[0]}),
+        "3 so3convs and 4 mixings2",
+    ),
+    "partly shared layers": (
+        lambda net: child(net, "mixings3").state["_modules"].update(dict.fromkeys("012", items(net, "mixings3")[0])),
+        "shares only some of its layers",
+    ),
+    "degrees without bounds": (lambda net: net.state.update(lmax=10**6), "lmax=1000000; 0 to 8 can be read"),
+    "degrees that are none": (lambda net: net.state.update(lmax="two"), "'lmax' of its .* is a str 'two'"),
+    "another degree": (lambda net: net.state.update(lmax=3), "do not go to lmax=3"),
+    "something else among the layers": (
+        lambda net: child(net, "mixings1").state["_modules"].update({"1": Shell("torch.nn.modules.activation.SiLU")}),
+        r"holds a torch\.nn\.modules\.activation\.SiLU",
+    ),
+    "an activation in the filter": (
+        lambda net: (
+            child(items(net, "so3convs")[0], "filternet")
+            .state["_modules"]
+            .update(activation=Shell("torch.nn.modules.activation.SiLU"))
+        ),
+        "ends in silu, where SO3net is linear",
+    ),
+    "no couplings": (
+        lambda net: child(net, "so3product").state["_buffers"].pop("clebsch_gordan"),
+        "no tensor 'clebsch_gordan'",
+    ),
+    "couplings in other places": (
+        lambda net: (
+            child(net, "so3product")
+            .state["_buffers"]
+            .update(idx_out=child(net, "so3product").state["_buffers"]["idx_in_1"])
+        ),
+        "constants of its .* are not those of SO3net",
+    ),
+    "couplings nowhere": (
+        lambda net: (
+            child(net, "so3product")
+            .state["_buffers"]
+            .update(idx_out=child(net, "so3product").state["_buffers"]["clebsch_gordan"])
+        ),
+        "have impossible places",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", SO3NET_CHANGES)
+def test_so3nets_beyond_ours_are_refused(change, model):
+    archive, root = model("energy_so3net")
+    alter, message = SO3NET_CHANGES[change]
+    alter(representation(root))
+    refused(archive, message)
+
+
+def test_vectors_that_so3net_keeps_to_itself(model):
+    archive, root = model("dipole_so3net_vectors")
+    representation(root).state["return_vector_representation"] = False
+    refused(archive, "vector features, which its SO3net does not hand on")
+
+
 def test_learned_softplus_away_from_the_plain_one(model):
     archive, root = model("energy_schnet_module")
     layer = items(items(representation(root), "interactions")[0], "f2out")[0]
@@ -293,7 +354,7 @@ def test_which_output(model):
     archive, root = model("energy_and_dipole")
     refused(archive, "predicts energy, dipole_moment; output='charge' is not among them", output="charge")
     outputs(root).pop("2")  # the forces
-    refused(archive, "predicts energy, dipole_moment; choose one with output=")
+    refused(archive, "predicts energy, dipole_moment; choose one with --output NAME")
     outputs(root).clear()
     refused(archive, "it predicts nothing")
 
@@ -308,7 +369,7 @@ def test_older_files_may_lack_attributes(model):
     representation(root).state["_modules"].pop("electronic_embeddings")
     for name in ("spk_version", "do_postprocessing"):
         root.state.pop(name)
-    read = convert(archive, Path("nowhere/best_model"))
+    read = convert(archive, Path("nowhere/best_model"), energy_unit="eV")
     assert float(read.mean) == -3.5
     assert read.config.output.extensive
 
@@ -316,7 +377,10 @@ def test_older_files_may_lack_attributes(model):
 def test_forces_that_are_not_the_gradient_are_noted(model):
     archive, root = model("energy_scale_then_offsets")
     child(root, "postprocessors").state["_modules"].pop("3")
-    assert "carry the factor 1 instead of 2.5" in convert(archive, Path("nowhere/best_model")).config.card["forces"]
+    assert (
+        "carry the factor 1 instead of 2.5"
+        in convert(archive, Path("nowhere/best_model"), energy_unit="eV").config.card["forces"]
+    )
 
 
 def save(thing, path, **options):

@@ -16,6 +16,8 @@ To make everything again, from the root of the repository:
     pip download --no-deps schnetpack==2.0.0 -d old && unzip -d old old/schnetpack-2.0.0-*.whl
     PYTHONPATH=old python tests/reference/make_schnetpack.py make-old      # likewise with 2.0.4
 
+A third word, as in ``make so3net``, makes only those whose names hold it.
+
 To check state dicts that `atomlens.save_schnetpack_state_dict` wrote as FOLDER/NAME.pt, where NAME.model is one
 of the files made here, in SchNetPack itself:
 
@@ -107,6 +109,12 @@ def painn(features=8, layers=2, basis=None, cutoff_fn=None, **options):
     return rep.PaiNN(features, layers, basis, cutoff_fn or snn.CosineCutoff(CUTOFF), **options)
 
 
+def so3net(features=8, layers=2, lmax=2, basis=None, cutoff_fn=None, **options):
+    basis = basis or snn.GaussianRBF(n_rbf=6, cutoff=CUTOFF)
+    options.setdefault("nuclear_embedding", embedding(features))
+    return rep.SO3net(features, layers, lmax, basis, cutoff_fn or snn.CosineCutoff(CUTOFF), **options)
+
+
 def potential(representation, *outputs, post=(), inputs=None, forces=True, **options):
     """A whole model; an energy with forces unless told otherwise."""
     outputs = list(outputs) or [out.Atomwise(8, output_key="energy")]
@@ -195,6 +203,23 @@ CASES = {
     "energy_painn_nuclear": lambda: potential(painn(nuclear_embedding=nuclear(), layers=1)),
     "energy_painn_softplus": lambda: potential(painn(activation=snn.shifted_softplus, layers=1)),
     "energy_painn_tanh_module": lambda: potential(painn(activation=nn.Tanh(), layers=1)),
+    "energy_so3net": lambda: potential(so3net(layers=3), post=[trn.CastTo64(), offsets(atomrefs=True)]),
+    "energy_so3net_scalars": lambda: potential(so3net(lmax=0)),
+    "energy_so3net_l1": lambda: potential(so3net(lmax=1, return_vector_representation=True)),
+    "energy_so3net_l3": lambda: potential(so3net(lmax=3, features=6), out.Atomwise(6, output_key="energy")),
+    "energy_so3net_shared": lambda: potential(so3net(shared_interactions=True, layers=3)),
+    "energy_so3net_bessel_mollifier": lambda: potential(
+        so3net(basis=bessel(), cutoff_fn=snn.MollifierCutoff(CUTOFF), layers=1)
+    ),
+    "energy_so3net_nuclear": lambda: potential(so3net(nuclear_embedding=nuclear(), layers=1)),
+    "energy_so3net_double": lambda: potential(so3net(), post=[offsets()]).double(),
+    "energy_so3net_stress": lambda: potential(
+        so3net(),
+        out.Atomwise(8, output_key="energy"),
+        out.Forces(calc_stress=True),
+        inputs=[out.Strain(), out.PairwiseDistances()],
+        forces=False,
+    ),
     "energy_average": lambda: potential(
         schnet(layers=1), out.Atomwise(8, output_key="energy", aggregation_mode="avg", per_atom_output_key="atoms")
     ),
@@ -247,6 +272,17 @@ CASES = {
         ),
         forces=False,
     ),
+    "dipole_so3net": lambda: potential(so3net(), out.DipoleMoment(8, dipole_key="dipole"), forces=False),
+    "dipole_so3net_vectors": lambda: potential(
+        so3net(return_vector_representation=True),
+        out.DipoleMoment(8, dipole_key="dipole", use_vector_representation=True),
+        forces=False,
+    ),
+    "polarizability_so3net": lambda: potential(
+        so3net(return_vector_representation=True, lmax=1),
+        out.Polarizability(8, polarizability_key="polarizability"),
+        forces=False,
+    ),
     "polarizability": lambda: potential(
         painn(layers=1), out.Polarizability(8, polarizability_key="polarizability"), forces=False
     ),
@@ -265,6 +301,11 @@ OLD_CASES = {
         schnet_of_20(rep.SchNet), post=[trn.CastTo64(), offsets(atomrefs=True)], do_postprocessing=True
     ),
     "energy_painn": lambda: potential(schnet_of_20(rep.PaiNN), post=[offsets()], do_postprocessing=True),
+    "energy_so3net": lambda: potential(
+        rep.SO3net(8, 2, 2, snn.GaussianRBF(n_rbf=6, cutoff=CUTOFF), snn.CosineCutoff(CUTOFF), max_z=10),
+        post=[offsets()],
+        do_postprocessing=True,
+    ),
 }
 
 
@@ -296,8 +337,8 @@ def predict(model, key):
     return reference
 
 
-def make(cases, suffix=""):
-    """Write every model and its reference; others that are there stay."""
+def make(cases, suffix="", word=""):
+    """Write every model whose name holds the word, and its reference; others that are there stay."""
     HERE.mkdir(exist_ok=True)
     data = json.loads(REFERENCES.read_text()) if REFERENCES.exists() else {"models": {}}
     data["structures"] = [
@@ -310,6 +351,8 @@ def make(cases, suffix=""):
         for a in structures()
     ]
     for name, build in cases.items():
+        if word not in name:
+            continue
         torch.manual_seed(zlib.crc32(name.encode()))
         model = shake(build())
         file = f"{name}{suffix}"
@@ -345,10 +388,10 @@ def check(folder):
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["make"]:
-            make(CASES)
-        case ["make-old"]:
-            make(OLD_CASES, f"_of_{version('schnetpack')}")
+        case ["make", *word]:
+            make(CASES, "", *word)
+        case ["make-old", *word]:
+            make(OLD_CASES, f"_of_{version('schnetpack')}", *word)
         case ["check", folder]:
             check(folder)
         case _:

@@ -86,7 +86,7 @@ class Browser:
         os.close(self._write)
         os.close(self._read)
 
-    def call(self, method: str, *, timeout: float = 60, **params: Any) -> dict[str, Any]:
+    def call(self, method: str, *, timeout: float = 300, **params: Any) -> dict[str, Any]:
         """Send one command and wait for its answer."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": params}

@@ -71,6 +71,12 @@ def test_what_is_no_geometry_is_said(tmp_path):
         read_structures(tmp_path / "b.sdf")
 
 
+def test_molecules_that_are_not_separated_are_refused(tmp_path):
+    (tmp_path / "a.mol").write_text(block("CCO")[0] * 2)
+    with pytest.raises(InputError, match="another molecule follows"):
+        read_structures(tmp_path / "a.mol")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

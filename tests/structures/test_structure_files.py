@@ -174,6 +174,14 @@ def test_the_bad_frame_is_named_by_its_place_in_the_file(tmp_path, selection, fr
         read_structures(tmp_path / "many.extxyz", selection)
 
 
+@pytest.mark.parametrize("sides", [(1, 1, 1), (1, 1, 20), (0.5, 30, 30)])
+def test_cells_that_only_fill_their_place_are_refused(tmp_path, sides):
+    atoms = ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.13]], cell=sides, pbc=True)
+    ase.io.write(tmp_path / "a.xyz", atoms, format="extxyz")
+    with pytest.raises(InputError, match="only fills its place"):
+        read_structures(tmp_path / "a.xyz")
+
+
 def test_extended_xyz_marks_open_boxes(tmp_path):
     atoms = crowded_cell()
     atoms.pbc = False

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atomlens.analyses.questions import QUESTIONS, Question
-from atomlens.folders import MARK, load_result
+from atomlens.folders import MARK, load_result, read_summary
 from atomlens.structures import InputError
 
 # Raised whenever a key of an analysis's summary.json changes its meaning or goes away.
@@ -65,8 +64,8 @@ class AnalysedRun:
 def is_analysis(folder: Path) -> bool:
     """Whether a folder holds a finished run of ``atomlens analyze``."""
     try:
-        return "verdicts" in json.loads((folder / MARK).read_text("utf-8"))
-    except (OSError, ValueError, TypeError):
+        return "verdicts" in read_summary(folder)
+    except (OSError, ValueError, RecursionError):
         return False
 
 
@@ -79,10 +78,10 @@ def read_run(folder: Path) -> AnalysedRun:
         If the folder holds no finished analysis, or one of another version.
     """
     try:
-        summary = json.loads((folder / MARK).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        summary = read_summary(folder)
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder}: holds no finished run; make one with atomlens analyze") from error
-    if not isinstance(summary, dict) or "verdicts" not in summary:
+    if "verdicts" not in summary:
         raise InputError(f"{folder}: holds no verdicts; give a folder that atomlens analyze wrote")
     if missing := [key for key in _NEEDED if key not in summary]:
         raise InputError(f"{folder}: its {MARK} lacks {missing[0]!r}; analyze again")

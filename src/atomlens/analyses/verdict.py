@@ -10,6 +10,7 @@ import numpy as np
 
 # Of the controls of one kind, this share must score worse than the model.
 CONTROL_QUANTILE = 0.95
+_WHY = "This cannot be decided:"
 
 
 class Outcome(StrEnum):
@@ -146,6 +147,13 @@ class Finding:
     controls: tuple[Control, ...] = ()
     reference: str = ""
 
+    def __post_init__(self) -> None:
+        """Say why nothing can be told, wherever the sentence is shown."""
+        if self.outcome is not Outcome.CANNOT_TELL or self.effect is None or _WHY in self.sentence:
+            return
+        if why := undecided(self.effect, self.threshold, self.controls):
+            object.__setattr__(self, "sentence", f"{self.sentence} {_WHY} {why}.")
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -222,6 +230,29 @@ def decide_within(effect: Effect, band: tuple[float, float], controls: tuple[Con
         replace(c, value=abs(c.value - middle), values=tuple(abs(v - middle) for v in c.values)) for c in controls
     )
     return decide(far, half, folded, above=False)
+
+
+def undecided(effect: Effect, threshold: float, controls: tuple[Control, ...] = ()) -> str:
+    """Why `decide` cannot tell, in words; empty where the numbers do not say.
+
+    Examples
+    --------
+    >>> undecided(Effect("share", 0.8, 0.6, 0.9, 16), 0.75)
+    'the 95 % interval, 0.6 to 0.9, includes the limit, 0.75'
+    """
+    if not math.isfinite(effect.value):
+        return "nothing could be measured"
+    if not effect.has_interval:
+        return f"n = {effect.n} gives no interval"
+    if not math.isfinite(threshold):
+        return "there is nothing to compare it with"
+    if effect.low <= threshold <= effect.high:
+        return f"the 95 % interval, {effect.low:.3g} to {effect.high:.3g}, includes the limit, {threshold:.3g}"
+    above = effect.low > threshold
+    for control in controls:
+        if control.is_null and (control.value >= effect.low if above else control.value <= effect.high):
+            return f"{control.name}, where nothing was learned, scores as well ({control.value:.3g})"
+    return ""
 
 
 def conclude(

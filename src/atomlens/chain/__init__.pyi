@@ -3,9 +3,10 @@ from .build import PRODUCT_RULES, ChainBatch, check_product_rule, make_automatic
 from .chain import Chain, Layer
 from .edges import ChannelWeights, EdgeMatrices, EdgeOperator, Edges, PairIndex, merge_images
 from .operators import AtomOperator
+from .own import RecordedPotential, has_closed_form, recorded_potential
 from .readout import constant_meaning, scalar_output
 from .recorded import RecordedSums, recorded_chain, recorded_sums
-from .rules import Gamma, Gate, Gradient, Rule, make_rule
+from .rules import Gamma, Gate, Gradient, Published, Rule, make_rule
 
 __all__ = [
     "PRODUCT_RULES",
@@ -21,17 +22,21 @@ __all__ = [
     "Gradient",
     "Layer",
     "PairIndex",
+    "Published",
+    "RecordedPotential",
     "RecordedSums",
     "Rule",
     "automatic_chain",
     "check_product_rule",
     "constant_meaning",
+    "has_closed_form",
     "make_automatic_chain",
     "make_chain",
     "make_chain_batch",
     "make_rule",
     "merge_images",
     "recorded_chain",
+    "recorded_potential",
     "recorded_sums",
     "scalar_output",
 ]

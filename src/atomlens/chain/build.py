@@ -12,12 +12,14 @@ from atomlens.chain.automatic import StateFunction, automatic_chain
 from atomlens.chain.chain import Chain
 from atomlens.chain.edges import merge_images
 from atomlens.chain.geometry import EdgeBlocks
+from atomlens.chain.own import has_closed_form, potential_chain
 from atomlens.chain.painn import painn_layers
 from atomlens.chain.readout import holds_weights, linear_readout, scalar_output
-from atomlens.chain.rules import Rule
+from atomlens.chain.rules import Published, Rule
 from atomlens.chain.schnet import schnet_layers
+from atomlens.chain.so3net import so3net_layers
 from atomlens.models import AtomFeatures, Atomwise, EdgeFeatures, PaiNN, Potential, SchNet, edge_features
-from atomlens.structures import AtomGraph
+from atomlens.structures import AtomGraph, InputError
 
 PRODUCT_RULES = ("scalar", "full")
 
@@ -26,6 +28,16 @@ def check_product_rule(product_rule: str) -> None:
     """Raise `ValueError` unless the name is one of `PRODUCT_RULES`."""
     if product_rule not in PRODUCT_RULES:
         raise ValueError(f"product rule {product_rule!r} is not known; choose {' or '.join(PRODUCT_RULES)}")
+
+
+def _published(model: Potential) -> str:
+    """Product rule that belongs to the published rule, after a check that the readout is one it knows."""
+    if not isinstance(model.readout, Atomwise) or model.readout.attention is not None:
+        raise InputError(
+            "the rule published is for sums and means over atoms; this model's readout is "
+            f"{model.config.readout.kind} ({model.config.readout.aggregation}), take gate"
+        )
+    return "scalar"
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
     Parameters
     ----------
     model
-        SchNet or PaiNN with any readout.
+        SchNet or PaiNN with any readout; others of ours by a recording.
     graph
         One structure (several: `make_chain_batch`), in the model's dtype.
     rule, product_rule
@@ -83,16 +95,24 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
     Raises
     ------
     ValueError
-        If the product rule is unknown.
+        If the product rule is unknown, or the graph holds several structures and the model has no closed form.
     """
     check_product_rule(product_rule)
+    if isinstance(rule, Published):
+        product_rule = _published(model)
+    if not has_closed_form(model, rule):
+        chain = potential_chain(model, graph, rule, product_rule)
+        constants, predictions = (graph.cells.new_tensor([v]).double() for v in (chain.constant, chain.prediction))
+        return ChainBatch(chain, graph.batch, constants, predictions)
     representation = model.representation
     images = merge_images(graph.target, graph.source, graph.n_atoms)
     edges = EdgeBlocks(graph, representation.basis, representation.cutoff)
     if isinstance(representation, SchNet):
         layers, features = schnet_layers(representation, edges, images, rule)
-    else:
+    elif isinstance(representation, PaiNN):
         layers, features = painn_layers(representation, edges, images, rule, product_rule)
+    else:
+        layers, features = so3net_layers(representation, edges, images)
     embedding = representation.embedding(graph.numbers).detach()
     if layers[0].bias.shape[1] != embedding.shape[1]:  # vectors start at zero
         embedding = torch.nn.functional.pad(embedding, (0, layers[0].bias.shape[1] - embedding.shape[1]))
@@ -103,6 +123,8 @@ def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rul
         weights = torch.nn.functional.pad(weights, (0, embedding.shape[1] - weights.shape[1]))
     scale, offsets = float(model.scale), model.offset(graph).double()
     constants = scale * linear.constants.double() + offsets
+    if not rule.keeps_values:
+        features = representation(graph)
     predictions = scale * scalar_output(model.readout(features, graph)).double() + offsets
     long_range = model.pair_terms(features, graph)
     if long_range is not None:
@@ -128,6 +150,8 @@ def layer_functions(model: Potential, graph: AtomGraph, product_rule: str) -> tu
         x = representation.embedding(graph.numbers)
     if isinstance(representation, SchNet):
         return [lambda s, layer=layer: layer(s, edges) for layer in representation.layers], x
+    if not isinstance(representation, PaiNN):
+        raise TypeError(f"layers of {type(representation).__name__} are no functions of one tensor")
     functions: list[StateFunction] = []
     if product_rule == "full":
         functions += [
@@ -163,6 +187,8 @@ def make_automatic_chain(model: Potential, graph: AtomGraph, rule: Rule, product
     Readout biases are part of its constant.
     """
     check_product_rule(product_rule)
+    if not rule.keeps_values:
+        raise ValueError(f"the rule {rule.name} changes values; automatic differentiation knows rules that keep them")
     functions, embedding = layer_functions(model, graph, product_rule)
     with torch.no_grad():
         features = model.representation(graph)

@@ -13,7 +13,7 @@ from atomlens.chain.edges import ChannelWeights, EdgeOperator, Images, OwnImages
 from atomlens.chain.geometry import EdgeBlocks
 from atomlens.chain.operators import AtomOperator, Compose, GatedSum, Residual, Total
 from atomlens.chain.painn_vectors import VectorMixing, VectorSource
-from atomlens.chain.rules import Affine, Rule, hold_last
+from atomlens.chain.rules import Affine, Rule
 from atomlens.models import AtomFeatures, PaiNN, PaiNNInteraction, PaiNNMixing, mix_vectors
 
 
@@ -68,13 +68,10 @@ def _interact(
     full: bool,
 ) -> _Messages:
     width, out = q.shape[1], interaction.context_out
-    hidden = interaction.context_in(q)
-    active = interaction.activation(hidden)
+    first, active = rule.dense(interaction.context_in, interaction.activation, q)
     value = out(active)
-    first = rule.linear(interaction.context_in.weight, interaction.context_in.bias, q)
-    gate = rule.activation(interaction.activation, hidden, active)
     kept = slice(None) if full else slice(width)
-    context = first.then(gate).then(rule.linear(out.weight[kept], out.bias[kept], active))
+    context = first.then(rule.linear(out.weight[kept], out.bias[kept], active))
 
     new_q, new_mu, offset = q.clone(), mu.clone(), torch.zeros_like(q)
     weights = q.new_empty(edges.graph.n_edges, 5, width) if full else q.new_empty(edges.graph.n_edges, width)
@@ -124,17 +121,15 @@ def _mix(mixing: PaiNNMixing, q: Tensor, mu: Tensor, rule: Rule, full: bool) -> 
     """Mix; the context's affine map is of [q, n] to (a, b, e), or of q to (a, e) where vectors only gate."""
     v, w = mix_vectors(mixing.vector_mix, mu).chunk(2, dim=-1)
     norm = torch.sqrt((v * v).sum(dim=1) + mixing.epsilon)
-    both = torch.cat([q, norm], dim=-1)
-    hidden = mixing.context_in(both)
-    active = mixing.activation(hidden)
-    value = mixing.context_out(active)
-    first = rule.linear(mixing.context_in.weight, mixing.context_in.bias, both)
     weight, bias = mixing.context_out.weight, mixing.context_out.bias
-    if not full:
-        first, width = hold_last(first, norm), q.shape[1]
+    if full:
+        first, active = rule.dense(mixing.context_in, mixing.activation, torch.cat([q, norm], dim=-1))
+    else:
+        first, active = rule.dense(mixing.context_in, mixing.activation, q, held=norm)
+        width = q.shape[1]
         weight, bias = (torch.cat([x[:width], x[2 * width :]]) for x in (weight, bias))
-    gate = rule.activation(mixing.activation, hidden, active)
-    context = first.then(gate).then(rule.linear(weight, bias, active))
+    value = mixing.context_out(active)
+    context = first.then(rule.linear(weight, bias, active))
     return _Mixing(context, value, v, w, norm, dot=(v * w).sum(dim=1))
 
 

@@ -86,10 +86,8 @@ def _network(
     *hidden, last = network.layers
     affine: Affine | None = None
     for layer in hidden:
-        y = layer(x)
-        step = rule.linear(layer.weight, layer.bias, x).then(rule.activation(network.activation, y))
+        step, x = rule.dense(layer, network.activation, x)
         affine = step if affine is None else affine.then(step)
-        x = network.activation(y)
     final = rule.linear(last.weight, last.bias, x)
     whole = final if affine is None else affine.then(final)
     weights = whole.operator.pull(shares[:, None], atoms)

@@ -96,8 +96,10 @@ def recorded_sums(
     Raises
     ------
     InputError
-        If the linear program fails its checks.
+        If the linear program fails its checks, or the rule changes values.
     """
+    if not rule.keeps_values:
+        raise InputError(f"the rule {rule.name} changes values, which a recording cannot follow; take gate")
     return RecordedSums(recording.layers(rule, product_rule, as_bias))
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from atomlens.chain.operators import AtomOperator, Compose, Diagonal, Shared, SignedLinear
@@ -50,6 +51,8 @@ class Rule(ABC):
 
     name: str
     product_share: float
+    # Whether the linear network has the values of the model's own; if not, nothing is conserved.
+    keeps_values: ClassVar[bool] = True
 
     @abstractmethod
     def gain(self, activation: Activation, y: Tensor, value: Tensor | None = None) -> Tensor:
@@ -67,6 +70,25 @@ class Rule(ABC):
         """The layer W x + b at input `x` as an affine map."""
         offset = weight.new_zeros(len(x), len(weight)) if bias is None else bias.expand(len(x), -1)
         return Affine(Shared(weight.detach()), offset)
+
+    def dense(
+        self,
+        layer: nn.Linear,
+        activation: Activation,
+        x: Float[Tensor, "N I"],
+        held: Float[Tensor, "N H"] | None = None,
+    ) -> tuple[Affine, Float[Tensor, "N O"]]:
+        """A layer of weights followed by its activation as an affine map, and the output that goes on.
+
+        Inputs `held` come after those of `x`, are frozen, and count as offset.
+        """
+        both = x if held is None else torch.cat([x, held], dim=-1)
+        hidden = layer(both)
+        active = activation(hidden)
+        first = self.linear(layer.weight, layer.bias, both)
+        if held is not None:
+            first = hold_last(first, held)
+        return first.then(self.activation(activation, hidden, active)), active
 
 
 @dataclass(frozen=True)
@@ -155,6 +177,61 @@ class Gamma(Gate):
         return Affine(replace(signed, gains=gains), gains * offset)
 
 
+@dataclass(frozen=True)
+class Published(Gradient):
+    r"""LRP-γ with the max-bias normalisation of Bonneau, Lederer et al. (arXiv:2407.04526), as their program has it.
+
+    A layer with an activation, z = W x + b and y = act(z), is replaced by one whose *output differs*:
+
+    .. math::
+        \tilde y_k = \frac{y_k}{q_k} \Big( \sum_j \big(w_{kj} x_j + \gamma\,[w_{kj} x_j]_{\pm}\big)
+            + b_k + \gamma\,[b_k]_\pm \Big), \qquad
+        q_k = \max\Big( \sum_j \big(w_{kj} x_j + \gamma\,[w_{kj} x_j]_+\big),\; b_k + \gamma\,[b_k]_+ \Big)
+
+    for :math:`y_k > 10^{-6}`; for :math:`y_k < -10^{-6}` with the parts of negative sign and a minimum; else zero. The
+    ratio y/q is frozen. Because q is the larger of two parts and not their sum, nothing is conserved: what walks add
+    up to is the output of the replaced network, and the residual is how far that is from the prediction. Layers
+    without activation stay as they are, other functions and products keep their derivative, and vectors are frozen
+    (product rule ``scalar``; SO3net's components of l > 0: between layers). Filter networks have layers with
+    activations too, and are replaced like all others.
+    """
+
+    name: str = "published"
+    gamma: float = 0.1
+    keeps_values: ClassVar[bool] = False
+
+    def dense(
+        self,
+        layer: nn.Linear,
+        activation: Activation,
+        x: Float[Tensor, "N I"],
+        held: Float[Tensor, "N H"] | None = None,
+    ) -> tuple[Affine, Float[Tensor, "N O"]]:
+        """The replaced layer, and its output."""
+        both = x if held is None else torch.cat([x, held], dim=-1)
+        weight, y = layer.weight.detach(), activation(layer(both))
+        bias = torch.zeros_like(weight[:, 0]) if layer.bias is None else layer.bias
+        positive = (y > 0).to(x.dtype)
+        signed = SignedLinear(
+            plus=weight + self.gamma * weight.clamp(min=0),
+            minus=weight + self.gamma * weight.clamp(max=0),
+            gains=torch.ones_like(y),
+            output_positive=positive,
+            input_positive=(both > 0).to(x.dtype),
+        )
+        own = bias + self.gamma * (positive * bias.clamp(min=0) + (1 - positive) * bias.clamp(max=0))
+        sums = signed.apply(both, None)
+        q = torch.where(y > 0, torch.maximum(sums, own), torch.minimum(sums, own))
+        none = (y.abs() <= _SMALLEST) | (q == 0)
+        gains = torch.where(none, 0.0, y / torch.where(none, 1.0, q))
+        affine = Affine(replace(signed, gains=gains), gains * own)
+        return affine if held is None else hold_last(affine, held), gains * (sums + own)
+
+
+# Outputs of less are dropped by the published program.
+_SMALLEST = 1e-6
+
+
 def hold_last(affine: Affine, held: Float[Tensor, "N I"]) -> Affine:
     """Restrict a layer's map to its first inputs; what the last ones, held at `held`, send becomes offset."""
     operator = affine.operator
@@ -166,7 +243,7 @@ def hold_last(affine: Affine, held: Float[Tensor, "N I"]) -> Affine:
 
 
 def make_rule(name: str, gamma: float = 0.25) -> Rule:
-    """Rule by its name: gate, gamma or gradient.
+    """Rule by its name: gate, gamma, gradient or published; `gamma` is the strength of ``gamma`` alone.
 
     Raises
     ------
@@ -179,4 +256,6 @@ def make_rule(name: str, gamma: float = 0.25) -> Rule:
         return Gamma(gamma=gamma)
     if name == "gradient":
         return Gradient()
-    raise ValueError(f"rule {name!r} is not known; choose gate, gamma or gradient")
+    if name == "published":
+        return Published()
+    raise ValueError(f"rule {name!r} is not known; choose gate, gamma, gradient or published")

@@ -11,7 +11,7 @@ from atomlens.chain.edges import ChannelWeights, Images, OwnImages
 from atomlens.chain.geometry import EdgeBlocks
 from atomlens.chain.operators import AtomOperator, Compose, Identity, Residual
 from atomlens.chain.rules import Rule
-from atomlens.models import AtomFeatures, SchNet
+from atomlens.models import AtomFeatures, EdgeFeatures, SchNet, SchNetLayer
 
 
 def schnet_layers(model: SchNet, edges: EdgeBlocks, images: Images, rule: Rule) -> tuple[list[Layer], AtomFeatures]:
@@ -23,16 +23,12 @@ def schnet_layers(model: SchNet, edges: EdgeBlocks, images: Images, rule: Rule) 
     x = model.embedding(edges.numbers)
     layers = []
     for layer in model.layers:
-        weights = torch.cat([layer.filters(block) for block in edges])
+        weights = torch.cat([_filters(layer, block, rule) for block in edges])
         source = rule.linear(layer.source.weight, None, x)
         sent = layer.source(x)
         gathered = _gather(sent, weights, edges)
-        first = rule.linear(layer.update_in.weight, layer.update_in.bias, gathered)
-        hidden = layer.update_in(gathered)
-        active = layer.activation(hidden)
-        gate = rule.activation(layer.activation, hidden, active)
-        second = rule.linear(layer.update_out.weight, layer.update_out.bias, active)
-        update = first.then(gate).then(second)
+        first, active = rule.dense(layer.update_in, layer.activation, gathered)
+        update = first.then(rule.linear(layer.update_out.weight, layer.update_out.bias, active))
         stay: AtomOperator = Identity()
         own = images.to_own(weights)
         if own is not None:
@@ -42,6 +38,13 @@ def schnet_layers(model: SchNet, edges: EdgeBlocks, images: Images, rule: Rule) 
         )
         x = x + layer.update_out(active)
     return layers, AtomFeatures(x)
+
+
+def _filters(layer: SchNetLayer, edges: EdgeFeatures, rule: Rule) -> Float[Tensor, "E M"]:
+    if rule.keeps_values:
+        return layer.filters(edges)
+    _, hidden = rule.dense(layer.filter_in, layer.activation, edges.radial)
+    return layer.filter_out(hidden) * edges.envelope[:, None]
 
 
 def _gather(sent: Float[Tensor, "N M"], weights: Float[Tensor, "E M"], edges: EdgeBlocks) -> Float[Tensor, "N M"]:

@@ -21,13 +21,13 @@ Two questions only, for your own model and trajectory:
 
     atomlens analyze model.safetensors md.xyz --frames ::50 --questions species,decay --out mine
 
-A large set on both cores, in constant memory; after a kill, the same command goes on:
+A large set on both cores, in constant memory; after an interruption, the same command resumes:
 
     atomlens analyze zoo:qm9-u0-painn qm9:20000 --questions species --workers 2 --out large
 
 [b]Written to --out[/b]
 
-report.html (a chapter a question), summary.json (verdicts, effects, intervals), tables/*.parquet (frames, atoms,
+report.html (one chapter per question), summary.json (verdicts, effects, intervals), tables/*.parquet (frames, atoms,
 pairs, triples), questions/*/ (results of each question).
 """
 
@@ -37,11 +37,11 @@ def analyze(
     structures: Annotated[
         str, typer.Argument(help="A file in any format that ASE reads, SMILES, or qm9:COUNT (drawn from QM9).")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it goes on.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it is resumed.")],
     questions: Annotated[
         str, typer.Option(help="all, or some of species, extensivity, decay, many-body, faithfulness.")
     ] = "all",
-    rule: Annotated[RuleName, typer.Option(help="How activations are held linear.")] = RuleName.GATE,
+    rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
     product_rule: Annotated[
         ProductRuleName, typer.Option(help="PaiNN: do vectors only gate (scalar) or carry relevance (full)?")
     ] = ProductRuleName.SCALAR,
@@ -50,7 +50,7 @@ def analyze(
     ] = 3,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
     seed: Annotated[
-        int, typer.Option(parser=whole_number(0, 2**31 - 1), metavar="NUMBER", help="Of controls and intervals.")
+        int, typer.Option(parser=whole_number(0, 2**31 - 1), metavar="NUMBER", help="Seed of controls and intervals.")
     ] = 0,
     trained_range: Annotated[
         float | None,
@@ -73,7 +73,7 @@ def analyze(
         typer.Option(
             parser=whole_number(1, 2**31 - 1),
             metavar="COUNT",
-            help="Answer questions from so many structures at most, spread evenly; tables hold all.",
+            help="Answer questions from at most so many structures, evenly spread; tables contain all.",
         ),
     ] = 2000,
     workers: Annotated[
@@ -87,9 +87,7 @@ def analyze(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")
     ] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
-    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
@@ -114,7 +112,7 @@ def analyze(
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
     check_product_rule(potential, product_rule)
     if s66x8 is not None:
-        read_s66x8(s66x8)  # what is wrong with it is told before any work is done
+        read_s66x8(s66x8)  # report what is wrong with it before any work is done
     source = structure_source(structures, frames, seed)
     options = AnalysisOptions(
         chosen,

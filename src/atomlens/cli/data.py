@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomlens.cli.terminal import echo
+
 if TYPE_CHECKING:
     from atomlens.data import Dataset
 
@@ -18,7 +20,7 @@ def qm9() -> None:
     """Parse QM9 once into the cache (needs the extra qm9), and say what it holds."""
     from atomlens.data import load_qm9
 
-    _show(load_qm9(report=lambda line: typer.echo(line)))
+    _show(load_qm9(report=lambda line: echo(line)))
 
 
 @data_app.command()
@@ -53,7 +55,7 @@ def xtb(
         task = bars.add_task("frames", total=frames)
         dataset = make_xtb(source, out, settings, progress=lambda done, _: bars.update(task, completed=done))
     _show(dataset)
-    typer.echo(f"data set: {out / 'dataset'}")
+    echo(f"data set: {out / 'dataset'}")
 
 
 @data_app.command()
@@ -82,7 +84,7 @@ def organic(
             out, settings, workers=workers, progress=lambda done, total: bars.update(task, completed=done, total=total)
         )
     _show(dataset)
-    typer.echo(f"data set: {out / 'dataset'}")
+    echo(f"data set: {out / 'dataset'}")
 
 
 @data_app.command()
@@ -106,9 +108,9 @@ def check(
     if dataset.has("energy") and dataset.has("forces"):
         found = require_matching_forces(dataset)
         if found.pairs < 5:
-            typer.echo("forces: no two frames are close enough to compare them with energies")
+            echo("forces: no two frames are close enough to compare them with energies")
         else:
-            typer.echo(f"forces: match energies between {found.pairs} pairs of close frames (ratio {found.slope:.3f})")
+            echo(f"forces: match energies between {found.pairs} pairs of close frames (ratio {found.slope:.3f})")
 
 
 def _show(dataset: Dataset) -> None:
@@ -116,9 +118,9 @@ def _show(dataset: Dataset) -> None:
 
     sizes = dataset.sizes
     elements = ", ".join(chemical_symbols[z] for z in dataset.elements)
-    typer.echo(f"{dataset.name}: {len(dataset)} structures of {sizes.min()} to {sizes.max()} atoms; {elements}")
-    typer.echo(f"source: {dataset.source}")
+    echo(f"{dataset.name}: {len(dataset)} structures of {sizes.min()} to {sizes.max()} atoms; {elements}")
+    echo(f"source: {dataset.source}")
     for column in dataset.columns:
-        typer.echo(f"  {column.name}{f' [{column.unit}]' if column.unit else ''}: {column.meaning or 'as in the file'}")
+        echo(f"  {column.name}{f' [{column.unit}]' if column.unit else ''}: {column.meaning or 'as in the file'}")
     for note in dataset.notes:
-        typer.echo(f"note: {note}")
+        echo(f"note: {note}")

@@ -67,10 +67,11 @@ def explain(
         ),
     ],
     structures: Annotated[
-        str, typer.Argument(help="Structures, in any format that ASE reads; or a SMILES string, which RDKit embeds.")
+        str,
+        typer.Argument(help="Structures, in any format that ASE reads; or a SMILES string (geometry made by RDKit)."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")],
-    rule: Annotated[RuleName, typer.Option(help="How activations are held linear.")] = RuleName.GATE,
+    rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
     gamma: Annotated[
         float | None,
         typer.Option(parser=non_negative, metavar="NUMBER", help="Strength of --rule gamma. \\[default: 0.25]"),
@@ -100,15 +101,13 @@ def explain(
     ] = TableFormat.PARQUET,
     dtype: Annotated[Precision, typer.Option(help="Precision of all work.")] = Precision.DOUBLE,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... \\[default: cpu]")] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
-    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
     trust: Trust = False,
     any_element: Annotated[
-        bool, typer.Option("--any-element", help="Go on with elements that the model was not trained on.")
+        bool, typer.Option("--any-element", help="Accept elements that the model was not trained on.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:

@@ -31,6 +31,7 @@ from atomlens.cli.response import EPILOG as RESPONSE_EPILOG
 from atomlens.cli.response import response
 from atomlens.cli.study import EPILOG as STUDY_EPILOG
 from atomlens.cli.study import study
+from atomlens.cli.terminal import clean_warnings, echo, one_line
 from atomlens.cli.train import EPILOG as TRAIN_EPILOG
 from atomlens.cli.train import train
 from atomlens.cli.zoo import zoo_app
@@ -52,7 +53,7 @@ def _print_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"atomlens {version('atomlens')}")
+        echo(f"atomlens {version('atomlens')}")
         raise typer.Exit
     return wanted
 
@@ -95,7 +96,7 @@ def main(args: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         args = output.read([a for a in args if a != DEBUG])
-        with output.applied(), _one_line_warnings():
+        with output.applied(), clean_warnings(), _one_line_warnings():
             code = app(args, prog_name="atomlens", standalone_mode=False)
         output.print_summary()
     except (KeyboardInterrupt, typer.Abort):
@@ -154,6 +155,4 @@ def _report(error: Exception, debug: bool) -> int:
 
 def _say(message: str) -> None:
     # One line, whatever a file's name or content put into the message; no control characters reach the terminal.
-    line = " ".join(message.split())
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-    print(f"atomlens: {line}", file=sys.stderr)
+    echo(f"atomlens: {one_line(message)}", err=True)

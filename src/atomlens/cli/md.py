@@ -12,6 +12,7 @@ import typer
 from atomlens.cli.options import Precision, whole_number
 from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.terminal import echo
 from atomlens.folders import PAGE
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def md(
     model: Annotated[str, typer.Argument(help="atomlens or SchNetPack model file, or zoo:NAME (see atomlens zoo).")],
     structure: Annotated[str, typer.Argument(help="Where replicas start: a file that ASE reads, or SMILES.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it goes on.")],
-    ensemble: Annotated[str, typer.Option(help="langevin, nose-hoover (a chain a replica), or nve.")] = "langevin",
+    ensemble: Annotated[str, typer.Option(help="langevin, nose-hoover (one chain per replica), or nve.")] = "langevin",
     temperature: Annotated[float, typer.Option(help="In K.")] = 500.0,
     timestep: Annotated[float, typer.Option(help="In fs.")] = 0.5,
     time: Annotated[float, typer.Option(help="Simulated time in ps.")] = 10.0,
@@ -77,13 +78,13 @@ def md(
     from atomlens.cli.options import checked_unit
     from atomlens.models import outside
     from atomlens.potentials import load_potential
-    from atomlens.structures import InputError, frame_index, read_structures
+    from atomlens.structures import InputError, frame_index, install_command, read_structures
 
     try:
         from atomlens.dynamics import MDOptions, replicas_needed
         from atomlens.runs import run_md
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed; install atomlens with the extra md") from error
+        raise InputError(f"{error.name} is not installed; run: {install_command('md')}") from error
 
     if isinstance(frame_index(frame), slice):
         raise InputError(f"--frame {frame}: replicas start from one frame; give its number")
@@ -103,7 +104,7 @@ def md(
     found = early_or_embedded(early, structure, frame)
     atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)
-    typer.echo(f"{replicas_needed(replicas)}", err=True)
+    echo(replicas_needed(replicas), err=True)
     with goes_on(out), _simulation_progress() as report:
         run = run_md(
             potential,
@@ -119,11 +120,13 @@ def md(
             overwrite=overwrite,
         )
     if early is not None:
-        typer.echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
+        echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
     for sentence in outside(potential.facts, atoms):
-        typer.echo(f"outside of what the model was trained on: {sentence}")
+        echo(f"outside of what the model was trained on: {sentence}")
+    for warning in run.warnings:
+        echo(f"warning: {warning}")
     for finding in run.verdict.findings:
-        typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
+        echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
     finished(run.folder / PAGE)
 
 

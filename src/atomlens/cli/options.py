@@ -92,7 +92,7 @@ def distance_range(text: str | None) -> tuple[float, float] | None:
 
 
 def whole_number(low: int, high: int) -> Callable[[str | int], int]:
-    """Parser of whole numbers from `low` to `high` that tells what it received."""
+    """Parser of whole numbers from `low` to `high` whose errors name what was received."""
 
     def parse(text: str | int) -> int:  # the default comes as a number
         try:
@@ -107,7 +107,7 @@ def whole_number(low: int, high: int) -> Callable[[str | int], int]:
 
 
 def non_negative(text: str | float) -> float:
-    """Parser of finite numbers from 0 that tells what it received."""
+    """Parser of finite numbers from 0 whose errors name what was received."""
     try:
         number = float(text)
     except ValueError:
@@ -118,7 +118,7 @@ def non_negative(text: str | float) -> float:
 
 
 def positive(text: str | float) -> float:
-    """Parser of finite numbers above 0 that tells what it received."""
+    """Parser of finite numbers above 0 whose errors name what was received."""
     try:
         number = non_negative(text)
     except typer.BadParameter:

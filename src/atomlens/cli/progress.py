@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from atomlens.cli.output import output
+from atomlens.cli.terminal import console as clean_console
 
 # Seconds between two lines where standard error is a file or a pipe.
 LINE_EVERY = 10.0
@@ -19,7 +19,7 @@ LINE_EVERY = 10.0
 class LineProgress(Progress):
     """Progress in plain lines, one every `every` seconds: for log files and pipes."""
 
-    def __init__(self, console: Console, every: float = LINE_EVERY) -> None:
+    def __init__(self, console: Any, every: float = LINE_EVERY) -> None:
         super().__init__(console=console, disable=True)
         self._every = every
         self._last = time.monotonic()
@@ -32,7 +32,8 @@ class LineProgress(Progress):
     def update(self, task_id: TaskID, **changes: Any) -> None:
         """Change a task, and print a line if the last one was long ago."""
         super().update(task_id, **changes)
-        self._print(task_id)
+        if "completed" in changes or "advance" in changes:
+            self._print(task_id)
 
     def _print(self, task_id: TaskID) -> None:
         now = time.monotonic()
@@ -54,7 +55,7 @@ def progress_bars(*amount: ProgressColumn) -> Iterator[Progress]:
     amount
         Columns with the amount done, between the bar and the time that remains.
     """
-    console = Console(stderr=True)
+    console = clean_console(stderr=True, markup=True)
     columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
     if output.quiet or console.is_terminal:
         bars: Progress = Progress(*columns, console=console, transient=True, disable=output.quiet)

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
 
 from atomlens.cli.output import finished
 from atomlens.cli.progress import progress_bars
+from atomlens.cli.terminal import console as clean_console
 from atomlens.structures import geometry_note
 
 if TYPE_CHECKING:
     from atomlens.runs import RunResult
     from atomlens.tables import ExplainedFrame
 
-_SHOWN_PAIRS = 10
+_SHOWN_PAIRS, _SHOWN_WARNINGS = 10, 3
 _ORDERS = ("single atoms", "pairs", "triples")
 
 
@@ -49,7 +49,7 @@ def show_result(result: RunResult, out: Path, read: str = "") -> None:
     from atomlens.report import property_words
 
     # Names come from files: markup and highlighting are off, so that they are printed as they are.
-    console = Console(markup=False, highlight=False)
+    console = clean_console()
     frame, frames = result.first, result.summary["frames"]
     of_frames = f" (first of {len(frames)} frames)" if len(frames) > 1 else ""
     rule = frame.rule + (f"/{frame.product_rule}" if frame.product_rule else "")
@@ -65,6 +65,9 @@ def show_result(result: RunResult, out: Path, read: str = "") -> None:
         console.print(f"outside of what the model was trained on{where}:")
         for sentence in odd[0]["outside"]:
             console.print(f"  {sentence}", soft_wrap=True)
+    for number, entry in enumerate(frames):
+        for warning in entry["warnings"][: 1 if number < _SHOWN_WARNINGS else 0]:
+            console.print(f"warning: {entry['name']}: {warning}", soft_wrap=True)
     if frame.interactions.max_order >= 2:
         console.print(_pairs(frame))
     console.print(_sums(frame))

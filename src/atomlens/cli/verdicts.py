@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
 
 from atomlens.cli.output import finished
 from atomlens.cli.progress import progress_bars
+from atomlens.cli.terminal import console as clean_console
 from atomlens.folders import PAGE
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def step_progress() -> Iterator[Tell]:
 
 def show_verdicts(run: AnalysisRun) -> None:
     """Print every finding with its score, and where everything is."""
-    console = Console(markup=False, highlight=False)
+    console = clean_console()
     judged = f", {run.n_judged} of them judged" if run.n_judged < run.n_structures else ""
     table = Table(box=box.SIMPLE_HEAD, title=f"{run.n_structures} structures{judged}", title_justify="left")
     for name in ("question", "verdict", "in one sentence"):
@@ -57,6 +57,8 @@ def show_verdicts(run: AnalysisRun) -> None:
     for verdict in run.verdicts:
         style = STYLES.get(verdict.outcome.value, "dim")
         table.add_row(verdict.question, Text(verdict.outcome.value, style=style), Text(verdict.sentence))
+    for warning in run.summary.get("warnings", ()):
+        console.print(f"warning: {warning}", soft_wrap=True)
     console.print(table)
     if (odd := run.summary["outside"])["n_outside"]:
         console.print(

@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase.data import atomic_numbers
 from jaxtyping import Bool, Float, Int
 
 from atomlens.data.keys import Keys
-from atomlens.structures import InputError
+from atomlens.structures import InputError, element_of
 
 _CHARGES = ("nuclear_charges", "z", "atomic_numbers", "numbers", "Z")
 _POSITIONS = ("coords", "R", "positions")
 _ENERGIES = ("energies", "E", "energy")
 _FORCES = ("forces", "F")
-# Vectors as rows, and sGDML's, which are columns.
-_ROWS = ("cell", "cells", "box")
-_COLUMNS = ("lattice",)
+# Entries that hold a cell have one of these in their name; vectors are rows, but columns under sGDML's name.
+_CELL_WORDS = ("lattice", "cell", "box")
+_COLUMNS = "lattice"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def read_archive(path: Path, keys: Keys) -> Archive:
         )
     z, x, energies = data[str(names[0])], data[str(names[1])], data[energy]
     forces = None if force is None else data[force]
+    if z.dtype.kind in "US":
+        z = _from_symbols(path, z)
     if x.ndim == 2:  # one frame
         x, forces = x[None], None if forces is None else forces[None]
     frames, atoms = x.shape[0], x.shape[1] if x.ndim == 3 else 0
@@ -104,6 +107,15 @@ def read_archive(path: Path, keys: Keys) -> Archive:
     )
 
 
+def _from_symbols(path: Path, symbols: np.ndarray) -> np.ndarray:
+    labels = [s.decode(errors="replace") if isinstance(s, bytes) else str(s) for s in symbols.reshape(-1)]
+    try:
+        known = {label: atomic_numbers[element_of(label)[0]] if label else 0 for label in set(labels)}
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return np.array([known[label] for label in labels]).reshape(symbols.shape)
+
+
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -120,8 +132,13 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _cells(path: Path, data: Mapping[str, np.ndarray], frames: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    name = _name((*_COLUMNS, *_ROWS), data)
+    names = [name for name in data if any(word in name.lower() for word in _CELL_WORDS)]
+    if len(names) > 1:
+        raise InputError(f"{path}: cells under several names ({', '.join(names)}); leave one")
+    name = names[0] if names else None
     if name is None:
+        if "pbc" in data and np.any(data["pbc"]):
+            raise InputError(f"{path}: is periodic (pbc), but has no cell; add it under 'cell', vectors as rows")
         return np.zeros((frames, 3, 3)), np.zeros((frames, 3), dtype=bool), []
     try:
         cells = np.asarray(data[name], dtype=np.float64)
@@ -135,7 +152,7 @@ def _cells(path: Path, data: Mapping[str, np.ndarray], frames: int) -> tuple[np.
         cells = np.tile(cells, (frames, 1, 1))
     if cells.shape != (frames, 3, 3) or not np.isfinite(cells).all():
         raise InputError(f"{path}: {name} of shape {data[name].shape} is no cell of {frames} frames; give (3, 3)")
-    if name in _COLUMNS:
+    if name == _COLUMNS:
         cells = cells.transpose(0, 2, 1)
     given = data.get("pbc")
     if given is None:
@@ -146,7 +163,7 @@ def _cells(path: Path, data: Mapping[str, np.ndarray], frames: int) -> tuple[np.
             periodic = np.broadcast_to(given.astype(bool), (frames, 3)).copy()
         except ValueError as error:
             raise InputError(f"{path}: pbc of shape {given.shape} does not fit {frames} frames") from error
-    return cells, periodic, [f"cell from {name!r}, vectors as {'columns' if name in _COLUMNS else 'rows'}"]
+    return cells, periodic, [f"cell from {name!r}, vectors as {'columns' if name == _COLUMNS else 'rows'}"]
 
 
 def _name(known: tuple[str, ...], data: Mapping[str, Any]) -> str | None:
@@ -154,7 +171,9 @@ def _name(known: tuple[str, ...], data: Mapping[str, Any]) -> str | None:
 
 
 def _text(value: np.ndarray | None) -> str | None:
-    if value is None or value.size != 1:
+    if value is None:
         return None
+    if value.size != 1:
+        raise InputError(f"a unit of the archive has {value.size} values; give one")
     told = value.reshape(-1)[0]
     return told.decode(errors="replace") if isinstance(told, bytes) else str(told)

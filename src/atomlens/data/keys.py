@@ -87,6 +87,14 @@ def are_forces(name: str, value: Any, n_atoms: int) -> bool:
         return False
 
 
+def no_forces(name: str, value: Any, n_atoms: int) -> bool:
+    """Whether an entry is called forces and has a row per atom, but not three numbers in each."""
+    if not _FORCE_WORD.search(name) or _OTHER.search(name):
+        return False
+    numbers = np.asarray(value)
+    return numbers.ndim > 0 and len(numbers) == n_atoms and n_atoms > 1 and not are_forces(name, value, n_atoms)
+
+
 def level_of(name: str) -> str:
     """Level of theory that a name holds, in lower case; empty for plain names.
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from atomlens.data.archives import read_archive
 from atomlens.data.dataset import Column, Dataset
-from atomlens.data.keys import ChosenKeys, Keys, are_forces, choose_keys, count_keys, is_energy
+from atomlens.data.keys import ChosenKeys, Keys, are_forces, choose_keys, count_keys, is_energy, no_forces
 from atomlens.data.storage import check_shapes, load_dataset
 from atomlens.data.units import Unit, Units, energy_factor, force_factor, length_factor, unit_text
-from atomlens.structures import InputError, check_regular, read_structures, reading_notes
+from atomlens.structures import MIN_SIDE, InputError, check_regular, read_structures, reading_notes
 
 _SQLITE = b"SQLite format 3"
 
@@ -37,6 +37,9 @@ class _Frames:
         self.atoms.append(atoms)
         self.places.append(where)
         self.energies.append({k: float(np.asarray(v).reshape(-1)[0]) for k, v in found.items() if is_energy(k, v)})
+        for key, value in found.items():
+            if no_forces(key, value, len(atoms)):
+                raise InputError(f"{where}: {key} of shape {np.shape(value)} for {len(atoms)} atoms")
         self.forces.append(
             {
                 k: np.asarray(v, dtype=np.float64).reshape(-1, 3)
@@ -95,6 +98,7 @@ def read_dataset(path: str | Path, given: Units | None = None, keys: Keys | None
         dataset = _assemble(path, _read_files(path), given, {}, keys)
     check_shapes(dataset, str(path))
     _check_finite(dataset, path)
+    _check_cells(dataset, path)
     return dataset
 
 
@@ -125,7 +129,8 @@ def _read_db(path: Path) -> tuple[_Frames, dict[str, Unit]]:
     units = dict(told) if isinstance(told, Mapping) else {}
     if "_distance_unit" in metadata:
         units[_LENGTH] = metadata["_distance_unit"]
-    return frames, {key: unit if isinstance(unit, float | int) else str(unit) for key, unit in units.items()}
+    stated = {key: unit for key, unit in units.items() if unit is not None and unit != ""}
+    return frames, {key: unit if isinstance(unit, float | int) else str(unit) for key, unit in stated.items()}
 
 
 # Where the unit of lengths stands among those of entries; no entry has this name.
@@ -257,6 +262,20 @@ def _note(assumed: bool, energy: Unit, length: Unit, forces: Unit | None) -> str
         f"units {'assumed' if assumed else 'stated'}: energies {unit_text(energy, 'eV')}, "
         f"lengths {unit_text(length, 'Å')}, forces {told}"
     )
+
+
+def _check_cells(dataset: Dataset, path: Path) -> None:
+    """Cells that only fill their place make a crystal of every molecule."""
+    crystals = dataset.periodic.any(axis=1)
+    periods = np.linalg.norm(dataset.cells, axis=2)
+    short = np.flatnonzero(crystals & (np.where(dataset.periodic, periods, np.inf).min(axis=1) < MIN_SIDE))
+    if len(short):
+        k = int(short[0])
+        period = periods[k][dataset.periodic[k]].min()
+        raise InputError(
+            f"{path}, frame {k}: the cell repeats every atom after {period:.3g} Å; a cell "
+            "that only fills its place has to go, others must be in the unit of lengths"
+        )
 
 
 def _check_finite(dataset: Dataset, path: Path) -> None:

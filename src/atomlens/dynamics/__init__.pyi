@@ -4,9 +4,10 @@ from .failure import Failure, explain_failure, first_failure
 from .judgement import ReplicasNeeded, judge_stability, replicas_needed, survival
 from .lifetimes import Survival
 from .options import MDOptions
-from .simulation import Fate, Report, Simulation, check_start, simulate
+from .simulation import SIMULATION_FILES, Fate, Report, Simulation, check_start, simulate
 
 __all__ = [
+    "SIMULATION_FILES",
     "AtomlensCalculator",
     "EnergyForcesStress",
     "Failure",

@@ -121,7 +121,7 @@ def judge_stability(
 def _concluded(findings: tuple[Finding, ...]) -> Verdict:
     """The verdict, and the sentence of the finding that decides it: what deviates, else survival, which comes first.
 
-    A small drift or good distances of whatever stayed whole do not make up for a survival that cannot be told.
+    A small drift or good distances of whatever stayed whole do not make up for a survival that cannot be decided.
     """
     survives = findings[0].outcome
     if survives is Outcome.CANNOT_TELL and not any(finding.outcome is Outcome.DEVIATES for finding in findings):

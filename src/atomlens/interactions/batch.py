@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from atomlens.chain import Rule, make_chain_batch, make_rule
+from atomlens.chain import Rule, has_closed_form, make_chain_batch, make_rule, recorded_potential
 from atomlens.interactions.explanation import Explanation, explain
 from atomlens.interactions.terms import Interactions, Terms, check_order, interaction_terms
 from atomlens.models import Potential, to_internal
@@ -148,16 +148,17 @@ def explain_graphs(
 ) -> BatchExplanation:
     """`explain_batch` of graphs that the model has made already (`Potential.graph`), at least one."""
     check_order(max_order)
-    held = make_rule(rule, gamma)
-    parts = [_explained(working, part, held, product_rule, max_order) for part in _in_parts(graphs)]
+    used = make_rule(rule, gamma)
+    largest = _EDGES if has_closed_form(working, used) else 0  # recordings are of one structure
+    parts = [_explained(working, part, used, product_rule, max_order) for part in _in_parts(graphs, largest)]
     return _joined(parts)
 
 
-def _in_parts(graphs: Iterable[AtomGraph]) -> Iterator[AtomGraph]:
+def _in_parts(graphs: Iterable[AtomGraph], largest: int) -> Iterator[AtomGraph]:
     part: list[AtomGraph] = []
     edges = 0
     for graph in graphs:
-        if part and edges + graph.n_edges > _EDGES:
+        if part and (largest == 0 or edges + graph.n_edges > largest):
             yield collate(part)
             part, edges = [], 0
         part.append(graph)
@@ -167,13 +168,18 @@ def _in_parts(graphs: Iterable[AtomGraph]) -> Iterator[AtomGraph]:
 
 def _explained(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str, max_order: int) -> BatchExplanation:
     factor, unit = to_internal(model.facts.unit)
-    batch = make_chain_batch(model, graph, rule, product_rule).scaled(factor)
-    terms = interaction_terms(batch.chain, max_order)
+    if has_closed_form(model, rule):
+        batch = make_chain_batch(model, graph, rule, product_rule).scaled(factor)
+        sums = batch.chain
+        constants, predictions = batch.constants.cpu().numpy(), batch.predictions.cpu().numpy()
+    else:
+        sums = recorded_potential(model, graph, rule, product_rule).scaled(factor)
+        constants, predictions = np.array([sums.constant]), np.array([sums.prediction])
+    terms = interaction_terms(sums, max_order)
     listed = tuple(terms.order(n) for n in range(1, max_order + 1))
-    shares = atom_shares(batch.chain)
+    shares = atom_shares(sums)
     n = graph.n_graphs
-    owner = batch.batch.cpu().numpy()
-    constants, predictions = batch.constants.cpu().numpy(), batch.predictions.cpu().numpy()
+    owner = graph.batch.cpu().numpy()
     of_terms = sum(np.bincount(owner[t.atoms[:, 0]], t.relevance, minlength=n) for t in listed)
     return BatchExplanation(
         starts=np.concatenate([[0], graph.sizes.cumsum(0).cpu().numpy()]),

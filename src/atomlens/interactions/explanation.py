@@ -16,9 +16,11 @@ from atomlens.chain import (
     RecordedSums,
     check_product_rule,
     constant_meaning,
+    has_closed_form,
     make_chain,
     make_rule,
     recorded_chain,
+    recorded_potential,
     recorded_sums,
 )
 from atomlens.interactions.pair_forces import AtomEnergies, PairForces, pair_forces
@@ -47,7 +49,7 @@ class Explanation:
     property, unit
         What the model predicts.
     rule, product_rule
-        Names of the rules by which non-linear parts were held.
+        Names of the rules by which non-linear parts were made linear.
     cutoff
         Cutoff radius in Å.
     constant_meaning
@@ -104,13 +106,16 @@ class Explanation:
 
         For sums and means over atoms: atom references, mean, and the last bias of the readout. Readouts of vectors
         (dipole moments with atomic dipoles, polarizabilities) add what their biases bring and, under the product rule
-        ``scalar``, all that vector features bring into the readout: that rule holds them fixed, so no walk carries it.
+        ``scalar``, all that vector features bring into the readout: that rule freezes them, so no walk carries it.
         """
         return self.sums.constant
 
     @cached_property
     def residual(self) -> float:
-        """Prediction minus the sum of everything: rounding, about 1e-16 max(1, |y - c|) in float64."""
+        """Prediction minus the sum of everything: rounding, about 1e-16 max(1, |y - c|) in float64.
+
+        Under the rule ``published`` it is what that rule leaves unexplained.
+        """
         pairs = self.sums.sum_of_pairs() if isinstance(self.sums, Chain) else 0.0
         return self.prediction - self.constant - self.sums.sum_of_walks() - pairs
 
@@ -173,14 +178,14 @@ class Explanation:
     @property
     def long_range_kinds(self) -> tuple[str, ...]:
         """Which long-range energies the model has: "coulomb", "dispersion", both or none."""
-        held = self.sums.long_range if isinstance(self.sums, Chain) else None
-        return () if held is None else held.kinds
+        pairs = self.sums.long_range if isinstance(self.sums, Chain) else None
+        return () if pairs is None else pairs.kinds
 
     def long_range_terms(self, kind: str | None = None) -> Terms:
         """Long-range energies V of all pairs, which `interactions` has in its terms of order 2 and no walk carries.
 
-        Charges and coefficients are held at their values: V is an exact part of the prediction, and that charges
-        depend on the surroundings is not told by it.
+        Charges and coefficients are frozen at their values: V is an exact part of the prediction, but does not show
+        that charges depend on the surroundings.
 
         Parameters
         ----------
@@ -250,7 +255,8 @@ def explain(
     atoms
         One structure.
     rule
-        ``gate`` (default), ``gamma`` or ``gradient``; see `atomlens.chain.rules`.
+        ``gate`` (default), ``gamma``, ``gradient``, or ``published`` (which conserves nothing, and has product rule
+        ``scalar`` whatever is asked for); see `atomlens.chain.rules`.
     product_rule
         For products of two signals: ``full`` (each factor carries half) or ``scalar`` (vectors only gate).
     gamma
@@ -290,32 +296,27 @@ def explain(
             f"explain received a {type(model).__name__} as model; load one first, with atomlens.load_model(path), or "
             "explain a module of your own with atomlens.explain_module"
         )
-    held = make_rule(rule, gamma)
+    used = make_rule(rule, gamma)
     check_product_rule(product_rule)
+    product_rule = product_rule if used.keeps_values else "scalar"
     working = model.converted(dtype, device)
     graph = working.graph(atoms)
-    chain = make_chain(working, graph, held, product_rule)
+    make = make_chain if has_closed_form(working, used) else recorded_potential
+    chain = make(working, graph, used, product_rule)
     factor, unit = to_internal(model.facts.unit)
     return Explanation(
         atoms.copy(),  # a simulation moves its atoms on
         chain.scaled(factor),
         property=model.facts.quantity,
         unit=unit,
-        rule=held.name,
+        rule=used.name,
         product_rule=product_rule,
         cutoff=model.cutoff,
-        constant_meaning=constant_meaning(model.readout, held, product_rule),
+        constant_meaning=constant_meaning(model.readout, used, product_rule),
         atom_energies=_atom_energies(working, graph, factor)
         if unit == "eV" and model.config.output.extensive
         else None,
     )
-
-
-def _atom_energies(model: Potential, graph: AtomGraph, factor: float) -> AtomEnergies | None:
-    """Energies of the atoms in eV over positions; None where the read-out gives none to an atom."""
-    if not isinstance(model.readout, Atomwise):
-        return None
-    return lambda positions: factor * model.atom_parts(replace(graph, positions=positions.to(graph.positions)))
 
 
 def _not_a_structure(atoms: Any) -> str:
@@ -329,6 +330,13 @@ def _not_a_structure(atoms: Any) -> str:
         f"explain received a {type(atoms).__name__} as structure; give an ase.Atoms, for example from "
         "ase.io.read(path) or atomlens.read_structures(path)[0]"
     )
+
+
+def _atom_energies(model: Potential, graph: AtomGraph, factor: float) -> AtomEnergies | None:
+    """Energies of the atoms in eV over positions; None where the read-out gives none to an atom."""
+    if not isinstance(model.readout, Atomwise):
+        return None
+    return lambda positions: factor * model.atom_parts(replace(graph, positions=positions.to(graph.positions)))
 
 
 def explain_chain(
@@ -401,9 +409,9 @@ def explain_module(
     ValueError
         If a rule is not known.
     """
-    held = make_rule(rule, gamma)
+    used = make_rule(rule, gamma)
     check_product_rule(product_rule)
-    sums = recorded_sums(record(model, atoms), held, product_rule, as_bias)
+    sums = recorded_sums(record(model, atoms), used, product_rule, as_bias)
     factor, unit = to_internal(model.unit)
     meaning = "reference values, shifts, energies that depend on the geometry alone, and the last biases of read-outs"
     if as_bias:
@@ -413,7 +421,7 @@ def explain_module(
         atoms,
         property=model.property,
         unit=unit,
-        rule=held.name,
+        rule=used.name,
         product_rule=product_rule,
         cutoff=model.cutoff,
         constant_meaning=meaning,

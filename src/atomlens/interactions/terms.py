@@ -174,14 +174,14 @@ def long_range_terms(chain: Chain | RecordedSums, kind: str | None = None) -> Te
     ValueError
         If the model has none of that kind.
     """
-    held = chain.long_range if isinstance(chain, Chain) else None
-    kinds = () if held is None else held.kinds
+    pairs = chain.long_range if isinstance(chain, Chain) else None
+    kinds = () if pairs is None else pairs.kinds
     if kind is not None and kind not in kinds:
         raise ValueError(f"long-range kind {kind!r}: this model has {' and '.join(kinds) or 'no long-range energies'}")
-    if held is None:
+    if pairs is None:
         return Terms(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.float64))
-    values = held.energies if kind is None else held.parts[:, held.kinds.index(kind)]
-    return Terms(held.atoms.cpu().numpy(), values.cpu().numpy())
+    values = pairs.energies if kind is None else pairs.parts[:, pairs.kinds.index(kind)]
+    return Terms(pairs.atoms.cpu().numpy(), values.cpu().numpy())
 
 
 def _merged(terms: Terms, more: Terms) -> Terms:

@@ -1,4 +1,4 @@
-"""What predicts: SchNet, PaiNN, their parts, and the files they come in."""
+"""What predicts: SchNet, PaiNN, SO3net, their parts, and the files they come in."""
 
 import lazy_loader
 

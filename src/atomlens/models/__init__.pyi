@@ -1,5 +1,11 @@
 from .activations import Activation, shifted_softplus
 from .config import (
+    LONGEST_CUTOFF,
+    MAX_DEGREE,
+    MOST_CHANNELS,
+    MOST_LAYERS,
+    MOST_RADIAL,
+    Architecture,
     ChargeBalance,
     CutoffConfig,
     CutoffKind,
@@ -34,17 +40,26 @@ from .files import (
 )
 from .long_range import LongRange, PairTerms
 from .painn import PaiNN, PaiNNInteraction, PaiNNMixing
+from .plausibility import implausible, impossible
 from .potential import Potential, Prediction, UnseenElementWarning
 from .readouts import AtomNetwork, Atomwise, Dipole
-from .schnet import SchNet
+from .schnet import SchNet, SchNetLayer
+from .so3 import RotationAlgebra, coupling_coefficients, degrees, legendre_coefficients
+from .so3net import SO3net, SO3netLayer
 from .units import ENERGY_UNITS, to_internal
 
 __all__ = [
     "CARD_KEYS",
     "DOMAIN",
     "ENERGY_UNITS",
+    "LONGEST_CUTOFF",
+    "MAX_DEGREE",
+    "MOST_CHANNELS",
+    "MOST_LAYERS",
+    "MOST_RADIAL",
     "ZOO",
     "Activation",
+    "Architecture",
     "AtomFeatures",
     "AtomNetwork",
     "Atomwise",
@@ -70,13 +85,22 @@ __all__ = [
     "RadialKind",
     "ReadoutConfig",
     "RepresentationConfig",
+    "RotationAlgebra",
+    "SO3net",
+    "SO3netLayer",
     "SchNet",
+    "SchNetLayer",
     "UnseenElementWarning",
     "build_potential",
+    "coupling_coefficients",
+    "degrees",
     "edge_features",
     "empty_potential",
     "half_of_edges",
     "header_elements",
+    "implausible",
+    "impossible",
+    "legendre_coefficients",
     "mix_vectors",
     "named_tensors",
     "outside",

@@ -35,7 +35,7 @@ class PairTerms:
     atoms
         Pairs i < j, sorted, shape (Q, 2).
     parts
-        Energy of every pair, one column a kind, shape (Q, K).
+        Energy of every pair, one column per kind, shape (Q, K).
     kinds
         Names of the columns: "coulomb", "dispersion".
     """

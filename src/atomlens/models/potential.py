@@ -21,8 +21,10 @@ from atomlens.models.fast import energy_gradient, is_written_out
 from atomlens.models.features import AtomFeatures, sum_edges
 from atomlens.models.long_range import LongRange, PairTerms
 from atomlens.models.painn import PaiNN
+from atomlens.models.plausibility import impossible
 from atomlens.models.readouts import Atomwise, make_readout
 from atomlens.models.schnet import SchNet
+from atomlens.models.so3net import SO3net
 from atomlens.models.units import to_internal
 from atomlens.structures import AtomGraph, InputError, build_graph
 
@@ -81,7 +83,7 @@ class Potential(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        architecture = {"schnet": SchNet, "painn": PaiNN}[config.representation.architecture]
+        architecture = {"schnet": SchNet, "painn": PaiNN, "so3net": SO3net}[config.representation.architecture]
         self.representation = architecture(config.representation)
         self.readout = make_readout(config.readout)
         self.long_range = None
@@ -238,17 +240,25 @@ class Potential(nn.Module):
         Raises
         ------
         InputError
-            As in `graph`.
+            As in `graph`; or if a number is not finite, or an energy beyond 1e6 eV per atom.
         """
         graph = self.graph(atoms)
         output = self.config.output
         factor, unit = to_internal(output.unit)
+        forces = None
         if output.has_forces:
-            y, forces = self.energy_and_forces(graph)
-            return Prediction(output.property, _numpy(y[0], factor), unit, _numpy(forces, factor))
-        with torch.no_grad():
-            y = self(graph)
-        return Prediction(output.property, _numpy(y[0], factor), unit)
+            y, gradient = self.energy_and_forces(graph)
+            forces = _numpy(gradient, factor)
+        else:
+            with torch.no_grad():
+                y = self(graph)
+        value = _numpy(y[0], factor)
+        worst = float(value.flat[np.abs(value).argmax()]) if np.isfinite(value).all() else float("nan")
+        if reason := impossible(worst, len(atoms), unit):
+            raise InputError(f"the model predicts what cannot be ({reason}); check structure and unit")
+        if forces is not None and not np.isfinite(forces).all():
+            raise InputError("the model predicts forces that are not finite; check the structure")
+        return Prediction(output.property, value, unit, forces)
 
 
 def facts_of(config: ModelConfig) -> ModelFacts:

@@ -105,6 +105,8 @@ def _cut(
         for child in children[n]:
             if child in place:
                 arcs[2 * k + 1, 2 * place[child]] = _UNBOUNDED
+                # What is before the cut is made of what is before it: no sum that comes later enters its state.
+                arcs[2 * place[child], 2 * k] = _UNBOUNDED
         adds_up = n in rows.scatters and rows.scatters[n].onto == ATOMS
         if n in starts or (adds_up and depths[n] <= t):
             arcs[source, 2 * k] = _UNBOUNDED

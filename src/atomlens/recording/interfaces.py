@@ -42,6 +42,10 @@ class Rows(Protocol):
         """A constant on these rows."""
         ...
 
+    def constant_shape(self, number: int) -> Sequence[int]:
+        """Shape of a constant on these rows."""
+        ...
+
     def index(self, number: int) -> Tensor:
         """A constant that numbers rows, renumbered for these rows."""
         ...
@@ -74,6 +78,10 @@ class RecordedRows:
         return self.trace.constants[number]
 
     index = constant
+
+    def constant_shape(self, number: int) -> Sequence[int]:
+        """Its recorded shape."""
+        return self.trace.constants[number].shape
 
     def shape(self, node: int) -> Sequence[int]:
         """Its recorded shape."""

@@ -99,7 +99,7 @@ class Operations:
             return found
         if isinstance(value, Const):
             constant = self.trace.constants[value.number]
-            return constant.new_zeros(()) if broadcast else torch.zeros_like(rows.constant(value.number))
+            return constant.new_zeros(() if broadcast else tuple(rows.constant_shape(value.number)))
         if isinstance(value, list | tuple):
             return [self._added(part, state, rows, broadcast) for part in value]
         return 0 if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -141,9 +141,16 @@ class Operations:
             key: self._frozen(value, rows) if isinstance(value, Ref | Const) else value
             for key, value in node.kwargs.items()
         }
-        if name in _BY_ROW and args[1] == 0 and _is_spread(args[2]):
-            flat = args[2][(slice(None), *[0] * (args[2].dim() - 1))]  # many times faster than entry by entry
-            return args[0].index_select(0, flat) if name == "aten.gather" else args[0].index_add(0, flat, args[3])
+        # Row by row is many times faster than entry by entry, and new zeros need no copy.
+        by_row = name in _BY_ROW and args[1] == 0 and _is_spread(args[2])
+        if by_row or (name == "aten.index_add" and not node.kwargs):
+            flat = args[2][(slice(None), *[0] * (args[2].dim() - 1))]
+            if name == "aten.gather":
+                return args[0].index_select(0, flat)
+            own = node.args[0]
+            if isinstance(own, Ref) and own.node in state:
+                return args[0].index_add(args[1], flat, args[3])
+            return args[0].index_add_(args[1], flat, args[3])
         if name in ("aten.slice", "aten.narrow"):
             args = self._whole_rows(node, args, number, rows)
         if name == "aten.slice_scatter":

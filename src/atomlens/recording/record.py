@@ -47,20 +47,20 @@ class OpenModel:
         self.rows: ModelRows = find_rows(self._first, self._second)
         self._cuts: dict[tuple[str, str, tuple[str, ...]], Cuts] = {}
 
-    def trace(self, atoms: ase.Atoms) -> tuple[Trace, StructureInputs]:
+    def trace(self, structure: ase.Atoms | StructureInputs) -> tuple[Trace, StructureInputs]:
         """Run the model on a structure and record it."""
-        inputs = self.model.inputs(atoms)
+        inputs = structure if isinstance(structure, StructureInputs) else self.model.inputs(structure)
         with torch.no_grad():
             trace = trace_call(lambda: self.model.energy(inputs.tensors), modules=self.model.embedding)
         if trace.value.numel() != 1:
             raise InputError(f"the model's energy has shape {tuple(trace.value.shape)}; one number is wanted")
         return trace, inputs
 
-    def record(self, atoms: ase.Atoms) -> Recording:
+    def record(self, structure: ase.Atoms | StructureInputs) -> Recording:
         """Record a structure; its rows are those that are known."""
-        trace, inputs = self.trace(atoms)
+        trace, inputs = self.trace(structure)
         check_rows(self.rows, trace, inputs)
-        return Recording(self, atoms.copy(), trace, inputs)
+        return Recording(self, trace, inputs)
 
     @cached_property
     def masks(self) -> dict[int, Tensor]:
@@ -126,15 +126,14 @@ class Recording:
 
     Attributes
     ----------
-    opened, atoms
-        The model with what is known of it, and the structure.
+    opened
+        The model with what is known of it.
     trace, inputs
         What was recorded, and the structure as the model sees it.
     """
 
-    def __init__(self, opened: OpenModel, atoms: ase.Atoms, trace: Trace, inputs: StructureInputs) -> None:
+    def __init__(self, opened: OpenModel, trace: Trace, inputs: StructureInputs) -> None:
         self.opened = opened
-        self.atoms = atoms
         self.trace = trace
         self.inputs = inputs
 

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 
 from atomlens.recording.operators import FACTORIES, LIKE_ANOTHER, OPERATORS, name_of
 from atomlens.recording.trace import Const, Node, Ref, Trace, UnknownOperatorError, leaves
-from atomlens.recording.views import SAME_ELEMENTS, Alias, WithKeywords, parts_of, pure_form
+from atomlens.recording.views import SAME_ELEMENTS, Alias, WithKeywords, parts_of, pure_form, two_indices
 from atomlens.structures import InputError
 
 
@@ -136,7 +136,7 @@ class _Recorder(TorchDispatchMode):
             out = func(*args, **kwargs)
             self._note_views(func, name, args, kwargs, out)
             return out
-        if name == "aten.index" and (both := _two_indices(args)) is not None:
+        if name == "aten.index" and (both := two_indices(args)) is not None:
             with self:
                 return torch.stack([args[0][index] for index in both])
         if name not in OPERATORS:
@@ -359,12 +359,3 @@ def _pruned(trace: Trace) -> Trace:
         nodes.append(Node(node.op, renumbered(node.args), kwargs, node.value.detach()))
     kept = [trace.constants[number].detach() for number in constants]  # weights of a model in training too
     return Trace(nodes, kept, None if trace.result is None else place[trace.result], trace.value)
-
-
-def _two_indices(args: Any) -> tuple[Tensor, ...] | None:
-    """Both rows of an index that looks sources and targets up at once, such as ``x[edge_index]``."""
-    entries = args[1]
-    index = entries[0] if len(entries) == 1 else None
-    if index is None or index.is_floating_point() or index.dtype == torch.bool:
-        return None
-    return index.unbind(0) if index.dim() == 2 and index.shape[0] == 2 else None

@@ -77,3 +77,12 @@ def pure_form(func: Any, name: str) -> Any:
         if not pure._schema.is_mutable and [(a.name, str(a.type)) for a in pure._schema.arguments] == wanted:
             return pure
     raise UnknownOperatorError(name)
+
+
+def two_indices(args: Any) -> tuple[Tensor, ...] | None:
+    """Both rows of an index that looks sources and targets up at once, such as ``x[edge_index]``."""
+    entries = args[1]
+    index = entries[0] if len(entries) == 1 else None
+    if index is None or index.is_floating_point() or index.dtype == torch.bool:
+        return None
+    return index.unbind(0) if index.dim() == 2 and index.shape[0] == 2 else None

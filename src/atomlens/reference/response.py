@@ -131,7 +131,7 @@ def forces_response(
     step
         h in Å.
     progress
-        Is told rows done and rows in all after each of the 3 N rows.
+        Called with the number of rows done and in all after each of the 3 N rows.
     rows
         Rows found so far, by the number 3 i + a of the coordinate; new ones are added. After an interruption the same
         mapping goes on where it stopped.

@@ -71,7 +71,7 @@ def count_walks(chain: Chain) -> int:
 def all_walks(chain: Chain) -> Walks:
     """Every full walk of the chain.
 
-    Time and memory are those of the result (4 bytes an atom and one number a walk), besides at most
+    Time and memory are those of the result (4 bytes an atom and one number per walk), besides at most
     about 1 GB of work space.
 
     Raises
@@ -88,7 +88,7 @@ def all_walks(chain: Chain) -> Walks:
             f"{n:.3g} walks of {steps} atoms need {size / 1e9:.3g} GB; this machine has {memory / 1e9:.0f} GB. "
             "Ask for top_walks(k), or for interactions, which need no list of walks"
         )
-    # One row a step: what a block writes into each row is contiguous. The result is the transposed view.
+    # One row per step: what a block writes into each row is contiguous. The result is the transposed view.
     atoms = np.empty((steps, n), dtype=np.int32)
     relevance = chain.embedding.new_empty(n)
     done = 0

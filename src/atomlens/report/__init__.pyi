@@ -2,6 +2,7 @@ from .assets import page_template, template_text
 from .axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
 from .chapters import Chapter, make_chapter, svg_address
 from .compare_page import compare_html
+from .couplings_page import couplings_html
 from .figures import overview_figure
 from .md_figures import failure_figure, stability_figure
 from .page import Page, frames_on_page, page_html
@@ -20,6 +21,7 @@ __all__ = [
     "Page",
     "Plots",
     "compare_html",
+    "couplings_html",
     "failure_figure",
     "frames_on_page",
     "make_chapter",

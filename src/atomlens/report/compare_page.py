@@ -1,4 +1,4 @@
-"""The page of a comparison: the same molecules, one column a model."""
+"""The page of a comparison: the same molecules, one column per model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atomlens.report.wording import SIGNS, is_energy, property_words
 from atomlens.surveys import PAIR_KINDS, ComparedRun, Comparison, correlation, kind_strengths, order_shares
 from atomlens.tables import RELATIONS, package_version
 
-_SCRIPTS = ("state.js", "draw.js", "compare_pictures.js", "compare.js")
+_SCRIPTS = ("state.js", "draw.js", "tables.js", "compare_pictures.js", "compare.js")
 # Pair terms of a frame on the page, strongest first; the table beside it holds all.
 _MAX_PAIRS = 400
 
@@ -165,5 +165,5 @@ def _agreement_text(comparison: Comparison) -> str:
     for k in range(1, len(runs)):
         r = correlation(terms[:, 0], terms[:, k])
         with_first = f" ({runs[k].name} with {runs[0].name})" if len(runs) > 2 else ""
-        parts.append(("cannot be told" if r is None else f"{r:.3f}") + with_first)
+        parts.append(("not defined" if r is None else f"{r:.3f}") + with_first)
     return ", ".join(parts)

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from atomlens.report import assets
+from atomlens.report.answers import summary_sentences
 from atomlens.report.records import MAX_PAIRS, Orientation, frame_record, vocabulary
 from atomlens.report.wording import (
     PRODUCT_RULES,
@@ -94,6 +95,7 @@ class Page:
         n_structures: int = 0,
         n_judged: int | None = None,
         headline: str = "",
+        units: str = "structures",
     ) -> str:
         """The page as text.
 
@@ -106,6 +108,8 @@ class Page:
             them the questions were answered; all if None.
         headline
             Heading of a page of questions; of one structure if empty.
+        units
+            What was counted: structures, or replicas of a simulation.
 
         Raises
         ------
@@ -157,7 +161,8 @@ class Page:
             n_structures=n_structures,
             n_judged=n_structures if n_judged is None else n_judged,
             headline=headline,
-            answers="",
+            answers=summary_sentences([chapter.verdict for chapter in chapters]),
+            units=units,
             style=Markup(assets.template_text("style.css")),
             data=assets.json_text(data),
             viewer=assets.viewer_script(),

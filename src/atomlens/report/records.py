@@ -1,4 +1,4 @@
-"""What the page is told about a frame: plain lists, bounded in size, ready for JSON."""
+"""What the page receives about a frame: plain lists, bounded in size, ready for JSON."""
 
 from __future__ import annotations
 
@@ -93,6 +93,7 @@ def _notes(frame: ExplainedFrame) -> str:
     notes = list(reading_notes(frame.atoms))
     if frame.outside:
         notes.append(f"outside of what the model was trained on: {'; '.join(frame.outside)}")
+    notes.extend(frame.warnings)
     return f"Mind: {'. '.join(notes)}." if notes else ""
 
 

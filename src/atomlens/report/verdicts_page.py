@@ -1,4 +1,4 @@
-"""The page of several analyses: a table a question, claim by model, and the pictures of all models side by side."""
+"""The page of several analyses: one table per question, claim by model, and the pictures of all models side by side."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ def _unlike(a: AnalysedRun, b: AnalysedRun) -> str:
         gaps = [(pl.col(name) - pl.col(f"{name}_b")).abs().max().alias(name) for name in columns[2:]]
         found = both.select(*unlike, *gaps).collect(engine="streaming").row(0)
     except (pl.exceptions.PolarsError, OSError):
-        return "whether they are the same cannot be told, since their tables cannot be read"
+        return "whether they are the same is not known, since their tables cannot be read"
     if any(found[:2]):
         return "they are different molecules, or in another order"
     gap = max(found[2:])

@@ -12,6 +12,8 @@ from atomlens.structures.pairs import near_pairs
 MIN_DISTANCE = 0.1
 # 1 mm. Whatever lies farther out is an error in the file, and no list of neighbours can be trusted to count so far.
 MAX_COORDINATE = 1e7
+# No crystal or chain repeats itself after less; the shortest period, of a chain of carbon atoms, has 2.5 Å.
+MIN_SIDE = 1.2
 # Smallest volume per atom in Å^3: hydrogen at 500 GPa takes 1.2, diamond 5.7.
 MIN_VOLUME = 1.0
 
@@ -57,6 +59,23 @@ def check_atoms(atoms: ase.Atoms) -> None:
                 "a cell that only fills its place has to go (pbc=False), others must be in Å"
             )
     _check_overlap(atoms)
+
+
+def check_file_atoms(atoms: ase.Atoms) -> None:
+    """`check_atoms`, and no period shorter than 1.2 Å: what files hold is meant to be matter, not a test of images.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    check_atoms(atoms)
+    periods = np.linalg.norm(atoms.cell.array[atoms.pbc], axis=1)
+    if len(periods) and periods.min() < MIN_SIDE:
+        raise InputError(
+            f"the cell repeats every atom after {periods.min():.3g} Å; a cell that only fills its place has to go "
+            "(pbc=False), others must be in Å"
+        )
 
 
 def _check_overlap(atoms: ase.Atoms) -> None:

@@ -13,7 +13,7 @@ import ase
 import ase.io
 from ase.io.formats import filetype
 
-from atomlens.structures.checks import check_atoms
+from atomlens.structures.checks import check_atoms, check_file_atoms
 from atomlens.structures.errors import InputError, StructureWarning
 from atomlens.structures.files import UTF8_MARK, decoded, is_plain, lines_of, open_lines, structure_file, suffix_of
 from atomlens.structures.notes import add_note, reading_notes
@@ -111,7 +111,7 @@ def read_frames(
         look(found.structures)
     for number, atoms in zip(found.numbers, found.structures, strict=True):
         try:
-            check_atoms(atoms)
+            check_file_atoms(atoms)
         except InputError as error:
             raise InputError(f"{where(file, number, found.total)}: {error}") from error
     warn_of_notes(found.structures, str(file))

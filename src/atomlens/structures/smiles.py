@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import ase
@@ -15,8 +16,8 @@ from atomlens.structures.notes import GEOMETRY
 # Embedding takes seconds at this size and minutes soon after.
 _MAX_HEAVY = 150
 _STEPS = 2_000
-# Seconds for each of two attempts; what takes longer rarely ends well.
-_PATIENCE = 30
+# Seconds for an attempt; what takes longer rarely ends well.
+_PATIENCE = 20
 
 
 def structure_from_smiles(smiles: str, seed: int = 0) -> ase.Atoms | None:
@@ -78,12 +79,15 @@ def _embed(molecule: Any, shown: str, seed: int) -> str:
     settings = rdDistGeom.ETKDGv3()
     settings.randomSeed = seed
     settings.timeout = _PATIENCE
+    started = time.monotonic()
     if rdDistGeom.EmbedMolecule(molecule, settings) != 0:
+        if time.monotonic() - started > 0.9 * _PATIENCE:
+            raise InputError(
+                f"RDKit finds no geometry for SMILES {shown!r} within {_PATIENCE} s; give a file with its geometry"
+            )
         settings.useRandomCoords = True  # rings and cages that do not unfold from the first guess
         if rdDistGeom.EmbedMolecule(molecule, settings) != 0:
-            raise InputError(
-                f"RDKit finds no geometry for SMILES {shown!r} in {2 * _PATIENCE} s; give a file with its geometry"
-            )
+            raise InputError(f"RDKit finds no geometry for SMILES {shown!r}; give a file with its geometry")
     if rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
         field, left = "MMFF94", rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=_STEPS)
     elif rdForceFieldHelpers.UFFHasAllMoleculeParams(molecule):

@@ -43,7 +43,7 @@ def run_member(
     analysis, simulation
         What is asked of it.
     report
-        Told each stage.
+        Called with each stage.
     """
     finished = folder / ROW
     if finished.is_file():
@@ -115,6 +115,6 @@ def restricted_mean(fates: list[dict[str, Any]], limit: float) -> float:
 
 
 def _number(errors: dict[str, Any], name: str) -> float | None:
-    """The number of an error that a card tells with its unit."""
+    """The number of an error that a card gives with its unit."""
     text = errors.get(name)
     return None if text is None else float(str(text).split()[0])

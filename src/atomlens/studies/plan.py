@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -18,6 +19,8 @@ from atomlens.training import DataSettings, FitSettings, TrainConfig
 # Sections of a training configuration; `seed` stands outside of them.
 _SECTIONS = ("data", "model", "fit")
 _PATHS = ("path", "test_path")
+# Models of one study, and bytes of a model's name.
+_MOST_MODELS, _LONGEST_NAME = 10_000, 200
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,8 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
     for axis, values in config.grid.items():
         if not isinstance(values, list) or not values:
             raise InputError(f"axis {axis!r}: give a list of at least one value, received {values!r}")
+    if (size := math.prod(map(len, config.grid.values()))) > _MOST_MODELS:
+        raise InputError(f"the grid has {size} models; up to {_MOST_MODELS} can be studied, take values off its axes")
     members = []
     for places in product(*(range(len(values)) for values in config.grid.values())):
         if config.half and sum(k for axis, k in zip(config.grid, places, strict=True) if axis != "seed") % 2:
@@ -203,7 +208,7 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
                 table["data"][key] = str((home / table["data"][key]).resolve())
         name = "-".join(_label(axis, value) for axis, value in axes.items())
         table["name"] = f"{config.name}-{name}"
-        build(TrainConfig, table)  # a mistake is told before anything is trained
+        build(TrainConfig, table)  # report a mistake before anything is trained
         members.append(Member(name, axes, table))
     first: dict[str, str] = {}
     for member in members:
@@ -211,6 +216,7 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
         if other := first.get(same):
             raise InputError(f"the grid names a model twice, as {other} and as {member.name}; take one off its axis")
         first[same] = member.name
+    _check_names([member.name for member in members])
     return tuple(members)
 
 
@@ -237,6 +243,25 @@ def _with_one_range(config: StudyConfig, members: tuple[Member, ...]) -> StudyCo
     return replace(config, analysis=replace(analysis, nearest=NEAREST, farthest=min(ends)))
 
 
+def _check_names(names: list[str]) -> None:
+    """Names become folders: each must be one, and no two the same, on file systems that know no capitals either."""
+    first: dict[str, str] = {}
+    for name in names:
+        if not name.strip("._- ") or name.startswith(".") or len(name.encode()) > _LONGEST_NAME:
+            raise InputError(
+                f"a model of the grid would be called {name[:_LONGEST_NAME]!r}, which cannot be a folder; give values "
+                f"of axes other names, of letters and digits and at most {_LONGEST_NAME} in all"
+            )
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        if (other := first.get(folded)) is not None:
+            raise InputError(
+                f"two models of the grid would share the folder {name!r}"
+                + (f" ({other!r} on some systems)" if other != name else "")
+                + "; give the values of its axes names that differ in more than punctuation and capitals"
+            )
+        first[folded] = name
+
+
 def _shown(axis: str, value: Any) -> Any:
     """What stands in the table for a value of an axis: itself, or the name of a variant."""
     if axis != "variant":
@@ -251,7 +276,7 @@ def _epochs(table: dict[str, Any], steps: int) -> int:
     n_train = table["data"].get("n_train", DataSettings.n_train)
     batch = table["fit"].get("batch_size", FitSettings.batch_size)
     if not (isinstance(n_train, int) and isinstance(batch, int) and n_train > 0 and batch > 0):
-        return 1  # the mistake is told when the configuration is built
+        return 1  # the mistake is reported when the configuration is built
     return math.ceil(steps / math.ceil(n_train / batch))
 
 

@@ -19,7 +19,7 @@ import polars as pl
 import torch
 
 from atomlens.interactions import BatchExplanation, explain_batch, explain_graphs
-from atomlens.models import Potential
+from atomlens.models import Potential, impossible
 from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model, load_potential
 from atomlens.structures import AtomGraph, InputError
 from atomlens.surveys.sources import StructureSource
@@ -172,9 +172,10 @@ def _tables(task: ShardTask) -> dict[str, pl.DataFrame]:
         graphs.append(graph)
     tables: dict[str, pl.DataFrame] = {}
     if batch := _explained(model, structures, graphs, settings):
-        good = _finite(batch)
+        reasons = _impossible(batch)
+        good = np.array([not reason for reason in reasons])
         for k in np.flatnonzero(~good).tolist():
-            reason = f"the model predicts {batch.predictions[k]} {batch.unit}, in steps that are not all finite"
+            reason = f"the model predicts what cannot be a result: {reasons[k]}"
             skipped[frames[k]] = (_formula(structures[k]), reason)
         if not good.all():  # rare, so the others are simply done again
             kept = np.flatnonzero(good).tolist()
@@ -197,7 +198,7 @@ def _explained(
         return None
     rules = (settings.rule, settings.product_rule)
     with warnings.catch_warnings():
-        # A structure without finite terms is told of in its own place.
+        # A structure without finite terms is reported in its own place.
         warnings.simplefilter("ignore", RuntimeWarning)
         if isinstance(model, Potential):
             made = [graph for graph in graphs if graph is not None]
@@ -205,8 +206,11 @@ def _explained(
         return explain_batch(model, structures, *rules, max_order=settings.max_order)
 
 
-def _finite(batch: BatchExplanation) -> np.ndarray:
-    return np.isfinite(batch.predictions + batch.residuals + batch.remainders)
+def _impossible(batch: BatchExplanation) -> list[str]:
+    scales = np.abs(batch.predictions - batch.constants)
+    residuals = batch.residuals + 0.0 * batch.remainders  # not finite where either is not
+    rows = zip(batch.predictions, np.diff(batch.starts), residuals, scales, strict=True)
+    return [impossible(float(y), int(n), batch.unit, float(r), float(s), "float64") for y, n, r, s in rows]
 
 
 def _formula(atoms: ase.Atoms) -> str:

@@ -4,13 +4,12 @@
                       top_walks=50, n_workers=1, scheduler=None, shard_size=128, progress=no_progress) -> SurveyResult
 
 Structures are explained in shards, each a folder of Parquet files that is complete or not there; at the end they are
-joined to one file a table. What is finished stays finished, whatever happens to the process.
+joined to one file per table. What is finished stays finished, whatever happens to the process.
 """
 
 from __future__ import annotations
 
 import copy
-import fcntl
 import hashlib
 import json
 import shutil
@@ -24,7 +23,7 @@ from typing import Any
 import torch
 
 from atomlens.chain import check_product_rule, make_rule
-from atomlens.folders import claim, write_text
+from atomlens.folders import alone_in, claim, write_text
 from atomlens.interactions import check_order
 from atomlens.models import Potential, save_model
 from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model
@@ -45,6 +44,15 @@ from atomlens.surveys.workers import work
 
 LEVELS = ("frames", "atoms", "pairs", "triples", "walks")
 STATE = "survey.json"
+# Patterns of all files that a survey writes.
+SURVEY_FILES = (
+    STATE,
+    MODEL,
+    f".{MODEL}",
+    *(f"{name}.parquet" for name in (*LEVELS, SKIPPED)),
+    f"{SHARDS}/??????/shard.json",
+    *(f"{SHARDS}/??????/{name}.parquet" for name in (*LEVELS, SKIPPED)),
+)
 _FORMAT = 1
 
 # Called with what is being done (and how fast), how many structures are done, and how many there are.
@@ -107,7 +115,7 @@ def survey_structures(
     shard_size
         Structures a shard.
     progress
-        Told how far the work is.
+        Called with the progress of the work.
 
     Raises
     ------
@@ -202,16 +210,10 @@ def _all_shards(
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a lock that the system takes off whatever way the process ends; sweep what killed writers left."""
+    """Keep other processes out; sweep what killed writers left."""
     try:
-        (folder / SHARDS).mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(f"{folder}: another process is writing there; wait for it, or end it") from error
-            except OSError:  # some network file systems have no locks; shards are safe without one
-                pass
+        with alone_in(folder):
+            (folder / SHARDS).mkdir(exist_ok=True)
             for stale in (folder / SHARDS).glob(".*.part-*"):
                 shutil.rmtree(stale, ignore_errors=True)
             yield
@@ -236,7 +238,7 @@ def _opened(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         state, what = claim(folder / STATE, asked)
     except (OSError, ValueError) as error:
-        if not (folder / STATE).exists():  # not begun: whoever holds the folder tells of that
+        if not (folder / STATE).exists():  # not begun: whoever has claimed the folder reports that
             raise
         raise InputError(
             f"{folder}: {STATE} cannot be read ({error}); delete the folder or name another one"

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from atomlens.structures import (
     InputError,
-    check_atoms,
+    check_file_atoms,
     frame_index,
     frame_places,
     holds_xyz,
@@ -123,7 +123,7 @@ def is_xyz(path: Path) -> bool:
 def open_frames(path: Path, frames: str = ":") -> XyzFrames:
     """Some frames of an xyz file, to be read when they are needed.
 
-    Up to `LOOKED_AT` frames are all looked at now, so that a bad one is told before any work begins; of more, the first
+    Up to `LOOKED_AT` frames are all looked at now, so a bad one is found before any work begins; of more, the first
     is, and a survey lists those that it cannot use.
 
     Parameters
@@ -153,7 +153,7 @@ def open_frames(path: Path, frames: str = ":") -> XyzFrames:
         if isinstance(atoms, InputError):
             raise InputError(f"{where(path, number, len(every))}: {atoms}")
         try:
-            check_atoms(atoms)
+            check_file_atoms(atoms)
         except InputError as error:
             raise InputError(f"{where(path, number, len(every))}: {error}") from error
         looked_at.append(atoms)
@@ -163,9 +163,9 @@ def open_frames(path: Path, frames: str = ":") -> XyzFrames:
 
 def fingerprint(source: StructureSource) -> str:
     """Digest that differs between sources of different structures."""
-    told = getattr(source, "fingerprint", None)
-    if callable(told):
-        return str(told())
+    stated = getattr(source, "fingerprint", None)
+    if callable(stated):
+        return str(stated())
     digest = hashlib.sha256()
     for start in range(0, len(source), _CHUNK):
         for atoms in source[start : start + _CHUNK]:

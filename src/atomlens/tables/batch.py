@@ -1,4 +1,4 @@
-"""Tables of many explained structures at once, one row a term, without a table for each structure."""
+"""Tables of many explained structures at once, one row per term, without a table for each structure."""
 
 from __future__ import annotations
 

@@ -87,6 +87,7 @@ def frame_summary(frame: ExplainedFrame) -> dict[str, Any]:
         "geometry": geometry_note(frame.atoms) or "from the file",
         "notes": list(reading_notes(frame.atoms)),
         "outside": list(frame.outside),
+        "warnings": list(frame.warnings),
         "prediction": frame.prediction,
         "constant": frame.constant,
         "constant_meaning": frame.constant_meaning,

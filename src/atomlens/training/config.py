@@ -9,6 +9,11 @@ from typing import Literal
 
 from atomlens.folders import build, read_toml
 from atomlens.models import (
+    LONGEST_CUTOFF,
+    MOST_CHANNELS,
+    MOST_LAYERS,
+    MOST_RADIAL,
+    Architecture,
     ChargeBalance,
     CutoffConfig,
     CutoffKind,
@@ -22,6 +27,9 @@ from atomlens.models import (
     RepresentationConfig,
 )
 from atomlens.structures import InputError
+
+# Threads of one process; torch dies of numbers far above those of the machine's cores.
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,9 @@ class ModelSettings:
         What is 1 for the network, in the property's unit; from the training set if 0 (see
         `atomlens.training.standardise`). Errors count in this unit, so runs that are compared share one.
     activation
-        The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN.
+        The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN and for SO3net's readout.
+    l_max
+        SO3net: highest degree of the spherical harmonics.
     radial
         Radial basis of the filters; ``inverse_powers`` falls by powers of the distance.
     envelope, onset
@@ -113,7 +123,7 @@ class ModelSettings:
         How charges get the total charge (e) of every structure.
     """
 
-    architecture: Literal["schnet", "painn"] = "painn"
+    architecture: Architecture = "painn"
     n_features: int = 64
     n_layers: int = 3
     cutoff: float = 5.0
@@ -130,6 +140,7 @@ class ModelSettings:
     long_range_width: int = 32
     charge_balance: ChargeBalance = "mean"
     total_charge: float = 0.0
+    l_max: int = 2
 
     def __post_init__(self) -> None:
         for name in ("n_features", "n_layers", "cutoff"):
@@ -137,6 +148,11 @@ class ModelSettings:
                 raise ValueError(f"{name} = {getattr(self, name)}; it must be positive")
         if not (self.scale >= 0 and math.isfinite(self.scale)):
             raise ValueError(f"scale = {self.scale}; it must be positive, or 0 for that of the training set")
+        for name, most in (("n_features", MOST_CHANNELS), ("n_layers", MOST_LAYERS), ("n_rbf", MOST_RADIAL)):
+            if not 0 < getattr(self, name) <= most:
+                raise ValueError(f"{name} = {getattr(self, name)}; give 1 to {most}")
+        if self.cutoff > LONGEST_CUTOFF:
+            raise ValueError(f"cutoff = {self.cutoff} Å; up to {LONGEST_CUTOFF} Å can be used")
         if not self.centre and (self.references == "fit" or self.readout != "sum"):
             raise ValueError(
                 f"centre = false needs readout = 'sum', received {self.readout!r}, and references = 'none' or "
@@ -147,14 +163,15 @@ class ModelSettings:
 
     def model_config(self, output: OutputConfig, elements: tuple[int, ...]) -> ModelConfig:
         """The full configuration of the model."""
-        activation = self.activation or {"schnet": "shifted_softplus", "painn": "silu"}[self.architecture]
+        activation = self.activation or ("shifted_softplus" if self.architecture == "schnet" else "silu")
         readout = ReadoutConfig(
             kind="dipole" if self.readout == "dipole" else "atomwise",
             aggregation="softmax" if self.readout == "softmax" else "avg" if self.readout == "mean" else "sum",
             widths=(self.n_features, max(self.n_features // 2, 1), 1),
             activation=activation,
             magnitude=self.readout == "dipole",
-            vectors=self.readout == "dipole" and self.architecture == "painn",
+            vectors=self.readout == "dipole"
+            and (self.architecture == "painn" or (self.architecture == "so3net" and self.l_max > 0)),
         )
         representation = RepresentationConfig(
             architecture=self.architecture,
@@ -164,6 +181,7 @@ class ModelSettings:
             cutoff=CutoffConfig(self.envelope, cutoff=self.cutoff, onset=self.onset),
             activation=activation,
             max_z=max(elements) + 1,
+            l_max=self.l_max,
         )
         long_range = LongRangeConfig(
             self.long_range, self.long_range_width, total_charge=self.total_charge, balance=self.charge_balance
@@ -222,6 +240,8 @@ class FitSettings:
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} = {value}; it must be positive")
+        if self.threads > MOST_THREADS:
+            raise ValueError(f"threads = {self.threads}; up to {MOST_THREADS} can be used")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay = {self.ema_decay}; it must be at least 0 and below 1")
         if not 0 < self.plateau_factor < 1:

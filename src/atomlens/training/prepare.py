@@ -25,10 +25,13 @@ from atomlens.data import (
     require_matching_forces,
     save_split,
 )
-from atomlens.models import Atomwise, OutputConfig, Potential
+from atomlens.models import Atomwise, OutputConfig, Potential, empty_potential, named_tensors
 from atomlens.structures import InputError
 from atomlens.training.config import DataSettings, TrainConfig
 from atomlens.training.standardise import standardise
+
+# With gradients and the optimiser's averages, 4 GB.
+_MOST_PARAMETERS = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Prepared:
 def prepare(config: TrainConfig, base: Path, out: Path) -> Prepared:
     """Read the data, split them (or read the run's split), and make the model with its references.
 
-    Everything that the run will need is read and checked here, so that bad input is told before hours of training.
+    Everything that the run will need is read and checked here, so that bad input is reported before hours of training.
 
     Raises
     ------
@@ -126,7 +129,14 @@ def make_model(config: TrainConfig, dataset: Dataset, split: Split, elements: tu
     output = OutputConfig(settings.property, column.unit, extensive=extensive, has_forces=settings.forces)
     torch.manual_seed(config.seed)
     try:
-        model = Potential(config.model.model_config(output, elements)).cast(torch.float32)
+        asked = config.model.model_config(output, elements)
+        if (
+            size := sum(tensor.numel() for tensor in named_tensors(empty_potential(asked)).values())
+        ) > _MOST_PARAMETERS:
+            raise InputError(f"model: it would have {size} parameters; up to {_MOST_PARAMETERS} can be trained")
+        model = Potential(asked).cast(torch.float32)
+    except InputError:
+        raise
     except ValueError as error:  # what only the data tell, such as a property that is no energy
         raise InputError(f"model: {error}") from error
     standard = standardise(

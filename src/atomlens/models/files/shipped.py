@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from atomlens.models.config import ModelConfig
 
 ZOO = "zoo:"
-# What the card of every shipped model tells.
+# Entries in the card of every shipped model.
 CARD_KEYS = ("name", "data", "split", "seed", "command", "hours", "errors", "date")
 
 

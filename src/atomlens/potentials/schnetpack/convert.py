@@ -8,7 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from atomlens.models import ModelConfig, OutputConfig, Potential, build_potential, empty_potential, named_tensors
+from atomlens.models import (
+    ModelConfig,
+    OutputConfig,
+    Potential,
+    RepresentationConfig,
+    build_potential,
+    empty_potential,
+    named_tensors,
+)
 from atomlens.potentials.schnetpack.archive import Archive
 from atomlens.potentials.schnetpack.modules import ReadTensor, all_tensors, attribute, child, items, number, tensor_at
 from atomlens.potentials.schnetpack.names import schnetpack_name
@@ -16,6 +24,7 @@ from atomlens.potentials.schnetpack.outputs import Output, find_outputs, readout
 from atomlens.potentials.schnetpack.provenance import Provenance, choose_unit, read_provenance
 from atomlens.potentials.schnetpack.representation import read_representation
 from atomlens.potentials.schnetpack.shells import DISTANCES, MODEL, SHORT_RANGE, STRAIN, Shell
+from atomlens.potentials.schnetpack.so3net import is_constant, read_algebra
 from atomlens.structures import InputError
 
 
@@ -49,8 +58,8 @@ def convert(archive: Archive, path: Path, *, energy_unit: str | None = None, out
             f"its output network takes {readout.widths[0]} features, its representation has "
             f"{representation.n_features}; the file is damaged"
         )
-    if representation.architecture == "schnet" and (readout.vectors or readout.kind == "polarizability"):
-        raise InputError("its output needs vector features, which SchNet does not have; it predicts nothing")
+    if readout.vectors or readout.kind == "polarizability":
+        _check_vectors(child(model, "representation"), representation)
     provenance = read_provenance(path)
     unit, source = choose_unit(chosen.key, readout.kind, provenance, energy_unit)
     config = ModelConfig(
@@ -66,7 +75,7 @@ def convert(archive: Archive, path: Path, *, energy_unit: str | None = None, out
         card=_card(model, chosen, source, provenance),
     )
     potential = build_potential(config, _tensors(config, model, chosen, table, read))
-    network = [tensor for name, tensor in named_tensors(potential).items() if "." in name]
+    network = [x for name, x in named_tensors(potential).items() if "." in name and ".algebra." not in name]
     # Where types are mixed, as by an embedding that was summed in float64, all take the widest; nothing is rounded.
     return potential.cast(reduce(torch.promote_types, (tensor.dtype for tensor in network)))
 
@@ -126,6 +135,18 @@ def _check_inputs(model: Shell, cutoff: float, read: ReadTensor) -> None:
             raise InputError(f"its input module {module.path} cannot be read; PairwiseDistances and Strain can")
 
 
+def _check_vectors(module: Shell, config: RepresentationConfig) -> None:
+    if config.architecture == "schnet":
+        raise InputError("its output needs vector features, which SchNet does not have; it predicts nothing")
+    if config.architecture == "so3net" and not (
+        config.l_max and attribute(module, "return_vector_representation", bool, False)
+    ):
+        raise InputError(
+            "its output needs vector features, which its SO3net does not hand on (lmax=0, or "
+            "return_vector_representation=False); it predicts nothing"
+        )
+
+
 def _tensors(config: ModelConfig, model: Shell, chosen: Output, table: Tensor, read: ReadTensor) -> dict[str, Tensor]:
     """Tensors by our names, after checking that none in the file is left over."""
     max_z = config.representation.max_z
@@ -138,6 +159,8 @@ def _tensors(config: ModelConfig, model: Shell, chosen: Output, table: Tensor, r
         "atomrefs": atomrefs,
         "representation.embedding.weight": table,
     }
+    if config.representation.architecture == "so3net":
+        found |= read_algebra(child(model, "representation"), config.representation.l_max, read)
     roots = {"representation": child(model, "representation"), "output_modules.0": chosen.module}
     left = {f"{prefix}.{name}" for prefix, root in roots.items() for name in all_tensors(root)}
     for name, place in named_tensors(empty_potential(config)).items():
@@ -156,6 +179,7 @@ def _tensors(config: ModelConfig, model: Shell, chosen: Output, table: Tensor, r
         name
         for name in left
         if not name.startswith("representation.embedding.")
+        and not (config.representation.architecture == "so3net" and is_constant(name))
         and not name.endswith(("activation.alpha", "activation.beta"))
     )
     if extra:

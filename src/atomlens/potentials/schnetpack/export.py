@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from atomlens.models import Potential, write_atomically
+from atomlens.models import Potential, SO3net, degrees, write_atomically
 from atomlens.potentials.schnetpack.names import schnetpack_name
 from atomlens.structures import InputError
 
@@ -41,8 +41,10 @@ def schnetpack_state_dict(model: Potential) -> OrderedDict[str, Tensor]:
     state: OrderedDict[str, Tensor] = OrderedDict()
     # Not `named_tensors`: SchNetPack's own state dict repeats shared layers.
     for name, tensor in model.state_dict().items():
-        if name not in ("scale", "mean", "atomrefs"):
+        if name not in ("scale", "mean", "atomrefs") and not name.startswith("representation.algebra."):
             state[schnetpack_name(name)] = tensor.detach().cpu().clone()
+    if isinstance(model.representation, SO3net):
+        state |= _so3net_indices(model.representation)
     position = 1
     if float(model.scale) != 1.0:
         state["postprocessors.1.scale"] = model.scale.detach().cpu().reshape(1)
@@ -50,6 +52,13 @@ def schnetpack_state_dict(model: Potential) -> OrderedDict[str, Tensor]:
     state[f"postprocessors.{position}.atomref"] = model.atomrefs.detach().cpu().clone()
     state[f"postprocessors.{position}.mean"] = model.mean.detach().cpu().reshape(1)
     return state
+
+
+def _so3net_indices(model: SO3net) -> dict[str, Tensor]:
+    """Degrees of the harmonics in couplings that are not zero: the one constant that SchNetPack puts in its state."""
+    first = torch.nonzero(model.algebra.coupling)[:, 0].cpu()
+    found = degrees(model.config.l_max)[first]
+    return {f"representation.so3convs.{t}.Widx": found.clone() for t in range(model.config.n_layers)}
 
 
 def save_schnetpack_state_dict(model: Potential, path: str | Path) -> None:

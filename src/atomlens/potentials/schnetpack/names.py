@@ -29,6 +29,12 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"representation\.mixings\.(\d+)\.vector_mix\.", r"representation.mixing.\1.mu_channel_mix."),
         (r"representation\.mixings\.(\d+)\.context_in\.", r"representation.mixing.\1.intraatomic_context_net.0."),
         (r"representation\.mixings\.(\d+)\.context_out\.", r"representation.mixing.\1.intraatomic_context_net.1."),
+        # SO3net
+        (r"representation\.layers\.(\d+)\.radial_filter\.", r"representation.so3convs.\1.filternet."),
+        (r"representation\.layers\.(\d+)\.product_mix\.", r"representation.mixings1.\1."),
+        (r"representation\.layers\.(\d+)\.mix_before\.", r"representation.mixings2.\1."),
+        (r"representation\.layers\.(\d+)\.gate\.", r"representation.gatings.\1.scaling."),
+        (r"representation\.layers\.(\d+)\.mix_after\.", r"representation.mixings3.\1."),
         # Readouts
         (r"readout\.network\.layers\.(\d+)\.", r"output_modules.0.outnet.\1."),
         (r"readout\.network\.blocks\.(\d+)\.vector_mix\.", r"output_modules.0.outnet.\1.mix_vectors."),

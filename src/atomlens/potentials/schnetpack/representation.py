@@ -1,4 +1,4 @@
-"""SchNet and PaiNN of a SchNetPack file as configuration and tensors."""
+"""SchNet, PaiNN and SO3net of a SchNetPack file as configuration and tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from atomlens.models import CutoffConfig, RadialConfig, RepresentationConfig
+from atomlens.models import Architecture, CutoffConfig, RadialConfig, RepresentationConfig
 from atomlens.potentials.schnetpack.modules import (
     ReadTensor,
     activation_of,
@@ -17,7 +17,9 @@ from atomlens.potentials.schnetpack.modules import (
     children,
     items,
     linear_layers,
+    needed,
     same_for_all,
+    shape_of,
     tensors,
 )
 from atomlens.potentials.schnetpack.shells import (
@@ -30,10 +32,13 @@ from atomlens.potentials.schnetpack.shells import (
     NUCLEAR_EMBEDDING,
     PAINN,
     SCHNET,
+    SO3NET,
     Shell,
-    TensorRef,
 )
+from atomlens.potentials.schnetpack.so3net import LAYERS, read_so3net
 from atomlens.structures import InputError
+
+ARCHITECTURES: dict[str, Architecture] = {SCHNET: "schnet", PAINN: "painn", SO3NET: "so3net"}
 
 
 def read_representation(module: Shell, read: ReadTensor) -> tuple[RepresentationConfig, Tensor]:
@@ -42,18 +47,18 @@ def read_representation(module: Shell, read: ReadTensor) -> tuple[Representation
     Raises
     ------
     InputError
-        If it is neither SchNet nor PaiNN, or has a part that those of atomlens do not have.
+        If it is neither SchNet, PaiNN nor SO3net, or has a part that those of atomlens do not have.
     """
-    if module.path not in (SCHNET, PAINN):
-        raise InputError(f"its representation is a {module.path}; SchNet and PaiNN can be read")
+    if module.path not in ARCHITECTURES:
+        raise InputError(f"its representation is a {module.path}; SchNet, PaiNN and SO3net can be read")
     if extra := children(_optional(module, "electronic_embeddings")):
         raise InputError(f"the model uses {next(iter(extra.values())).path} (charge or spin), which cannot be read")
-    layers = items(module, "interactions")
+    layers = items(module, LAYERS if module.path == SO3NET else "interactions")
     if not layers:
         raise InputError(f"its {module.path} has no interactions; the file is damaged or of an unknown version")
     table = embedding_table(child(module, "embedding"), read)
     config = RepresentationConfig(
-        architecture="schnet" if module.path == SCHNET else "painn",
+        architecture=ARCHITECTURES[module.path],
         n_layers=len(layers),
         radial=_radial(child(module, "radial_basis"), read),
         cutoff=_cutoff(child(module, "cutoff_fn"), read),
@@ -63,6 +68,8 @@ def read_representation(module: Shell, read: ReadTensor) -> tuple[Representation
     _check_sharing(layers, module)
     if module.path == SCHNET:
         return _schnet(config, layers, read), table
+    if module.path == SO3NET:
+        return read_so3net(config, module, read), table
     return _painn(config, module, layers, read), table
 
 
@@ -74,7 +81,7 @@ def _schnet(config: RepresentationConfig, layers: list[Shell], read: ReadTensor)
             activations.append(activation_of(inner, "activation", read))
             _check_linear(outer, read)
         _check_linear(child(layer, "in2f"), read)
-    filters, features = _shape(child(layers[0], "in2f"), "weight", 2)
+    filters, features = shape_of(child(layers[0], "in2f"), "weight", 2)
     return replace(
         config,
         n_features=features,
@@ -103,8 +110,8 @@ def _painn(config: RepresentationConfig, module: Shell, layers: list[Shell], rea
         _check_linear(child(mixing, "mu_channel_mix"), read)
     filter_net = child(module, "filter_net")
     _check_linear(filter_net, read)
-    features = _shape(linear_layers(layers[0], "interatomic_context_net", 2)[0], "weight", 2)[1]
-    width = _shape(filter_net, "weight", 2)[0]
+    features = shape_of(linear_layers(layers[0], "interatomic_context_net", 2)[0], "weight", 2)[1]
+    width = shape_of(filter_net, "weight", 2)[0]
     if width not in (3 * features, 3 * features * len(layers)):
         raise InputError(f"its filter network is {width} wide; {3 * features} times the number of layers was expected")
     return replace(
@@ -163,11 +170,11 @@ def embedding_table(module: Shell, read: ReadTensor) -> Tensor:
     if module.path == EMBEDDING:
         if module.state.get("max_norm") is not None:
             raise InputError("its element embedding has max_norm, which cannot be read")
-        return read(_needed(module, "weight"))
+        return read(needed(module, "weight"))
     if module.path == NUCLEAR_EMBEDDING:
-        table = read(_needed(module, "element_embedding"))
-        configuration = read(_needed(module, "electron_config")).double()
-        weight = read(_needed(child(module, "config_linear"), "weight")).double()
+        table = read(needed(module, "element_embedding"))
+        configuration = read(needed(module, "electron_config")).double()
+        weight = read(needed(child(module, "config_linear"), "weight")).double()
         try:
             summed = table.double() + configuration @ weight.T
         except RuntimeError as error:
@@ -186,20 +193,6 @@ def decimal(value: Tensor) -> float:
     if not abs(exact) < 1e30 or float(np.float32(exact)) != exact:
         return exact
     return float(np.format_float_positional(np.float32(exact), unique=True))
-
-
-def _needed(module: Shell, name: str) -> TensorRef:
-    ref = tensors(module).get(name)
-    if ref is None:
-        raise InputError(f"its {module.path} has no tensor {name!r}; the file is damaged or of an unknown version")
-    return ref
-
-
-def _shape(module: Shell, name: str, axes: int) -> tuple[int, ...]:
-    shape = _needed(module, name).shape
-    if len(shape) != axes:
-        raise InputError(f"the tensor {name!r} of its {module.path} has shape {shape}; {axes} axes were expected")
-    return shape
 
 
 def _check_linear(layer: Shell, read: ReadTensor) -> None:

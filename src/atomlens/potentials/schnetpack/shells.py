@@ -52,6 +52,7 @@ class TensorRef:
 MODEL = "schnetpack.model.base.NeuralNetworkPotential"
 SCHNET = "schnetpack.representation.schnet.SchNet"
 PAINN = "schnetpack.representation.painn.PaiNN"
+SO3NET = "schnetpack.representation.so3net.SO3net"
 GAUSSIAN = "schnetpack.nn.radial.GaussianRBF"
 GAUSSIAN_CENTERED = "schnetpack.nn.radial.GaussianRBFCentered"
 BESSEL = "schnetpack.nn.radial.BesselRBF"
@@ -106,11 +107,13 @@ _FUNCTIONS_CLASS = "torch._C._VariableFunctionsClass"
 
 # Classes whose instances the pickle makes without calling anything.
 CLASSES: frozenset[str] = frozenset(
-    {MODEL, SCHNET, PAINN, GAUSSIAN, GAUSSIAN_CENTERED, BESSEL, COSINE, MOLLIFIER, NUCLEAR_EMBEDDING, DENSE}
+    {MODEL, SCHNET, PAINN, SO3NET, GAUSSIAN, GAUSSIAN_CENTERED, BESSEL, COSINE, MOLLIFIER, NUCLEAR_EMBEDDING, DENSE}
     | {GATED_BLOCK, SHIFTED_SOFTPLUS, ATOMWISE, DIPOLE, POLARIZABILITY, FORCES, STRAIN, DISTANCES, SHORT_RANGE}
     | {ADD_OFFSETS, SCALE, *CASTS, EMBEDDING, LINEAR, *LISTS, *ACTIVATION_MODULES}
     | {"schnetpack.representation.schnet.SchNetInteraction"}
     | {f"schnetpack.representation.painn.{name}" for name in ("PaiNNInteraction", "PaiNNMixing")}
+    | {f"schnetpack.nn.so3.{name}" for name in ("RealSphericalHarmonics", "SO3Convolution", "SO3TensorProduct")}
+    | {"schnetpack.nn.so3.SO3ParametricGatedNonlinearity"}
     # Lists of a configuration that a module kept as an attribute.
     | {"omegaconf.listconfig.ListConfig", "omegaconf.dictconfig.DictConfig", "omegaconf.nodes.AnyNode"}
     | {"omegaconf.base.ContainerMetadata", "omegaconf.base.Metadata"}
@@ -155,7 +158,8 @@ def look_up(module: str, name: str) -> Name:
     shown = path if path.isprintable() and len(path) < 200 else repr(path[:200])
     if path.startswith(("schnetpack.", "torch.nn.")):
         raise InputError(
-            f"the model uses {shown}, which atomlens cannot read; it reads SchNet and PaiNN with their usual parts, "
+            f"the model uses {shown}, which atomlens cannot read; it reads SchNet, PaiNN and SO3net with their usual "
+            "parts, "
             "and Atomwise, DipoleMoment or Polarizability as output"
         )
     raise InputError(f"the pickle names {shown}, which is not part of a model; refused")
@@ -165,7 +169,7 @@ def _rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any)
     if not isinstance(storage, StorageRef):
         raise InputError("the pickle has a tensor without numbers; the file is damaged")
     numbers = (offset, *_whole(shape), *_whole(stride))
-    if len(shape) != len(stride) or not all(type(n) is int and 0 <= n < 2**40 for n in numbers):
+    if len(shape) != len(stride) or len(shape) > 8 or not all(type(n) is int and 0 <= n < 2**40 for n in numbers):
         raise InputError("the pickle has a tensor of impossible shape; the file is damaged")
     return TensorRef(storage, offset, tuple(shape), tuple(stride))
 

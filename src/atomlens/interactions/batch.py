@@ -149,7 +149,7 @@ def explain_graphs(
     """`explain_batch` of graphs that the model has made already (`Potential.graph`), at least one."""
     check_order(max_order)
     used = make_rule(rule, gamma)
-    largest = _EDGES if has_closed_form(working, held) else 0  # recordings are of one structure
+    largest = _EDGES if has_closed_form(working, used) else 0  # recordings are of one structure
     parts = [_explained(working, part, used, product_rule, max_order) for part in _in_parts(graphs, largest)]
     return _joined(parts)
 

@@ -298,11 +298,11 @@ def explain(
         )
     used = make_rule(rule, gamma)
     check_product_rule(product_rule)
-    product_rule = product_rule if held.keeps_values else "scalar"
+    product_rule = product_rule if used.keeps_values else "scalar"
     working = model.converted(dtype, device)
     graph = working.graph(atoms)
-    make = make_chain if has_closed_form(working, held) else recorded_potential
-    chain = make(working, graph, held, product_rule)
+    make = make_chain if has_closed_form(working, used) else recorded_potential
+    chain = make(working, graph, used, product_rule)
     factor, unit = to_internal(model.facts.unit)
     return Explanation(
         atoms.copy(),  # a simulation moves its atoms on

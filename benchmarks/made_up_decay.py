@@ -119,12 +119,12 @@ WORLDS = [
     World(
         "terms r^-5, scatter 0.2; couplings r^-5.2; GFN2 r^-5",
         _three(A, A, A),
-        of_pairs(power(-5, 0.2), power(-5.2), power(-5)),
+        of_pairs(power(-5, 0.2), power(-5.2), power(-5, 0.2)),
     ),
     World(
         "exponentials whose rates differ by species; couplings r^-8; GFN2 r^-5",
         _three(D, D, A),
-        of_pairs(exponential, power(-8), power(-5)),
+        of_pairs(exponential, power(-8), power(-5, 0.2)),
     ),
     World(
         "terms r^-5; couplings and the reference are exponential",
@@ -134,7 +134,7 @@ WORLDS = [
     World("terms grow as r^3; couplings r^-6; GFN2 r^-5", _three(C, C, D), of_pairs(power(3), power(-6), power(-5))),
     World("terms and couplings of noise", _three(C, D, C), of_pairs(noise, noise, power(-5))),
     World("flat terms, flat reference", _three(C, C, C), of_pairs(power(0), power(0), power(0))),
-    World("dimers r^-4, 1 % change sign", {"decay/dimer_exponent": A, "decay/sign": C}, of_dimers(-4.0, 0.01)),
+    World("dimers r^-4.3, 1 % change sign", {"decay/dimer_exponent": A}, of_dimers(-4.3, 0.01)),
     World("dimers r^-8, 40 % change sign", {"decay/dimer_exponent": D, "decay/sign": D}, of_dimers(-8.0, 0.4)),
     World(
         "dimers r^-5, 10 % change sign: the limits", {"decay/dimer_exponent": C, "decay/sign": C}, of_dimers(-5.0, 0.1)

@@ -265,7 +265,7 @@ WORLDS = [
     World(
         "terms that are removals and energies",
         _named("many-body", triples=A, predicts_2=A, size=A, predicts_3=A, reference_2=A, reference_3=A, three_body=A),
-        many_body(triples=0.3, noise=0.3, slope=1.0, reference_noise=0.5, excess=1.0),
+        many_body(triples=0.3, noise=0.3, slope=1.0, reference_noise=0.3, excess=1.0),
     ),
     World(
         "triples above pairs, terms that are nothing of the kind",

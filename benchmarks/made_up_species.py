@@ -15,7 +15,7 @@ from atomlens.analyses.species.judgement import CLAIMS, Circumstances, findings
 from atomlens.analyses.statistics import share_with_limits
 from made_up import A, C, D, World
 
-MOLECULES, SEEDS, RESAMPLES = 30, 5, 200
+MOLECULES, SEEDS, RESAMPLES = 40, 5, 200
 ABOUT = Circumstances("energy", "eV", True, MOLECULES, 9, "", 0.0, 0.0)
 # Twelve classes of bonds: number of the two elements, order, energy in eV.
 _CLASSES = [
@@ -151,7 +151,7 @@ WORLDS = [
         _all(D, **dict.fromkeys(_STRENGTH, A)),
         judged(turned_about),
     ),
-    World("strengths reversed", _all(D, bond_sign=A, hydrogen_bonds=C), judged(reversed_strengths)),
+    World("strengths reversed", _all(D, bond_sign=A, hydrogen_bonds=A), judged(reversed_strengths)),
     # Half of the bonds are negative, which is not nearly all; ranks of noise are below a half.
     World(
         "terms that know of nothing",

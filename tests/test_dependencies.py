@@ -51,9 +51,8 @@ def test_every_import_is_declared() -> None:
 def test_the_page_of_versions_is_that_of_the_project() -> None:
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     pins = {plain(name): version for name, version in pins.items()}
-    rows = re.findall(
-        r"^\| (\S+) \| `(.*?)` \| (\S+) \|", (ROOT / "docs/reference/versions.md").read_text(), re.MULTILINE
-    )
+    page = (ROOT / "docs/reference/versions.md").read_text()
+    rows = re.findall(r"^\| (\S+) \| `(.*?)` \| (\S+) \|", page, re.MULTILINE)
     assert {plain(name): version for name, _, version in rows} == {name: pins[name] for name in declared(*EXTRAS)}
     for name, allowed, version in rows:
         requirement = declared(*EXTRAS)[plain(name)]

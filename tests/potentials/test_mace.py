@@ -162,7 +162,7 @@ def test_files_of_older_versions_open(plain, two_layers):
     taken = 0
     with quietly():
         old: Any = torch.load(file, weights_only=False)
-    for part in old.modules():
+    for part in (part for part in old.modules() if not isinstance(part, torch.jit.ScriptModule)):
         for name in [*newer, *[n for n in part._buffers if n.endswith("_zeroed")]]:
             taken += part.__dict__.pop(name, None) is not None or part._buffers.pop(name, None) is not None
     assert taken > 20

@@ -131,6 +131,34 @@ HANDMADE = {
 }
 
 
+def text(word: str) -> bytes:
+    return b"X" + len(word).to_bytes(4, "little") + word.encode()
+
+
+ITEMS, COPIES = 20_000, 5_000  # 100 million entries, if every copy were made
+LIST = b"]q\x00(" + b"N" * ITEMS + b"e"
+STATE = b"}q\x00(" + b"".join(text(f"{k:05d}") + b"N" for k in range(ITEMS)) + b"u"
+SHELL = b"ctorch.nn.modules.linear\nIdentity\n)\x81"
+COPY = b"h\x00\x85R"
+BOMBS = {
+    "lists made of a list": b"(" + LIST + (b"c__builtin__\nlist\n" + COPY) * COPIES + b"t.",
+    "sets made of a list": b"(" + LIST + (b"c__builtin__\nset\n" + COPY) * COPIES + b"t.",
+    "tables made of a list": b"(" + LIST + (b"ccollections\nOrderedDict\n" + COPY) * COPIES + b"t.",
+    "one state for many objects": b"(" + STATE + (SHELL + b"h\x00b") * COPIES + b"t.",
+    "calls with a long tuple": b"((" + b"N" * ITEMS + b"tq\x00" + b"c__builtin__\ndict\nh\x00R" * COPIES + b"t.",
+    "a list that holds its copies": LIST + (b"c__builtin__\nlist\n" + COPY + b"a") * COPIES + b".",
+    "a million lists": b"(" + b"]" * 1_100_000 + b"t.",
+    "a million empty tables": b"(" + b"}" * 1_100_000 + b"t.",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_pickle_cannot_become_much_larger_than_it_is(name, load_bytes, repack):
+    data = b"\x80\x02" + BOMBS[name]
+    with pytest.raises(InputError, match=r"over and over|far more than a model needs"):
+        load_bytes(repack(NAME, data))
+
+
 @pytest.mark.parametrize("name", HANDMADE)
 def test_handmade_pickles_are_refused_by_name(name, load_bytes, repack):
     data, named = HANDMADE[name]

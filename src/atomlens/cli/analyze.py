@@ -87,9 +87,7 @@ def analyze(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")
     ] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")
-    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,

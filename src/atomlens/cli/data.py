@@ -84,7 +84,7 @@ def organic(
             out, settings, workers=workers, progress=lambda done, total: bars.update(task, completed=done, total=total)
         )
     _show(dataset)
-    typer.echo(f"data set: {out / 'dataset'}")
+    echo(f"data set: {out / 'dataset'}")
 
 
 @data_app.command()

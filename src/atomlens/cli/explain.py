@@ -101,9 +101,7 @@ def explain(
     ] = TableFormat.PARQUET,
     dtype: Annotated[Precision, typer.Option(help="Precision of all work.")] = Precision.DOUBLE,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... \\[default: cpu]")] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")
-    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,

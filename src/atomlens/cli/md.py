@@ -104,7 +104,7 @@ def md(
     found = early_or_embedded(early, structure, frame)
     atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)
-    typer.echo(f"{replicas_needed(replicas)}", err=True)
+    echo(replicas_needed(replicas), err=True)
     with goes_on(out), _simulation_progress() as report:
         run = run_md(
             potential,

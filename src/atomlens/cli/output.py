@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
+from atomlens.cli.terminal import echo
 
 QUIET, JSON = "--quiet", "--json"
 
@@ -63,7 +65,9 @@ class Output:
 
         if self.folder is None:
             raise InputError(f"{JSON} is for commands that write a run with a summary; this one wrote none")
-        typer.echo((self.folder / MARK).read_text(encoding="utf-8").rstrip())
+        # Escapes keep control characters of names off the terminal; long lines must not be cut here.
+        summary = json.loads((self.folder / MARK).read_text(encoding="utf-8"))
+        sys.stdout.write(json.dumps(summary, indent=1) + "\n")
 
 
 output = Output()
@@ -72,4 +76,4 @@ output = Output()
 def finished(page: Path, what: str = "report") -> None:
     """Name the page of a finished run."""
     output.folder = page.parent
-    typer.echo(f"{what}: {page}")
+    echo(f"{what}: {page}")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from atomlens.cli.output import output
@@ -20,7 +19,7 @@ LINE_EVERY = 10.0
 class LineProgress(Progress):
     """Progress in plain lines, one every `every` seconds: for log files and pipes."""
 
-    def __init__(self, console: Console, every: float = LINE_EVERY) -> None:
+    def __init__(self, console: Any, every: float = LINE_EVERY) -> None:
         super().__init__(console=console, disable=True)
         self._every = every
         self._last = time.monotonic()

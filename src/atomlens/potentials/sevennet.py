@@ -112,10 +112,22 @@ class SevenNetModel:
         return data["inferred_total_energy"].reshape(())
 
     def calculator(self) -> Calculator:
-        """SevenNet's own ASE calculator on this module, its forces included."""
+        """SevenNet's own ASE calculator on this module, its forces included; its graph is not rounded to float32."""
         calculators = require_library("sevenn.calculator", INSTALL)
+        loading = require_library("sevenn.train.dataload", INSTALL)
+        correct = require_library("sevenn.util", INSTALL).dtype_correct
+
+        class Exact(calculators.SevenNetCalculator):
+            def calculate(
+                self, atoms: Any = None, properties: Any = None, system_changes: Any = ("positions",)
+            ) -> None:
+                Calculator.calculate(self, atoms, properties, system_changes)
+                graph = loading.unlabeled_atoms_to_graph(self.atoms, self.cutoff)
+                data = calculators.AtomGraphData(**{k: correct(v, torch.float64) for k, v in graph.items()})
+                self.results = self.output_to_results(self.model(data))
+
         with quietly():
-            return calculators.SevenNetCalculator(self.module, file_type="model_instance", device="cpu")
+            return Exact(self.module, file_type="model_instance", device="cpu")
 
 
 class _InFloat64(nn.Module):

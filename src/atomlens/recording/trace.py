@@ -44,11 +44,14 @@ class Node:
     kwargs: dict[str, Any]
     value: Tensor
     _parents: list[int] | None = None
+    _name: str | None = None
 
     @property
     def name(self) -> str:
         """Name of the operator, such as ``aten.mul``."""
-        return "start" if self.op is None else name_of(self.op)
+        if self._name is None:
+            self._name = "start" if self.op is None else name_of(self.op)
+        return self._name
 
     def parents(self) -> list[int]:
         """Nodes that it reads."""

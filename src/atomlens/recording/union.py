@@ -12,13 +12,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from atomlens.recording.interfaces import Rows
 from atomlens.recording.layers import Layers, State
 from atomlens.recording.local import LocalRows
 from atomlens.recording.rows import Layout
 from atomlens.recording.sets import RowFinder, SetRows
 
-# Numbers that one operator makes of a batch's edges: about as many as stay near the processor (a few MB).
-MAX_NUMBERS = 2**20
+# Numbers that one operator makes of a batch's edges: a few MB, so that they stay near the processor.
+MAX_NUMBERS = 2**22
 
 
 class Union:
@@ -64,7 +65,19 @@ class Union:
                 kind = self._layout(node).kind
                 total.index_add_(0, found.owners[kind], per_row[found.picks[kind]])
             return total
-        for node, values in self._before_last(local).items():
+        state = self._last_state(local)
+        if self._state_derivatives is not None:
+            alone, along = self._state_derivatives
+            for node, values in state.items():
+                per_atom = self._per_row(local.pick(alone[node], self._layout(node)) * values, self._layout(node))
+                total.index_add_(0, found.owners["atoms"], per_atom)
+                for name, weights in along.items():
+                    sent = values.index_select(0, found.indices[name])
+                    per_edge = (sent * weights[node].index_select(0, found.picks["edges"])).flatten(1).sum(dim=1)
+                    total.index_add_(0, found.owners["edges"], per_edge)
+            return total
+        late = layers.linear.run(state, self._late, local, self._late_schedule)
+        for node, values in zip(self._late, late, strict=True):
             layout = self._layout(node)
             weights = local.pick(self._derivatives[node], layout)
             total.index_add_(0, found.owners[layout.kind], self._per_row(weights * values, layout))
@@ -75,20 +88,20 @@ class Union:
         assert layout is not None
         return layout
 
-    def _before_last(self, local: LocalRows) -> State:
-        """Values at `_late` of the last layer, on local rows."""
+    def _last_state(self, local: LocalRows) -> State:
+        """State before the last layer, on local rows."""
         layers, first = self.layers, 1
         if self._contributions is not None:
             state = self._summed_contributions(local)
-            state, first = self._states(2, state, self._after_contributions, local), 2
+            if layers.n_layers > 2:
+                state, first = self._states(2, state, self._after_contributions, local), 2
         else:
             given = {n: local.pick(v, layers.rows.nodes[n]) for n, v in self._early.items()}
             schedule = [n for n in layers.schedules[0] if n not in given and layers.cuts.depths[n] > 0]
             state = self._states(1, given, schedule, local)
         for t in range(first, layers.n_layers - 1):
             state = self._states(t + 1, state, layers.schedules[t], local)
-        outputs = list(self._late)
-        return dict(zip(outputs, layers.linear.run(state, outputs, local, self._late_schedule), strict=True))
+        return state
 
     def _states(self, t: int, given: State, schedule: list[int], local: LocalRows) -> State:
         layers = self.layers
@@ -140,13 +153,15 @@ class Union:
     def _frontier(self) -> tuple[list[int], list[int]] | None:
         """Nodes of atoms in the second layer that later ones read, and the way there; None where rows are others."""
         layers = self.layers
-        if layers.n_layers < 3:
-            return None
-        rows, depths, schedule = layers.rows, layers.cuts.depths, layers.schedules[1]
+        rows, depths = layers.rows, layers.cuts.depths
         sums = [n for n in layers.schedules[0] if n in rows.scatters]
         kinds = {(rows.scatters[n].rows, rows.scatters[n].onto, rows.scatters[n].name) for n in sums}
         if len(kinds) != 1 or not kinds <= {("edges", "atoms", "target"), ("edges", "atoms", "source")}:
             return None
+        if layers.n_layers == 2:  # the last layer reads the state itself
+            nodes = layers.cuts.states[1]
+            return (sorted(nodes), []) if all(self._layout(n)[:2] == (0, "atoms") for n in nodes) else None
+        schedule = layers.schedules[1]
         own = {n for n in (*schedule, *layers.cuts.states[1]) if depths[n] <= 1}
         layouts = {n: rows.nodes[n] for n in own}
         before = {n for n in own if (layout := layouts[n]) is not None and layout.kind == "atoms"}
@@ -253,6 +268,50 @@ class Union:
             value = torch.stack(parts).sum()
             found = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
         return dict(zip(late, (g.detach() for g in found), strict=True))
+
+    @cached_property
+    def _state_derivatives(self) -> tuple[State, dict[str, State]] | None:
+        """Derivatives by the state before the last layer: what an atom adds alone, and what along every edge.
+
+        None where edges carry more than copies of states of atoms.
+        """
+        layers, rows = self.layers, self.layers.rows
+        before, late = layers.cuts.states[-2], self._late
+        readers = [n for n in late if n in rows.gathers]
+        alone = [n for n in late if n not in rows.gathers]
+        sent = {n: layers.trace.nodes[n].args[0].node for n in readers}
+        plain = all(self._layout(n) == Layout(0, "atoms", 1) for n in (*before, *alone, *sent.values()))
+        if not plain or any(rows.gathers[n].name not in ("source", "target") for n in readers):
+            return None
+        linear = layers.linear
+        gathers = frozenset(n for n in layers.schedules[-1] if n in rows.gathers)
+        by_atom = self._pulled(
+            {n: self._derivatives[n] for n in alone}, layers.recorded, linear.schedule(before, alone, gathers)
+        )
+        along = {}
+        for name in {rows.gathers[n].name for n in readers}:
+            index = layers.inputs.source if name == "source" else layers.inputs.target
+            wanted: State = {}
+            for n in readers:
+                if rows.gathers[n].name == name:
+                    given = self._derivatives[n]
+                    wanted[sent[n]] = given if sent[n] not in wanted else wanted[sent[n]] + given
+            local = LocalRows(layers.trace, rows, {"atoms": index}, {})
+            along[name] = self._pulled(wanted, local, linear.schedule(before, list(wanted), gathers))
+        return by_atom, along
+
+    def _pulled(self, derivatives: State, rows: Rows, schedule: list[int]) -> State:
+        """Derivatives by the state before the last layer from those by later nodes, on rows."""
+        layers = self.layers
+        before = layers.cuts.states[-2]
+        with torch.enable_grad():
+            leaves = {n: layers.trace.nodes[n].value.new_zeros(tuple(rows.shape(n))).requires_grad_() for n in before}
+            outputs = layers.linear.run(leaves, list(derivatives), rows, schedule)
+            parts = [(weights * v).sum() for weights, v in zip(derivatives.values(), outputs, strict=True)]
+            found = torch.autograd.grad(
+                torch.stack([*parts, *(0.0 * x.sum() for x in leaves.values())]).sum(), list(leaves.values())
+            )
+        return dict(zip(before, (g.detach() for g in found), strict=True))
 
     @cached_property
     def _row_sums(self) -> dict[int, Tensor]:

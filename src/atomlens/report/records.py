@@ -58,7 +58,7 @@ def frame_record(frame: ExplainedFrame, orientation: Orientation, max_pairs: int
         "name": frame.name,
         "formula": atoms.get_chemical_formula(),
         "geometry": geometry_note(atoms) or "",
-        "notes": [*_notes(frame), *frame.warnings],
+        "notes": _notes(frame),
         "symbols": around.symbols,
         "positions": _rounded(turned - middle, 4),
         "bonds": [
@@ -93,6 +93,7 @@ def _notes(frame: ExplainedFrame) -> str:
     notes = list(reading_notes(frame.atoms))
     if frame.outside:
         notes.append(f"outside of what the model was trained on: {'; '.join(frame.outside)}")
+    notes.extend(frame.warnings)
     return f"Mind: {'. '.join(notes)}." if notes else ""
 
 

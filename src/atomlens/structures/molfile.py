@@ -13,6 +13,7 @@ from rdkit import Chem, rdBase
 from atomlens.structures.bonds import remember_bonds
 from atomlens.structures.errors import InputError
 from atomlens.structures.notes import add_note
+from atomlens.structures.symbols import set_isotopes
 
 _END = "$$$$"
 
@@ -73,17 +74,9 @@ def _structure(block: list[str]) -> ase.Atoms:
     if name:
         atoms.info["name"] = name
     atoms.info["charge"] = Chem.GetFormalCharge(molecule)
-    _set_masses(atoms, molecule)
+    set_isotopes(atoms, {atom.GetIdx(): atom.GetMass() for atom in molecule.GetAtoms() if atom.GetIsotope()})
     _note_what_lacks(atoms, molecule, table)
     return atoms
-
-
-def _set_masses(atoms: ase.Atoms, molecule: Chem.Mol) -> None:
-    isotopes = {atom.GetIdx(): atom.GetMass() for atom in molecule.GetAtoms() if atom.GetIsotope()}
-    if isotopes:
-        masses = atoms.get_masses()
-        masses[list(isotopes)] = list(isotopes.values())
-        atoms.set_array("masses", masses, float, ())
 
 
 def _note_what_lacks(atoms: ase.Atoms, molecule: Chem.Mol, table: list[str]) -> None:

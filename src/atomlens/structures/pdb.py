@@ -18,7 +18,7 @@ import numpy as np
 
 from atomlens.structures.errors import InputError
 from atomlens.structures.notes import add_note
-from atomlens.structures.symbols import ELEMENTS, element_of
+from atomlens.structures.symbols import ELEMENTS, element_of, set_isotopes
 
 _ATOMS = ("ATOM  ", "HETATM")
 _HEAD = ("CRYST1", "ORIGX1", "ORIGX2", "ORIGX3")
@@ -68,17 +68,15 @@ def read_pdb(lines: Sequence[str]) -> list[ase.Atoms]:
     found = []
     for model in models:
         model.atoms = _chosen_locations(model)
-        isotopes = [k for k, (_, line) in enumerate(model.atoms) if _element_columns(line).upper() == "D"]
+        told = [_element_columns(line).upper() for _, line in model.atoms]
+        isotopes = {k: element_of("D")[1] or 0.0 for k, element in enumerate(told) if element == "D"}
         rows = [_with_element(number, line, model) for number, line in model.atoms]
         _note_occupancies(model)
         atoms = _by_ase([*_crystal(model), *rows, "ENDMDL"])
         _note_hydrogen(model, atoms)
         for note in model.notes:
             add_note(atoms, note)
-        if isotopes:
-            masses = atoms.get_masses()
-            masses[isotopes] = element_of("D")[1]
-            atoms.set_array("masses", masses, float, ())
+        set_isotopes(atoms, isotopes)
         found.append(atoms)
     return found
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
+import ase
+import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
 from atomlens.structures.errors import InputError
@@ -53,6 +56,14 @@ def element_of(label: str) -> tuple[str, float | None]:
     if len(letters) == 2 and letters.isupper() and len(label) > 2 and letters[0] in ELEMENTS:
         raise InputError(f"{_shown(label)} may mean {symbol} or {letters[0]}; write the chemical symbol alone")
     return symbol, None
+
+
+def set_isotopes(atoms: ase.Atoms, masses: Mapping[int, float]) -> None:
+    """Give some atoms, by their places, the masses of their isotopes in amu."""
+    if masses:
+        every = np.array(atoms.get_masses(), dtype=np.float64)
+        every[list(masses)] = list(masses.values())
+        atoms.set_array("masses", every, float, ())
 
 
 def _shown(label: str) -> str:

@@ -19,7 +19,7 @@ from jaxtyping import Int
 from atomlens.structures.errors import InputError
 from atomlens.structures.files import UTF8_MARK, decoded, lines_of
 from atomlens.structures.notes import add_note
-from atomlens.structures.symbols import ELEMENTS, element_of
+from atomlens.structures.symbols import ELEMENTS, element_of, set_isotopes
 
 _PROPERTIES = re.compile(r"""\bProperties\s*=\s*["{]?([^\s"}]+)""")
 _TRAILER = 3
@@ -155,9 +155,12 @@ def _parsed(lines: list[str]) -> ase.Atoms:
     rows, rest = lines[2 : count + 2], lines[count + 2 :]
     from_qm9 = len(rest) >= _TRAILER and rest[_TRAILER - 1].lstrip().startswith("InChI=")
     properties = _PROPERTIES.search(comment)
-    column = _species_column(properties[1]) if properties else 0
+    column = _column_of(("species", "symbols"), properties[1]) if properties else 0
     if properties is None:
         rows = [_as_numbers(row, k) for k, row in enumerate(rows, start=2)]
+    elif (first := _column_of(("pos", "positions"), properties[1])) is not None:
+        for k, row in enumerate(rows, start=2):
+            _check_coordinates(row.split()[first : first + 3], k)
     isotopes: dict[int, float] = {}
     if column is not None:
         rows = [_with_element(row, column, k, isotopes) for k, row in enumerate(rows)]
@@ -166,18 +169,15 @@ def _parsed(lines: list[str]) -> ase.Atoms:
     atoms = _by_ase([lines[0].strip(), head, *rows, *vectors], has_keys=properties is not None or "attice" in comment)
     if from_qm9 and comment.split()[:1] == ["gdb"]:
         atoms.info["name"] = " ".join(comment.split()[:2])
-    if isotopes:
-        masses = atoms.get_masses()
-        masses[list(isotopes)] = list(isotopes.values())
-        atoms.set_array("masses", masses, float, ())
+    set_isotopes(atoms, isotopes)
     return atoms
 
 
-def _species_column(properties: str) -> int | None:
-    """Which column holds the symbols, None where none does or the list of columns cannot be understood."""
+def _column_of(names: tuple[str, ...], properties: str) -> int | None:
+    """Which column a property begins at, None where none is so called or the list of columns cannot be understood."""
     parts, column = properties.split(":"), 0
     for name, width in zip(parts[::3], parts[2::3], strict=False):
-        if name.lower() in ("species", "symbols"):
+        if name.lower() in names:
             return column
         if not width.isdigit():
             return None
@@ -189,12 +189,16 @@ def _as_numbers(row: str, line: int) -> str:
     """A row of a plain file with exponents as Python writes them."""
     row = _EXPONENT.sub(r"\1e\2", row)
     words = row.split()
-    if len(words) < 4:
+    _check_coordinates(words[1:4], line)
+    return row
+
+
+def _check_coordinates(words: list[str], line: int) -> None:
+    if len(words) < 3:
         raise _LineError(line, "expected a symbol and three coordinates")
-    for word in words[1:4]:
+    for word in words:
         if not _is_number(word):
             raise _LineError(line, f"{word[:30]!r} is no coordinate; expected a symbol and three coordinates")
-    return row
 
 
 def _with_element(row: str, column: int, atom: int, isotopes: dict[int, float]) -> str:

@@ -145,9 +145,7 @@ def _growth(inside: pl.DataFrame, where: DecayRange, boot: dict[str, int]) -> Sc
     if not math.isfinite(effect.value):
         return Score(effect, missing=few(inside, "term", where), inapplicable=where.is_blind)
     known = Control("GFN2 couplings", largest(decay_from(inside, "gfn2_response")), is_null=False)
-    # What was not learned scatters about its median by many units, as pairs in a window are few: the median counts.
-    found = nulls(inside, "term", lambda name: largest(decay_from(inside, name)))
-    return Score(effect, (*(Control(null.name, null.value) for null in found), known))
+    return Score(effect, (*nulls(inside, "term", lambda name: largest(decay_from(inside, name))), known))
 
 
 def bootstrapped(

@@ -237,7 +237,7 @@ def test_predictor_of_survival_is_found_and_told() -> None:
     flipped = associations(table.with_columns(-pl.col("sound_time_ps")))
     assert "Against expectation" in sentence(flipped)
     unrelated = associations(table.with_columns(sound_time_ps=pl.Series(rng.permutation(30.0 + np.arange(30)))))
-    assert "does not foretell" in sentence(unrelated)
+    assert "does not predict" in sentence(unrelated)
     assert "cannot tell" in sentence(associations(table.head(3)))
 
 

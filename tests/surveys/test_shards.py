@@ -199,9 +199,9 @@ def test_bad_structures_are_told_and_left_out(tmp_path):
 
 def test_predictions_that_are_not_finite_are_left_out(tmp_path, monkeypatch):
     model = small_model()
-    model.atomrefs[9] = 1e308
-    fluorine = ase.Atoms("F20", positions=[[1.2 * k, 0, 0] for k in range(20)])
-    result = survey_structures(model, [branched(), fluorine, branched()], tmp_path / "run")
+    model.atomrefs[3] = 1e308
+    lithium = ase.Atoms("Li20", positions=[[1.2 * k, 0, 0] for k in range(20)])
+    result = survey_structures(model, [branched(), lithium, branched()], tmp_path / "run")
     assert (result.n_done, result.n_skipped) == (2, 1)
     assert "cannot be a result" in pl.read_parquet(tmp_path / "run" / "skipped.parquet")["reason"][0]
 

@@ -9,7 +9,7 @@ import torch
 from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
-from atomlens import explain, load_model, save_model
+from atomlens import load_model, save_model
 from atomlens.models import ModelConfig, OutputConfig, Potential, RepresentationConfig, SO3net
 from atomlens.models.features import edge_features
 from atomlens.structures import InputError, build_graph, collate
@@ -119,8 +119,9 @@ def test_impossible_degrees_are_refused():
 
 def test_nothing_takes_it_for_painn():
     model = Potential(ModelConfig(RepresentationConfig("so3net", n_features=128), output=OutputConfig()))
+    graph = model.graph(ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]]))
     with pytest.raises(InputError, match="written down for SchNet and PaiNN, not for SO3net"):
-        explain(model, ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]]))
+        make_chain(model, graph, make_rule("gate"))
 
 
 def test_shared_layers():

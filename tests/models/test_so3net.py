@@ -10,6 +10,7 @@ from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
 from atomlens import load_model, save_model
+from atomlens.chain import make_chain, make_rule
 from atomlens.models import ModelConfig, OutputConfig, Potential, RepresentationConfig, SO3net
 from atomlens.models.features import edge_features
 from atomlens.structures import InputError, build_graph, collate

@@ -447,8 +447,7 @@ def test_pair_forces_of_a_known_law() -> None:
     columns = {"frame": np.arange(n, dtype=np.int32) % 20, "atom": 0, "of": 1, "distance": r, "fx": size, "fy": 0.0}
     table = pl.DataFrame(columns | {"fz": 0.0, "size": size, "along": size, "angle": 12.0})
     score = force_score(table, "", 6.0, n_resamples=100)
-    # Means over bins of a steep law lie above the law at the mean distance; that shifts the power a little.
-    assert score.effect.value == pytest.approx(-7.0, abs=0.35)
+    assert score.effect.value == pytest.approx(-7.0, abs=0.05)
     assert score.effect.low < score.effect.value < score.effect.high
     beside = {control.name: control.value for control in score.controls}
     assert beside["angle off the line, degrees"] == 12.0

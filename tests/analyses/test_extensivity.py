@@ -336,7 +336,7 @@ def test_orbitals_are_asked_of_all_sizes_and_held_against_the_untrained_model_it
     by_size = sorted(MOLECULES, key=len)
     material = material_of(model, by_size)
     # As in an analysis: the tables of the untrained model end with the first structures.
-    first = {name: table.filter(pl.col("frame") == 0) for name, table in material.untrained.items()}
+    first = [{name: t.filter(pl.col("frame") == 0) for name, t in tables.items()} for tables in material.untrained]
     table, reason = orbital_overlaps(replace(material, untrained=first), 4, np.random.default_rng(0))
     assert not reason
     assert table["frame"].to_list() == [0, 2, 5, 7]
@@ -348,7 +348,7 @@ def test_orbitals_are_asked_of_all_sizes_and_held_against_the_untrained_model_it
     row = table.row(3, named=True)
     assert row["rank_weight_untrained"] == pytest.approx(rank_correlation(expected, population(largest)))
     column = f"readout_{material.unit}"
-    shares = material.untrained["atoms"].filter(pl.col("frame") == 7)[column].abs().to_numpy()
+    shares = material.untrained[0]["atoms"].filter(pl.col("frame") == 7)[column].abs().to_numpy()
     assert row["rank_untrained"] == pytest.approx(rank_correlation(shares, population(largest)))
 
 
@@ -374,7 +374,9 @@ def test_too_few_atoms_or_molecules_are_no_error(structures: list[ase.Atoms], tm
     result = compute(material_of(small_model(), structures), n_dimers=2)
     save_result(result, tmp_path / "x")
     verdict = judge(load_result(ExtensivityResult, tmp_path / "x"))
-    assert {f.outcome for f in verdict.findings} == {Outcome.CANNOT_TELL}
+    # A sum over atoms adds, and sees nothing beyond the cutoff, whatever it was asked of; the rest cannot be told.
+    assert [f.outcome for f in verdict.findings[:2]] == [Outcome.BY_CONSTRUCTION] * 2
+    assert {f.outcome for f in verdict.findings[2:]} == {Outcome.CANNOT_TELL}
 
 
 def test_periodic_structures_are_not_moved_apart() -> None:
@@ -390,4 +392,4 @@ def test_a_shipped_model_adds() -> None:
     composes = judge(result).findings[0]
     assert composes.effect is not None
     assert composes.effect.value > 12  # decades: all digits of float64
-    assert composes.outcome is Outcome.CANNOT_TELL  # two pairs have no interval
+    assert composes.outcome is Outcome.BY_CONSTRUCTION  # a sum over atoms adds, whatever the weights

@@ -183,7 +183,7 @@ def test_water_dimer_has_one_hydrogen_bond() -> None:
     assert found == [(1, 3)]
     bent = dimer.copy()
     bent.positions[1] = [0.0, 0.68, 0.68]  # the hydrogen turned away: O-H...O below 120 degrees
-    pairs = pairs_table(explained_frame(explain(small_model(cutoff=6.0), bent), top_walks=1))
+    pairs = pairs_table(explained_frame(explain(model, bent), top_walks=1))
     assert not hydrogen_bond_mask(pairs, [bent]).any()
 
 

@@ -263,7 +263,7 @@ def test_questions_by_name() -> None:
 def test_every_question_has_its_parts(question: Question) -> None:
     from importlib import import_module
 
-    home = import_module(f"atomlens.analyses.{question.module}")
+    home = import_module(f"atomlens.analyses.{question.module}.question")
     assert question.slug == home.SLUG
     assert question.title
     assert question.result_type.__module__.startswith("atomlens.analyses")

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -136,7 +137,7 @@ def test_a_run_needs_a_frame(tmp_path):
 
 def test_a_prediction_that_is_no_number_is_refused():
     broken = explanation()
-    broken.chain = type(broken.chain)(**{**vars(broken.chain), "prediction": float("nan")})
+    broken.sums = replace(broken.sums, prediction=float("nan"))
     with pytest.raises(InputError, match="nan"):
         explained_frame(broken)
 

@@ -75,10 +75,13 @@ def force_bins(table: pl.DataFrame) -> pl.DataFrame:
 def force_score(
     table: pl.DataFrame, reason: str, high: float, *, seed: int = 0, n_resamples: int = N_RESAMPLES
 ) -> Score:
-    """Power of the mean pair force over bins from 2 Å to `high`, with its interval over structures."""
+    """Power of the mean pair force over bins from 2 Å to `high`, with its interval over structures.
+
+    Distances and forces of a bin are geometric means: those of a power law lie on it, which arithmetic ones do not.
+    """
     if reason:
         return no_score(NAME, reason, inapplicable="need an energy" in reason)
-    inside = table.filter(pl.col("distance").is_between(_NEAREST, high, closed="left"))
+    inside = table.filter(pl.col("distance").is_between(_NEAREST, high, closed="left") & (pl.col("size") > 0))
     frames = inside["frame"].unique().sort()
     place = np.searchsorted(frames.to_numpy(), inside["frame"].to_numpy())
     bins = np.floor((inside["distance"].to_numpy() - _NEAREST) / _BIN).astype(np.int64)
@@ -89,8 +92,8 @@ def force_score(
             name: np.bincount(place * width + bins, weights=values, minlength=n * width).reshape(n, width)
             for name, values in (
                 ("count", np.ones(len(bins))),
-                ("distance", inside["distance"].to_numpy()),
-                ("size", inside["size"].to_numpy()),
+                ("distance", np.log(inside["distance"].to_numpy())),
+                ("size", np.log(inside["size"].to_numpy())),
             )
         }
         if width
@@ -101,11 +104,10 @@ def force_score(
         if width < 2:
             return math.nan
         count, distance, size = (sums[name][drawn].sum(axis=0) for name in ("count", "distance", "size"))
-        there = (count > 0) & (size > 0)
+        there = count > 0
         if there.sum() < 2:
             return math.nan
-        x, y = np.log(distance[there] / count[there]), np.log(size[there] / count[there])
-        return float(np.polyfit(x, y, 1)[0])
+        return float(np.polyfit(distance[there] / count[there], size[there] / count[there], 1)[0])
 
     effect = molecule_effect(NAME, power, n, seed=seed, n_resamples=n_resamples)
     if not math.isfinite(effect.value):

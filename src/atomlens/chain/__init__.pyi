@@ -1,4 +1,4 @@
-from .automatic import automatic_chain, relevance_mode
+from .automatic import automatic_chain
 from .build import PRODUCT_RULES, ChainBatch, check_product_rule, make_automatic_chain, make_chain, make_chain_batch
 from .chain import Chain, Layer
 from .edges import ChannelWeights, EdgeMatrices, EdgeOperator, Edges, PairIndex, merge_images
@@ -38,6 +38,5 @@ __all__ = [
     "recorded_chain",
     "recorded_potential",
     "recorded_sums",
-    "relevance_mode",
     "scalar_output",
 ]

@@ -18,7 +18,7 @@ from atomlens.chain.readout import holds_weights, linear_readout, scalar_output
 from atomlens.chain.rules import Published, Rule
 from atomlens.chain.schnet import schnet_layers
 from atomlens.chain.so3net import so3net_layers
-from atomlens.models import AtomFeatures, Atomwise, EdgeFeatures, PaiNN, Potential, SchNet, SO3net, edge_features
+from atomlens.models import AtomFeatures, Atomwise, EdgeFeatures, PaiNN, Potential, SchNet, edge_features
 from atomlens.structures import AtomGraph, InputError
 
 PRODUCT_RULES = ("scalar", "full")

@@ -25,7 +25,7 @@ from atomlens.cli.runs import command_line
 if TYPE_CHECKING:
     import ase
 
-    from atomlens.models import Potential
+    from atomlens.potentials import AnyModel
 
 EPILOG = """
 [b]Examples[/b]
@@ -42,6 +42,11 @@ Every tenth frame of a trajectory, pairs only (faster):
 
     atomlens explain model.safetensors md.xyz --frames ::10 --max-order 2 --out md
 
+A model of another library (install it first; --trust, because opening such a file runs code that it holds):
+
+    atomlens explain sevenn:7net-0 'CCO' --out sevennet
+    atomlens explain ethanol.model ethanol.xyz --trust --out mace
+
 Terms between the molecules of a cluster:
 
     atomlens explain zoo:NAME dimer.xyz --groups fragments --out dimer
@@ -53,7 +58,12 @@ report.html (open it in a browser), atoms/pairs/triples/walks.parquet (and group
 
 
 def explain(
-    model: Annotated[str, typer.Argument(help="atomlens or SchNetPack model file, or zoo:NAME (see atomlens zoo).")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Model: zoo:NAME, sevenn:NAME, or a file (atomlens, SchNetPack, MACE, SevenNet, NequIP, graph-pes)."
+        ),
+    ],
     structures: Annotated[
         str, typer.Argument(help="Structures, in any format that ASE reads; or a SMILES string, which RDKit embeds.")
     ],
@@ -88,6 +98,10 @@ def explain(
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Open a pickled model of another library, which runs code that the file holds."),
+    ] = False,
     any_element: Annotated[
         bool, typer.Option("--any-element", help="Go on with elements that the model was not trained on.")
     ] = False,
@@ -121,9 +135,11 @@ def explain(
         "unit": unit,
     }
     make_groups, where, energy_unit = group_maker(groups), checked_device(device), checked_unit(unit)
+    if trust:
+        options["trust"] = True
     with RunFolder(out, overwrite) as folder:
         precision = getattr(torch, dtype.value)
-        potential = load_model(model, dtype=precision, energy_unit=energy_unit)
+        potential = load_model(model, dtype=precision, energy_unit=energy_unit, trust=trust)
         check_product_rule(potential, product_rule)
         selected = read_structures(structures, frames)
         if any_element:
@@ -147,7 +163,7 @@ def explain(
     show_result(result, out)
 
 
-def _check_elements(potential: Potential, structures: list[ase.Atoms]) -> None:
+def _check_elements(potential: AnyModel, structures: list[ase.Atoms]) -> None:
     """Refuse elements that the model was not trained on before any work is done; an error names the frame."""
     from atomlens.structures import InputError
 

@@ -17,14 +17,16 @@ from atomlens.chain import (
     has_closed_form,
     make_chain,
     make_rule,
-    recorded_potential,
     recorded_chain,
+    recorded_potential,
     recorded_sums,
 )
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
 from atomlens.models import Potential, to_internal
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.recording import RecordedModel, record
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
+from atomlens.structures import InputError
 
 
 class Explanation:
@@ -113,6 +115,11 @@ class Explanation:
         return self.prediction - self.constant - self.sums.sum_of_walks() - pairs
 
     @property
+    def bias_share(self) -> float:
+        """What operators that were treated as biases on request add to the prediction; zero without such."""
+        return 0.0 if isinstance(self.sums, Chain) else self.sums.layers.bias_share() * self.sums.factor
+
+    @property
     def n_layers(self) -> int:
         """Number T of layers: walks have T + 1 atoms."""
         return self.sums.n_layers
@@ -196,7 +203,7 @@ class Explanation:
 
 
 def explain(
-    model: Potential,
+    model: AnyModel,
     atoms: ase.Atoms,
     rule: str = "gate",
     product_rule: str = "scalar",
@@ -217,7 +224,7 @@ def explain(
         ``gate`` (default), ``gamma``, ``gradient``, or ``published`` (which conserves nothing, and has product rule
         ``scalar`` whatever is asked for); see `atomlens.chain.rules`.
     product_rule
-        For products of two signals in PaiNN: ``scalar`` (vectors only gate) or ``full`` (each factor carries half).
+        For products of two signals: ``full`` (each factor carries half) or ``scalar`` (vectors only gate).
     gamma
         Strength of the ``gamma`` rule.
     dtype, device
@@ -241,6 +248,18 @@ def explain(
     >>> ex.interactions(max_order=2).order(2).atoms
     array([[0, 1]])
     """
+    if isinstance(model, OpenedModel):
+        model.check_elements(atoms)
+        if dtype != torch.float64:
+            raise InputError(f"models of other libraries are explained in float64, not in {dtype}")
+        if device is not None and torch.device(device).type != "cpu":
+            raise InputError(f"models of other libraries are explained on the CPU; leave out device {device}")
+        return explain_module(model.recorded, atoms, rule, product_rule, gamma=gamma)
+    if not isinstance(model, Potential):
+        raise TypeError(
+            f"explain received a {type(model).__name__} as model; load one first, with atomlens.load_model(path), or "
+            "explain a module of your own with atomlens.explain_module"
+        )
     held = make_rule(rule, gamma)
     check_product_rule(product_rule)
     product_rule = product_rule if held.keeps_values else "scalar"

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # How architectures are written on pages; others appear as they call themselves.
-_WRITTEN = {"painn": "PaiNN", "schnet": "SchNet", "so3net": "SO3net", "mace": "MACE", "sevennet": "SevenNet"}
+_WRITTEN = {
+    "painn": "PaiNN",
+    "schnet": "SchNet",
+    "so3net": "SO3net",
+    "mace": "MACE",
+    "sevenn": "SevenNet",
+    "nequip": "NequIP",
+}
 
 
 @dataclass(frozen=True)

@@ -130,9 +130,7 @@ class GraphPesModel:
             raise InputError(f"{' + '.join(names) or 'nothing'} is not explained; one of {', '.join(_STARTS)} is")
         network: Any = rest[0]
         if "forces" in network.implemented_properties:
-            raise InputError(
-                f"{names[0]} predicts forces apart from its energy; terms of the energy would not give them"
-            )
+            raise InputError(f"{names[0]} predicts forces apart from its energy, which is what terms explain")
         if getattr(network, "max_neighbours", None) is not None:
             raise InputError(f"{names[0]} keeps {network.max_neighbours} neighbours per atom; only all are explained")
         return network, names[0]

@@ -7,10 +7,15 @@ from pathlib import Path
 import torch
 
 from atomlens.models import ENERGY_UNITS, ZOO, Potential, read_model, with_card, zoo_path
+from atomlens.potentials.opened import AnyModel
+from atomlens.potentials.registry import foreign_architecture, open_foreign, shipped_with_a_library
 from atomlens.potentials.schnetpack import LEGACY_START, check_energy_unit, convert, open_legacy, open_zip, read_pickle
 from atomlens.structures import InputError
 
-_KINDS = "give an atomlens model, a SchNetPack whole-model file (best_model), or zoo:NAME"
+_KINDS = (
+    "give an atomlens model, a SchNetPack whole-model file (best_model), a file of MACE, SevenNet, NequIP or graph-pes "
+    "(with --trust), zoo:NAME or sevenn:NAME"
+)
 
 
 def load_model(
@@ -19,16 +24,63 @@ def load_model(
     dtype: torch.dtype | None = torch.float64,
     energy_unit: str | None = None,
     output: str | None = None,
-) -> Potential:
-    """Load a model, ready for predictions and explanations.
+    trust: bool = False,
+) -> AnyModel:
+    """Load a model of any kind that can be opened, ready for predictions and explanations.
 
-    What a file is, its content tells, not its name. Nothing in a file is ever executed.
+    The content of a file decides what it is, not its name. Nothing in a file is executed unless `trust` is set.
+
+    Parameters
+    ----------
+    path
+        Our own models: a file of `save_model`; a whole-model file of SchNetPack 2.0 to 2.2, with its ``config.yaml``
+        beside it if there is one; ``zoo:NAME`` for a model that ships with atomlens (`zoo_names`). Models of other
+        libraries, which must be installed: a file of MACE, SevenNet, NequIP or graph-pes; ``sevenn:7net-0`` and the
+        like for weights that ship with a library.
+    dtype, energy_unit, output
+        As for `load_potential`. Models of other libraries are always opened in float64.
+    trust
+        That you know where a file comes from: opening a pickled model of another library runs code that it holds.
+        Weights that ship inside an installed library are trusted as that library is.
+
+    Returns
+    -------
+    A `Potential`, or an `OpenedModel` of another library.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, it cannot be read, or it is not trusted.
+    """
+    library = shipped_with_a_library(str(path))
+    if library is None and not str(path).startswith(ZOO):
+        try:
+            library = foreign_architecture(Path(path))
+        except (OSError, ValueError):  # reported below, in the words for files
+            library = None
+    if library is None:
+        return load_potential(path, dtype=dtype, energy_unit=energy_unit, output=output)
+    if dtype not in (None, torch.float64):
+        raise InputError(f"{path}: models of other libraries are explained in float64; leave out --dtype {dtype}")
+    if output is not None:
+        raise InputError(f"{path}: {output!r}: of models of other libraries the energy is explained; leave it out")
+    return open_foreign(library, path, trust=trust, energy_unit=energy_unit)
+
+
+def load_potential(
+    path: str | Path,
+    *,
+    dtype: torch.dtype | None = torch.float64,
+    energy_unit: str | None = None,
+    output: str | None = None,
+) -> Potential:
+    """Load one of our own networks, from our own file, SchNetPack's, or the zoo. Nothing in a file is executed.
 
     Parameters
     ----------
     path
         A file of `save_model`; a whole-model file of SchNetPack 2.0 to 2.2, with its ``config.yaml`` beside it if
-        there is one; or ``zoo:NAME`` for a model that comes with atomlens (`zoo_names`).
+        there is one; or ``zoo:NAME`` for a model that ships with atomlens (`zoo_names`).
     dtype
         Type that the network's weights are turned to (scale, mean and references stay in float64); None to keep
         what the file has.

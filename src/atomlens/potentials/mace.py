@@ -56,9 +56,7 @@ class MaceModel:
         if type(module) not in (kinds.MACE, kinds.ScaleShiftMACE):
             raise InputError(f"{type(module).__name__} is not explained; MACE and ScaleShiftMACE are")
         if hasattr(module, "joint_embedding"):
-            raise InputError(
-                f"it reads {', '.join(module.embedding_specs)} besides atoms; such a MACE is not explained"
-            )
+            raise InputError(f"it reads {', '.join(module.embedding_specs)} besides atoms, which is not explained")
         if unit not in ENERGY_UNITS:
             raise InputError(f"unit {unit!r}: give one of {', '.join(ENERGY_UNITS)}")
         self.module: Any = module.double().eval().requires_grad_(False)

@@ -138,6 +138,19 @@ class Layers:
                     self.constant += float((weights * part).sum())
                     self.biases[-1][node] = self.biases[-1][node] - part
 
+    def bias_share(self) -> float:
+        """What operators that are treated as biases on request add to the prediction."""
+        given = {
+            n: node.value
+            for n, node in enumerate(self.trace.nodes)
+            if node.op is not None and node.name in self.linear.as_bias and node.value.is_floating_point()
+        }
+        if not given or self.trace.result is None:
+            return 0.0
+        with torch.no_grad():
+            (value,) = self.linear.run(given, [self.trace.result], self.recorded)
+        return float(value.sum())
+
     def refusal(self) -> str | None:
         """Why there is no chain; None if there is one."""
         for state in self.cuts.states:
@@ -168,7 +181,9 @@ def _constant_parts(linear: LinearMap, rows: ModelRows) -> State:
         layout = rows.nodes[number]
         if node.op is None or not linear.live[number] or layout is None or number in rows.gathers:
             continue
-        operator = OPERATORS[node.name]
+        operator = OPERATORS.get(node.name)
+        if operator is None:
+            continue
         reached = any(parent in parts for parent in node.parents())
         one_wide = node.value.numel() == node.value.shape[layout.dim] // layout.width
         constant = _added_constant(linear, number) if one_wide else None
@@ -205,7 +220,7 @@ def _added_constant(linear: LinearMap, number: int) -> Tensor | None:
         value = (a, b)[second]
         value = recorded.constant(value.number) if isinstance(value, Const) else torch.tensor(float(value))
         return (value * signs[second]).to(node.value).expand_as(node.value)
-    place = {"aten.linear": 2, "aten.addmm": 0, "aten.baddbmm": 0, "aten.addmv": 0}.get(name)
+    place = {"aten.linear": 2, "aten.addmm": 0, "aten.baddbmm": 0, "aten.addmv": 0, "aten.addcmul": 0}.get(name)
     if place is None or len(node.args) <= place or not isinstance(node.args[place], Const):
         return None
     return (recorded.constant(node.args[place].number) * node.kwargs.get("beta", 1)).expand_as(node.value)

@@ -108,6 +108,8 @@ _RESHAPES = frozenset(
     ]
 )
 _EXPANDS = frozenset({"aten.expand", "aten.expand_as"})
+# Executed row by row where the index is the same for all channels.
+_BY_ROW = frozenset({"aten.scatter_add", "aten.scatter_reduce", "aten.gather"})
 _BROADCAST = frozenset({"aten.add", "aten.sub", "aten.subtract", "aten.rsub", "aten.where", "aten.masked_fill"})
 
 
@@ -152,9 +154,15 @@ class LinearMap:
         return live
 
     def _carries(self, node: Node, live: list[bool]) -> bool:
-        operator = OPERATORS[node.name]
+        operator = OPERATORS.get(node.name)
+        if operator is None:
+            if any(live[parent] for parent in node.parents()):
+                raise UnknownOperatorError(node.name)
+            return False
         if operator.kind is Kind.UNLINKED:
             return False
+        if node.name == "aten.scatter_reduce" and _at(node, 4) != "sum":
+            raise UnknownOperatorError(f"aten.scatter_reduce ({_at(node, 4)})")
         if self.gradient:
             return any(live[parent] for parent in node.parents())
         if operator.kind is Kind.FROZEN or (operator.kind is Kind.POWER and not self._positive_power(node)):
@@ -315,9 +323,9 @@ class LinearMap:
             key: self._frozen(value, rows) if isinstance(value, Ref | Const) else value
             for key, value in node.kwargs.items()
         }
-        if name in ("aten.scatter_add", "aten.gather") and args[1] == 0 and _is_spread(args[2]):
+        if name in _BY_ROW and args[1] == 0 and _is_spread(args[2]):
             flat = args[2][(slice(None), *[0] * (args[2].dim() - 1))]  # many times faster than entry by entry
-            return args[0].index_add(0, flat, args[3]) if name == "aten.scatter_add" else args[0].index_select(0, flat)
+            return args[0].index_select(0, flat) if name == "aten.gather" else args[0].index_add(0, flat, args[3])
         if name in ("aten.slice", "aten.narrow"):
             args = self._whole_rows(node, args, number, rows)
         if name == "aten.slice_scatter":
@@ -349,19 +357,29 @@ class LinearMap:
             def product(values: Sequence[Any]) -> Tensor:
                 return _bare_product(node, values)
 
+        carriers = [f.node for f in factors if isinstance(f, Ref) and self.live[f.node]]
+        several = len(carriers) > 2
+        frozen_entries = any(n in self.masks for n in carriers)
+        if several and not self.gradient and frozen_entries:
+            raise InputError(
+                f"{node.name} multiplies {len(carriers)} signals of which some entries turn with the structure; the "
+                "product rule scalar does not cover that, take full"
+            )
         total: Tensor | None = None
         for k, factor in enumerate(factors):
             if not isinstance(factor, Ref) or factor.node not in state:
                 continue
+            if not self.live[factor.node] and any(isinstance(f, Ref) and self.live[f.node] for f in factors):
+                continue  # what counts as a bias is frozen in a product with a signal
             if node.name == "aten.linear" and k == 0 and self._has_gamma and not isinstance(factors[1], Ref):
                 term = self._gamma(number, node, state[factor.node], rows)
             else:
-                values = [
-                    state[factor.node] if other == k else self._shared(value, rows)
-                    for other, value in enumerate(factors)
-                ]
+                held = self._shared if frozen_entries else self._frozen
+                values = [state[factor.node] if o == k else held(value, rows) for o, value in enumerate(factors)]
                 term = product(values)
             total = term if total is None else total + term
+        if total is not None and len(carriers) > 1 and not frozen_entries and not self.gradient:
+            total = total * (self.rule.product_share if len(carriers) == 2 else 1 / len(carriers))
         for k in operator.added:
             argument = _at(node, k)
             if isinstance(argument, Ref) and argument.node in state:

@@ -203,7 +203,7 @@ def _index_constants(trace: Trace) -> list[int]:
     """Constants that serve as an index somewhere."""
     found = set()
     for node in trace.nodes:
-        if node.op is None:
+        if node.name not in OPERATORS:
             continue
         for k in OPERATORS[node.name].index:
             if k < len(node.args):

@@ -51,6 +51,7 @@ class Node:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     value: Tensor
+    _parents: list[int] | None = None
 
     @property
     def name(self) -> str:
@@ -59,7 +60,9 @@ class Node:
 
     def parents(self) -> list[int]:
         """Nodes that it reads."""
-        return [a.node for a in leaves((self.args, self.kwargs)) if isinstance(a, Ref)]
+        if self._parents is None:
+            self._parents = [a.node for a in leaves((self.args, self.kwargs)) if isinstance(a, Ref)]
+        return self._parents
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -221,12 +224,14 @@ class _Recorder(TorchDispatchMode):
             out = func(*args, **kwargs)
             self._note_views(func, name, args, kwargs, out)
             return out
+        if name == "aten.index" and (both := _two_indices(args)) is not None:
+            with self:
+                return torch.stack([args[0][index] for index in both])
         if name not in OPERATORS:
             with self:
                 out = func.decompose(*args, **kwargs)
-            if out is NotImplemented:
-                raise UnknownOperatorError(name)
-            return out
+            if out is not NotImplemented:
+                return out
         out = func(*args, **kwargs)
         if any(out is t for t in tensors):
             return out
@@ -396,6 +401,15 @@ def _parts(name: str, base: Tensor, args: Any, kwargs: Any, out: Sequence[Tensor
     return None
 
 
+def _two_indices(args: Any) -> tuple[Tensor, ...] | None:
+    """Both rows of an index that looks sources and targets up at once, such as ``x[edge_index]``."""
+    entries = args[1]
+    index = entries[0] if len(entries) == 1 else None
+    if index is None or index.is_floating_point() or index.dtype == torch.bool:
+        return None
+    return index.unbind(0) if index.dim() == 2 and index.shape[0] == 2 else None
+
+
 def _pure(func: Any, name: str) -> Any:
     """The operator that gives a new tensor, of the same arguments."""
     packet = getattr(torch.ops.aten, name.removeprefix("aten.").removesuffix("_"), None)
@@ -474,9 +488,41 @@ def trace_call(
         with _plain_script(), recorder:
             value = call()
         recorder.trace.result = recorder.resolve(value)
-        recorder.trace.value = value
+        recorder.trace.value = value.detach().clone()
     finally:
         del below
         for hook in hooks:
             hook.remove()
-    return recorder.trace
+    return _pruned(recorder.trace)
+
+
+def _pruned(trace: Trace) -> Trace:
+    """Only what leads to the result, and the beginnings of signals."""
+    needed: set[int] = set(trace.starts)
+    waiting = [] if trace.result is None else [trace.result]
+    while waiting:
+        number = waiting.pop()
+        if number not in needed or trace.nodes[number].op is not None:
+            new = number not in needed
+            needed.add(number)
+            waiting += trace.nodes[number].parents() if new else []
+    order = sorted(needed)
+    place = {number: k for k, number in enumerate(order)}
+    constants: dict[int, int] = {}
+
+    def renumbered(value: Any) -> Any:
+        if isinstance(value, Ref):
+            return Ref(place[value.node])
+        if isinstance(value, Const):
+            return Const(constants.setdefault(value.number, len(constants)))
+        if isinstance(value, list | tuple):
+            return type(value)(renumbered(part) for part in value)
+        return value
+
+    nodes = []
+    for number in order:
+        node = trace.nodes[number]
+        kwargs = {key: renumbered(value) for key, value in node.kwargs.items()}
+        nodes.append(Node(node.op, renumbered(node.args), kwargs, node.value.detach()))
+    kept = [trace.constants[number].detach() for number in constants]  # weights of a model in training too
+    return Trace(nodes, kept, None if trace.result is None else place[trace.result], trace.value)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RuleText:
-    """A rule's name, what it does in one line, and in full."""
+    """A rule's name, what it does in one line and in full, and whether terms add up to the prediction under it."""
 
     name: str
     short: str
     long: str
+    conserves: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,14 @@ RULES: dict[str, RuleText] = {
         "gradient",
         "activations replaced by their slope",
         "Every activation is replaced by its tangent at this structure; what the tangents leave over counts as bias.",
+    ),
+    "published": RuleText(
+        "published",
+        "LRP-γ of arXiv:2407.04526, γ = 0.1; it conserves nothing",
+        "Layer-wise relevance propagation as the program of arXiv:2407.04526 has it: layers with an activation are replaced "
+        "by ones in which contributions of the output's sign count 1.1 times, divided by the larger of what inputs and bias "
+        "contribute. Their output changes, so parts add up to the output of the replaced network, not to the prediction.",
+        conserves=False,
     ),
 }
 

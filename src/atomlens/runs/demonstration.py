@@ -14,7 +14,7 @@ import ase
 
 from atomlens.folders import PAGE, RunFolder
 from atomlens.models import zoo_names
-from atomlens.potentials import load_model
+from atomlens.potentials import load_potential
 from atomlens.runs.compare_run import write_comparison
 from atomlens.runs.explaining import explained_frames
 from atomlens.runs.run import write_run
@@ -86,7 +86,7 @@ def _side_by_side(
     advance: Callable[[ExplainedFrame], ExplainedFrame],
 ) -> Comparison:
     for name in names:
-        model = load_model(f"zoo:{name}")
+        model = load_potential(f"zoo:{name}")
         options = {"rule": "gate", "product_rule": "scalar", "max_order": 3, "top_walks": 50}
         info = RunInfo(f"zoo:{name}", MOLECULES, model.facts, command, options)
         frames = explained_frames(model, molecules, rule="gate", product_rule="scalar", max_order=3, top_walks=50)

@@ -9,13 +9,13 @@ from typing import Any
 import ase
 
 from atomlens.interactions import explain
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 from atomlens.structures import InputError
 from atomlens.tables import AtomGroups, ExplainedFrame, explained_frame
 
 
 def explained_frames(
-    model: Potential,
+    model: AnyModel,
     structures: Sequence[ase.Atoms],
     *,
     max_order: int = 3,

@@ -12,7 +12,7 @@ import torch
 from atomlens.analyses import DecayResult, SpeciesResult, chosen_questions, deviation_score
 from atomlens.dynamics import MDOptions
 from atomlens.folders import MARK, load_result, to_plain, write_text
-from atomlens.potentials import load_model
+from atomlens.potentials import load_potential
 from atomlens.runs import AnalysisOptions, run_analysis, run_md
 from atomlens.structures import read_structures
 from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
@@ -56,7 +56,7 @@ def run_member(
         write_text(folder / CONFIG, member.toml())
         train(folder / CONFIG, folder / "train", resume=True, report=lambda line: None)
     card = json.loads((folder / "train" / "card.json").read_text("utf-8"))
-    model = load_model(path, dtype=torch.float64)
+    model = load_potential(path, dtype=torch.float64)
 
     structures = read_structures(home / analysis.path, analysis.frames)
     if not (folder / "analysis" / MARK).is_file():

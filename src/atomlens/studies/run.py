@@ -17,7 +17,7 @@ import torch
 
 from atomlens.analyses import common_deviations
 from atomlens.folders import MARK, PAGE, atomic_file, open_run, to_plain, write_text
-from atomlens.potentials import load_model
+from atomlens.potentials import load_potential
 from atomlens.structures import InputError, read_structures
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
 from atomlens.studies.member import CONFIG, run_member
@@ -249,7 +249,7 @@ def _with_disagreement(
     number_of: dict[str, int] = {}
     for number, ensemble in enumerate(ensembles.values()):
         paths = [folder / "models" / member.name / "train" / "model.safetensors" for member in ensemble]
-        models = [load_model(path, dtype=torch.float64) for path in paths]
+        models = [load_potential(path, dtype=torch.float64) for path in paths]
         value = disagreement(models, structures)
         value_of |= {member.name: value for member in ensemble}
         number_of |= {member.name: number for member in ensemble}

@@ -20,7 +20,7 @@ import torch
 
 from atomlens.interactions import BatchExplanation, explain_graphs
 from atomlens.models import Potential
-from atomlens.potentials import load_model
+from atomlens.potentials import load_potential
 from atomlens.structures import AtomGraph, InputError
 from atomlens.surveys.sources import StructureSource
 from atomlens.surveys.stream import write_table
@@ -142,7 +142,7 @@ def _one_thread() -> Iterator[None]:
 
 @lru_cache(maxsize=2)
 def _model(path: Path, digest: str) -> Potential:
-    return load_model(path)
+    return load_potential(path)
 
 
 def _tables(task: ShardTask) -> dict[str, pl.DataFrame]:

@@ -27,7 +27,7 @@ from atomlens.chain import check_product_rule, make_rule
 from atomlens.folders import claim, write_text
 from atomlens.interactions import check_order
 from atomlens.models import Potential, save_model
-from atomlens.potentials import load_model
+from atomlens.potentials import load_potential
 from atomlens.structures import InputError, NothingDone
 from atomlens.surveys.shard import (
     MODEL,
@@ -88,7 +88,7 @@ def survey_structures(
     Parameters
     ----------
     model
-        A model, or what `load_model` takes.
+        A model, or what `load_potential` takes.
     source
         Structures: a list, anything like it (`StructureSource`), or the path of an xyz file.
     folder
@@ -123,7 +123,7 @@ def survey_structures(
         raise InputError("there is no structure to explain; give at least one")
     if shard_size < 1:
         raise ValueError(f"shard_size is {shard_size}; it must be at least 1")
-    potential = (model if isinstance(model, Potential) else load_model(model)).converted(torch.float64, "cpu")
+    potential = (model if isinstance(model, Potential) else load_potential(model)).converted(torch.float64, "cpu")
     folder = Path(folder).resolve()
     with _alone_in(folder):
         digest = _write_model(potential, folder)

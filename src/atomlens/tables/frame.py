@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 
 import ase
+import numpy as np
 
 from atomlens.interactions import Explanation, Interactions
 from atomlens.relevance import AtomShares, Walks
@@ -49,6 +50,8 @@ class ExplainedFrame:
         Sums of the long-range energies by kind ("coulomb", "dispersion"), which pair terms hold; none for most models.
     seconds
         Time spent on explaining this frame.
+    no_walks
+        Why the model has no walks; None if it has.
     """
 
     index: int
@@ -70,6 +73,7 @@ class ExplainedFrame:
     group_terms: Interactions | None
     seconds: float
     long_range: tuple[tuple[str, float], ...] = ()
+    no_walks: str | None = None
 
     @property
     def atoms(self) -> ase.Atoms:
@@ -143,14 +147,21 @@ def explained_frame(
         cutoff=explanation.cutoff,
         surroundings=surroundings,
         interactions=interactions,
-        walks=explanation.top_walks(top_walks),
+        walks=_strongest(explanation, top_walks),
         shares=explanation.atom_shares(),
         group_terms=group_terms,
         seconds=time.perf_counter() - start,
         long_range=tuple(
             (kind, float(explanation.long_range_terms(kind).relevance.sum())) for kind in explanation.long_range_kinds
         ),
+        no_walks=explanation.no_walks,
     )
+
+
+def _strongest(explanation: Explanation, count: int) -> Walks:
+    if explanation.no_walks is None:
+        return explanation.top_walks(count)
+    return Walks(np.zeros((0, explanation.n_layers + 1), dtype=np.int32), np.zeros(0))
 
 
 def frame_name(atoms: ase.Atoms) -> str:

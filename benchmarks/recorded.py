@@ -1,0 +1,59 @@
+"""Cost of explaining recorded models, in units of one energy and force call (E+F) of the same model.
+
+Run where the model's library is installed, one thread per process:
+
+    OMP_NUM_THREADS=1 python benchmarks/recorded.py sevenn:7net-0
+
+Prints, for molecules of 9, 21 and 42 atoms, the time of E+F, of recording, and of all terms up to order 2 and 3 with the
+recording included, each the fastest of three; and the peak of memory.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+from atomlens import explain_module
+from atomlens.potentials.foreign import energy_and_forces
+from atomlens.potentials.sevennet import load_sevennet
+from atomlens.recording import record
+from atomlens.structures import structure_from_smiles
+
+MOLECULES = {
+    "ethanol": "CCO",
+    "aspirin": "CC(=O)Oc1ccccc1C(=O)O",
+    "tetrapeptide": "CC(=O)NC(C)C(=O)NC(C)C(=O)NC(C)C(=O)NC",
+}
+
+
+def fastest(call: Callable[[], object], repeats: int = 3) -> float:
+    """Seconds of the fastest of several calls."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def main(name: str) -> None:
+    """Print one line per molecule."""
+    model = load_sevennet(name)
+    print("atoms  E+F [s]  recording  order 2  order 3  [E+F]   peak [GB]")
+    for smiles in MOLECULES.values():
+        atoms = structure_from_smiles(smiles)
+        assert atoms is not None
+        explain_module(model, atoms)
+        whole = fastest(lambda atoms=atoms: energy_and_forces(model, atoms))
+        recording = fastest(lambda atoms=atoms: record(model, atoms)) / whole
+        orders = [
+            fastest(lambda atoms=atoms, n=n: explain_module(model, atoms).interactions(n), 4 - n) / whole for n in (2, 3)
+        ]
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        print(f"{len(atoms):5d}  {whole:7.3f}  {recording:9.2f}  {orders[0]:7.2f}  {orders[1]:7.2f}  {'':5}  {peak:9.1f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "sevenn:7net-0")

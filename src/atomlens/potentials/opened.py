@@ -1,0 +1,116 @@
+"""A model of another library behind the door that our own models have: facts, predictions, what a recording needs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import ase
+import numpy as np
+import torch
+from ase.calculators.calculator import Calculator
+from ase.data import chemical_symbols
+
+from atomlens.models import ModelFacts, Potential, Prediction, to_internal
+from atomlens.potentials.foreign import ForeignModel, energy_and_forces
+from atomlens.structures import InputError
+
+
+class OpenedModel:
+    """A potential of another library, opened in float64.
+
+    It is explained by recording it (`atomlens.recording`), while SchNet and PaiNN have closed forms; everything after
+    that is the same.
+
+    Parameters
+    ----------
+    model
+        The adapter's model.
+    architecture
+        Its name in the registry.
+    source
+        What the user named: a file, or a model that ships with its library.
+    card
+        More that is known of it, for pages and summaries.
+    """
+
+    def __init__(
+        self, model: ForeignModel, architecture: str, source: str, card: Mapping[str, Any] | None = None
+    ) -> None:
+        self.recorded = model
+        self.source = source
+        self._facts = ModelFacts(
+            architecture=architecture,
+            quantity=model.property,
+            unit=model.unit,
+            cutoff=model.cutoff,
+            n_layers=model.layers,
+            elements=tuple(model.elements) or None,
+            card={"library": model.library, **(card or {})},
+        )
+
+    @property
+    def facts(self) -> ModelFacts:
+        """The model in a few words."""
+        return self._facts
+
+    @property
+    def cutoff(self) -> float:
+        """Range of one message in Å."""
+        return self.recorded.cutoff
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights: float64."""
+        return self.recorded.dtype
+
+    def check_elements(self, atoms: ase.Atoms) -> None:
+        """Raise `InputError` if the structure has elements that the model does not know."""
+        known = self.facts.elements
+        unseen = sorted(set(atoms.numbers.tolist()) - set(known)) if known else []
+        if known and unseen:
+            raise InputError(
+                f"the structure has {', '.join(chemical_symbols[z] for z in unseen)}, which this model never saw; "
+                f"it was trained on {', '.join(chemical_symbols[z] for z in known)}"
+            )
+
+    def predict(self, atoms: ase.Atoms) -> Prediction:
+        """Energy and forces of one structure.
+
+        Raises
+        ------
+        InputError
+            If the structure is unusable, or has elements that the model does not know.
+        """
+        self.check_elements(atoms)
+        energy, forces = energy_and_forces(self.recorded, atoms)
+        factor, unit = to_internal(self.facts.unit)
+        return Prediction(self.facts.quantity, np.asarray(energy * factor), unit, forces * factor)
+
+    def calculator(self) -> Calculator:
+        """The library's own ASE calculator."""
+        return self.recorded.calculator()
+
+    def untrained(self, seed: int = 0) -> OpenedModel:
+        """A twin whose weights are shuffled within each tensor: what the shape of the model alone gives.
+
+        Shuffling keeps the size of the weights, and needs no knowledge of how the library draws them.
+        """
+        twin = copy.copy(self)
+        twin.recorded = copy.deepcopy(self.recorded)
+        module = getattr(twin.recorded, "module", None)
+        if not isinstance(module, torch.nn.Module):
+            raise InputError(f"a {self.facts.name} keeps no module whose weights could be shuffled")
+        draw = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for weights in module.parameters():
+                order = torch.randperm(weights.numel(), generator=draw)
+                weights.copy_(weights.flatten()[order].reshape(weights.shape))
+        return twin
+
+    def __repr__(self) -> str:
+        return f"OpenedModel({self.source}, {self.facts.name}, {self.recorded.library})"
+
+
+AnyModel = Potential | OpenedModel

@@ -1,8 +1,8 @@
 """The published size: all walks of an SO3net (F = 128, T = 3, l_max = 2) on 125 beads, cold start included.
 
-The beads are a liquid of one kind (a molecule each) in a periodic box, drawn with a fixed seed, pushed apart and dense enough
-for about 1,102 directed edges within 5 Å. Weights are random: time does not depend on them. Timed is a process of its own: start
-of Python, loading the model, recording, all walks, writing them to a file.
+The beads are a liquid of one kind (one bead per molecule) in a periodic box, drawn with a fixed seed and pushed apart;
+the box is as dense as gives 1,102 directed edges within 5 Å. Weights are random: time does not depend on them. Timed is
+a process of its own: start of Python, loading the model, recording, all walks, writing them to a file.
 
 Usage: python benchmarks/beads.py [--repeats N] [--threads N] [--rule gate] [--product-rule full] [--cpu-time]
 """

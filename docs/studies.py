@@ -1,9 +1,12 @@
 """Fill the tables and figures of studies.md from finished studies, so that every number has the command that makes it.
 
 Usage: python docs/studies.py STUDY [STUDY ...]
+       python docs/studies.py --within
 
-Each STUDY is a folder that ``atomlens study`` wrote; its table goes to docs/studies/NAME.csv. Between the marks
-``<!-- NAME -->`` and ``<!-- /NAME -->`` everything is replaced, and between those of ``all`` what they say together.
+With ``--within`` the correlations of the stored tables (docs/studies/NAME.csv) are made again within each cutoff, which
+needs no study: what differs between cutoffs only is no association. Otherwise each STUDY is a folder that ``atomlens
+study`` wrote; its table goes to docs/studies/NAME.csv. Between the marks ``<!-- NAME -->`` and ``<!-- /NAME -->``
+everything is replaced, and between those of ``all`` what they say together.
 """
 
 from __future__ import annotations
@@ -20,8 +23,17 @@ from findings import filled
 from matplotlib import rc_context
 from scipy.stats import rankdata
 
+from atomlens.analyses import rank_correlation
 from atomlens.structures import InputError
-from atomlens.studies.correlation import ENSEMBLE, PREDICTORS, SURVIVAL, Association, associations
+from atomlens.studies.correlation import (
+    ENSEMBLE,
+    GIVEN,
+    PREDICTORS,
+    SURVIVAL,
+    Association,
+    associations,
+    partial_rank_correlation,
+)
 from atomlens.studies.page import LABELS, seed_means, sentence, survival_figure
 
 PAGE = Path(__file__).parent / "studies.md"
@@ -102,6 +114,28 @@ def together(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(parts, how="diagonal")
 
 
+def within_cutoffs() -> str:
+    """Correlations of the deviation score among models of one cutoff, from the stored tables."""
+    rows = []
+    for path in sorted(FILES.glob("*.csv")):
+        table = pl.read_csv(path)
+        if "model.cutoff" not in table.columns:
+            continue
+        parts = [("all", table), *((f"{c:g} Å", table.filter(pl.col("model.cutoff") == c)) for c in _cutoffs(table))]
+        for label, part in parts:
+            score, time, error = (part[name].cast(pl.Float64).to_numpy() for name in ("deviation", SURVIVAL, GIVEN))
+            response = part["deviation/decay/exponent_response"]
+            given = partial_rank_correlation(score, time, error)
+            cells = [f"{rank_correlation(score, time):.2f}", f"{given:.2f}"]
+            rows.append([path.stem, label, str(len(part)), f"{response.min():.2f} to {response.max():.2f}", *cells])
+    header = ["study", "cutoff", "models", "response part of the score", "rank correlation", "given the force error"]
+    return "\n".join(["```bash", "python docs/studies.py --within", "```", "", *markdown(header, rows)])
+
+
+def _cutoffs(table: pl.DataFrame) -> list[float]:
+    return sorted(table["model.cutoff"].unique().to_list())
+
+
 def _ranks(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     result = np.full(len(values), math.nan)
@@ -130,6 +164,9 @@ def main(folders: list[str]) -> None:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:] or sys.exit(__doc__))
+        if sys.argv[1:] == ["--within"]:
+            PAGE.write_text(filled(PAGE.read_text("utf-8"), {"within": within_cutoffs()}), encoding="utf-8")
+        else:
+            main(sys.argv[1:] or sys.exit(__doc__))
     except InputError as error:
         sys.exit(str(error))

@@ -6,6 +6,7 @@ import inspect
 from dataclasses import fields
 
 import numpy as np
+import polars as pl
 import pytest
 
 import atomlens
@@ -14,6 +15,7 @@ from samples import branched, small_model
 NAMES = {
     "AtomGraph",
     "AtomShares",
+    "AtomlensCalculator",
     "Explanation",
     "InputError",
     "Interactions",
@@ -25,11 +27,13 @@ NAMES = {
     "__version__",
     "build_graph",
     "explain",
+    "explain_batch",
     "explain_chain",
     "explain_module",
     "load_model",
     "read_structures",
     "save_model",
+    "zoo_names",
 }
 
 
@@ -118,3 +122,58 @@ def test_a_prediction_has_energy_and_forces():
 
 def test_bad_input_is_a_value_error():
     assert issubclass(atomlens.InputError, ValueError)
+
+
+def test_terms_and_walks_are_tables():
+    model, atoms = small_model(), branched()
+    ex = atomlens.explain(model, atoms)
+    terms = ex.interactions(max_order=3)
+    table = terms.to_frame()
+    assert table.columns == ["order", "atom_1", "atom_2", "atom_3", "elements", f"relevance_{ex.unit}"]
+    assert len(table) == sum(len(terms.order(n).relevance) for n in (1, 2, 3))
+    total = ex.constant + table[f"relevance_{ex.unit}"].sum() + terms.remainder
+    assert total == pytest.approx(ex.prediction, abs=1e-10)
+    symbols = atoms.get_chemical_symbols()
+    for order, *members, elements, _ in table.rows():
+        kept = [k for k in members if k is not None]
+        assert len(kept) == order
+        assert elements == "-".join(symbols[k] for k in kept)
+
+    walks = ex.walks().to_frame(symbols)
+    pairs = walks.filter(pl.concat_list(pl.selectors.starts_with("atom_")).list.n_unique() == 1)
+    biased = sum(w.relevance[(w.atoms == w.atoms[:, :1]).all(1)].sum() for w in ex.bias_walks())
+    assert pairs["relevance"].sum() + biased == pytest.approx(terms.order(1).relevance.sum(), abs=1e-10)
+
+
+def test_reprs_name_the_elements():
+    model, atoms = small_model(), branched()
+    terms = atomlens.explain(model, atoms).interactions(max_order=2)
+    best = terms.order(2).atoms[np.abs(terms.order(2).relevance).argmax()].tolist()
+    assert "-".join(f"{atoms.symbols[k]}{k}" for k in best) in repr(terms)
+    assert repr(terms).endswith("eV)")
+
+
+@pytest.mark.parametrize(
+    ("structure", "word"),
+    [([branched(), branched()], "list of 2"), ("ethanol.xyz", "a str as structure"), (None, "NoneType")],
+)
+def test_what_is_no_structure_is_named(structure, word):
+    # Tests check annotations, users' programs do not: the function itself is asked.
+    with pytest.raises(TypeError, match=word):
+        inspect.unwrap(atomlens.explain)(small_model(), structure)
+
+
+def test_a_name_in_place_of_a_model_is_explained():
+    with pytest.raises(TypeError, match="load_model"):
+        inspect.unwrap(atomlens.explain)("zoo:rmd17-ethanol-painn", branched())
+    assert "rmd17-ethanol-painn" in atomlens.zoo_names()
+
+
+def test_figures_are_drawn_on_the_axes_given():
+    from matplotlib.figure import Figure
+
+    ex = atomlens.explain(small_model(), branched())
+    for name in ("pairs", "decay", "orders"):
+        axes = Figure().add_subplot()
+        assert getattr(ex.plot, name)(axes) is axes
+        assert axes.has_data()

@@ -2,7 +2,7 @@
 
 >>> import atomlens
 >>> atomlens.__all__[:3]
-['AtomGraph', 'AtomShares', 'Explanation']
+['AtomGraph', 'AtomShares', 'AtomlensCalculator']
 """
 
 import sys

@@ -8,7 +8,7 @@ import ase
 import polars as pl
 
 from atomlens import Potential, explain
-from atomlens.analyses import Material, untrained_model
+from atomlens.analyses import Material, untrained_models
 from atomlens.models.units import to_internal
 from atomlens.tables import explained_frame, frame_tables
 
@@ -40,6 +40,6 @@ def material_of(model: Potential, structures: Sequence[ase.Atoms], *, with_untra
         model=model,
         structures=structures,
         tables=tables_of(model, structures),
-        untrained=tables_of(untrained_model(model), structures) if with_untrained else {},
+        untrained=[tables_of(fresh, structures) for fresh in untrained_models(model, n=2)] if with_untrained else [],
         unit=to_internal(model.config.output.unit)[1],
     )

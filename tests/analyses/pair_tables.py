@@ -53,13 +53,16 @@ def _plain_material(source: Callable[[], Sequence[ase.Atoms]]) -> Material:
 def material_with(
     source: Callable[[], Sequence[ase.Atoms]], law: Callable[[pl.DataFrame], np.ndarray] | None = None
 ) -> Material:
-    """Material of a small model without constant, its terms those of a law, those of the untrained one noise."""
+    """Material of a small model without constant, its terms those of a law, those of ten untrained ones noise."""
     material = _plain_material(source)
     if law is None:
         return material
     pairs = material.tables["pairs"]
     lawful = pairs.with_columns(pl.Series(material.relevance, law(pairs), dtype=pl.Float64))
-    noise = pairs.with_columns(pl.Series(material.relevance, np.random.default_rng(5).normal(size=len(pairs))))
+    noise = [
+        {"pairs": pairs.with_columns(pl.Series(material.relevance, np.random.default_rng(k).normal(size=len(pairs))))}
+        for k in range(10)
+    ]
     frames = material.tables["frames"].with_columns(constant_eV=pl.lit(0.0))
     tables = material.tables | {"pairs": lawful, "frames": frames}
-    return replace(material, tables=tables, untrained={"pairs": noise})
+    return replace(material, tables=tables, untrained=noise)

@@ -40,10 +40,12 @@ def test_a_model_without_fault_scores_nothing() -> None:
 def test_each_part_counts_with_its_weight_and_saturates(part: Any, far: float) -> None:
     name = f"{part.question}/{part.key}"
     sign = -1 if part.high_is_good else 1
+    worse = min(far, 1.0) if part.high_is_good is None else 0
     found = scored({**IDEAL, name: part.ideal + sign * far * part.scale})
     assert found.parts[name] == pytest.approx(min(far, 1.0), abs=1e-9)
     assert found.value == pytest.approx(min(far, 1.0) * part.weight / sum(p.weight for p in PARTS), abs=1e-9)
-    assert scored({**IDEAL, name: part.ideal - sign * far * part.scale}).value == 0
+    other_side = scored({**IDEAL, name: part.ideal - sign * far * part.scale})
+    assert other_side.parts[name] == pytest.approx(worse, abs=1e-9)
 
 
 def test_what_could_not_be_measured_is_left_out() -> None:
@@ -67,7 +69,7 @@ def test_models_are_compared_by_what_all_of_them_have() -> None:
 
 
 def test_alone_a_model_is_compared_by_its_own_parts() -> None:
-    found = scored({"species/topology": 0.75, "decay/exponent": 1.0, "decay/sign": 0.25})
+    found = scored({"species/topology": 0.75, "decay/growth": 1.0, "decay/sign": 0.25})
     assert common_deviations([found.parts])[0] == pytest.approx([found.value])
 
 

@@ -39,6 +39,7 @@ def synthetic(
     untrained_late: float = 0.5,
     growth: float = 1.0,
     spread: float = 1.0,
+    fresh_growth: float = 1.0,
     readout: str = "softmax",
     sizes: tuple[int, int] = (5, 30),
     rank: float = 0.8,
@@ -46,7 +47,8 @@ def synthetic(
 ) -> ExtensivityResult:
     """A model that composes by `rule`, still changes by `late` beyond 10 Å, with terms that grow as N to `growth`.
 
-    The untrained one composes by `untrained_rule` and changes by `untrained_late`; its terms grow as N.
+    The untrained one composes by `untrained_rule` and changes by `untrained_late`; its terms grow as N to
+    `fresh_growth`.
     """
     rng = np.random.default_rng(0)
     n = 40
@@ -82,7 +84,10 @@ def synthetic(
         }
     )
     fresh = molecules.with_columns(
-        pl.Series("strength_1", 1.0 * size), pl.Series("strength_2", 0.0 * size), pl.Series("participation", 1.0 * size)
+        pl.Series("strength_1", 1.0 * size**fresh_growth),
+        pl.Series("strength_2", 0.0 * size),
+        pl.Series("participation", 1.0 * size**fresh_growth),
+        pl.lit(0).alias("seed"),
     )
     orbitals = pl.DataFrame()
     if kind is Kind.LARGER:
@@ -135,10 +140,12 @@ def test_noise_decides_nothing() -> None:
 def test_an_untrained_model_that_composes_alike_takes_the_verdict_away() -> None:
     alike = synthetic(Kind.LARGER, Kind.LARGER, untrained_rule=Kind.LARGER)
     assert findings(alike)[0].outcome is Outcome.CANNOT_TELL
-    # A sum over atoms adds whatever its weights: told, not counted as learned.
+    # A sum over atoms adds whatever its weights, and nothing of it was learned.
     summed = findings(synthetic(Kind.SUM, Kind.SUM, untrained_rule=Kind.SUM, readout="sum"))[0]
-    assert summed.outcome is Outcome.AGREES
+    assert summed.outcome is Outcome.BY_CONSTRUCTION
     assert "not learned" in summed.sentence
+    broken = findings(synthetic(Kind.SUM, "mean", untrained_rule=Kind.SUM, readout="sum"))[0]
+    assert broken.outcome is Outcome.DEVIATES
 
 
 def test_what_changes_far_apart_deviates() -> None:
@@ -165,7 +172,7 @@ def test_an_untrained_model_that_settles_alike_takes_the_verdict_away() -> None:
 def test_settling_that_the_architecture_gives_is_told_as_such(readout: str) -> None:
     result = synthetic(Kind.SUM, Kind.SUM, untrained_late=0.0, readout=readout)
     given = findings(result)[1]
-    assert given.outcome is Outcome.AGREES
+    assert given.outcome is Outcome.BY_CONSTRUCTION
     assert given.sentence.endswith("whatever the weights: given by the architecture, not learned.")
     assert [(c.name, c.value, c.is_null) for c in given.controls] == [("untrained model", pytest.approx(0), False)]
     wide = findings(replace(result, cutoff=12.0))[1]
@@ -188,6 +195,15 @@ def test_growth_and_spread_follow_the_kind(kind: Kind, right: float, wrong: floa
     expected = Outcome.CANNOT_TELL if kind is Kind.SUM else Outcome.AGREES
     assert good[3].outcome is expected
     assert good[2].outcome is expected
+
+
+@pytest.mark.parametrize(
+    ("growth", "outcome"), [(1.0, Outcome.AGREES), (1.4, Outcome.DEVIATES), (0.5, Outcome.DEVIATES)]
+)
+def test_growth_with_n_is_one_within_a_tolerance(growth: float, outcome: Outcome) -> None:
+    grows, spreads = findings(synthetic(Kind.SUM, Kind.SUM, growth=growth, spread=growth, fresh_growth=1.3))[2:4]
+    assert grows.outcome is spreads.outcome is outcome
+    assert "expected: 0.75 to 1.25" in grows.sentence
 
 
 def test_terms_of_an_untrained_model_that_do_not_grow_take_the_verdict_away() -> None:
@@ -214,7 +230,8 @@ def test_shares_are_held_against_the_orbital() -> None:
 
 def test_unknown_properties_and_empty_scans_are_said_to_tell_nothing() -> None:
     unknown = replace(synthetic(Kind.SUM, Kind.SUM), kind="unknown", reason="nobody knows")
-    assert findings(unknown)[0].outcome is Outcome.CANNOT_TELL
+    assert [f.outcome for f in findings(unknown)][:1] == [Outcome.NOT_APPLICABLE]
+    assert [f.outcome for f in findings(unknown)][2:] == [Outcome.DESCRIPTIVE] * 2
     assert "nobody knows" in findings(unknown)[0].sentence
     empty = replace(synthetic(Kind.SUM, Kind.SUM), dimers=pl.DataFrame(), scan=pl.DataFrame())
     assert [f.outcome for f in findings(empty)[:2]] == [Outcome.CANNOT_TELL] * 2

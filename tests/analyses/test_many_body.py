@@ -18,7 +18,8 @@ from atomlens.analyses import Control, Effect, Finding, Outcome
 from atomlens.analyses.assemblies import joined, predictions
 from atomlens.analyses.many_body import clusters as clusters_module
 from atomlens.analyses.many_body.clusters import BUILT, OF_THE_SET, WATER, cluster_terms, find_clusters
-from atomlens.analyses.many_body.question import ManyBodyResult, compute, judge, within
+from atomlens.analyses.many_body.question import ManyBodyResult, compute, judge
+from atomlens.analyses.verdict import decide_within
 from atomlens.folders import load_result, save_result
 from atomlens.reference.unavailable import ReferenceUnavailable
 from atomlens.report.chapters.many_body import figure
@@ -64,7 +65,7 @@ def synthetic(
         kind="sum",
         reason="by definition",
         molecules=strengths(triples),
-        untrained=strengths(triples_untrained),
+        untrained=strengths(triples_untrained).with_columns(pl.lit(0).alias("seed")),
         ranges=pl.DataFrame({"order": [1, 2], "low": [0.0, 1.0], "high": [1.0, np.inf], "share": [0.2, 0.8]}),
         terms=pl.DataFrame(rows),
         terms_missing="",
@@ -117,11 +118,11 @@ def test_untrained_models_and_few_clusters_take_verdicts_away() -> None:
 
 def test_a_band_folds_into_a_threshold() -> None:
     inside = Effect("score", 0.6, 0.5, 0.7, 9)
-    assert within(inside, (0.0, 1.0)) is Outcome.AGREES
-    assert within(replace(inside, high=1.2), (0.0, 1.0)) is Outcome.CANNOT_TELL
-    assert within(Effect("score", -2, -3, -1, 9), (0.0, 1.0)) is Outcome.DEVIATES
-    assert within(inside, (0.0, 1.0), (Control("shuffled", 0.45),)) is Outcome.CANNOT_TELL
-    assert within(Effect("score", 0.6), (0.0, 1.0)) is Outcome.CANNOT_TELL
+    assert decide_within(inside, (0.0, 1.0)) is Outcome.AGREES
+    assert decide_within(replace(inside, high=1.2), (0.0, 1.0)) is Outcome.CANNOT_TELL
+    assert decide_within(Effect("score", -2, -3, -1, 9), (0.0, 1.0)) is Outcome.DEVIATES
+    assert decide_within(inside, (0.0, 1.0), (Control("shuffled", 0.45),)) is Outcome.CANNOT_TELL
+    assert decide_within(Effect("score", 0.6), (0.0, 1.0)) is Outcome.CANNOT_TELL
 
 
 def test_terms_and_removals_add_up_to_the_cluster() -> None:
@@ -151,12 +152,12 @@ def test_clusters_of_the_set_come_first() -> None:
     water = ase.build.molecule("H2O")
     pairs = [
         joined([water, ase.Atoms(water.numbers, water.positions + (2.0 + 0.1 * k) * np.array([0, 0, 1]))])
-        for k in range(6)
+        for k in range(11)
     ]
     material = material_of(small_model(), [*pairs, *MOLECULES[:2]], with_untrained=False)
-    clusters = find_clusters(material, 5, np.random.default_rng(0))
-    assert [c.family for c in clusters] == [OF_THE_SET] * 5 + [WATER] * 2
-    assert all(c.molecules == ((0, 1, 2), (3, 4, 5)) for c in clusters[:5])
+    clusters = find_clusters(material, 10, np.random.default_rng(0))
+    assert [c.family for c in clusters] == [OF_THE_SET] * 10 + [WATER] * 5
+    assert all(c.molecules == ((0, 1, 2), (3, 4, 5)) for c in clusters[:10])
 
 
 def test_run_on_an_energy_model(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_without_a_reference_the_model_is_asked_alone(monkeypatch: pytest.Monkey
 def test_other_properties_cannot_be_held_against_energies(output: dict[str, object], reason: str) -> None:
     result = compute(material_of(small_model(output=output), MOLECULES[:3]), n_clusters=1)
     last = findings(result)[-1]
-    assert last.outcome is Outcome.CANNOT_TELL
+    assert last.outcome is Outcome.NOT_APPLICABLE
     assert reason in last.sentence
     figure(result).canvas.draw()
 
@@ -212,7 +213,7 @@ def test_too_few_atoms_are_no_error(structures: list[ase.Atoms]) -> None:
 def test_pairs_alone_tell_nothing_of_triples() -> None:
     material = material_of(small_model(), MOLECULES[:2])
     pairs = {name: table for name, table in material.tables.items() if name != "triples"}
-    result = compute(replace(material, tables=pairs, untrained={}), n_clusters=1)
+    result = compute(replace(material, tables=pairs, untrained=[]), n_clusters=1)
     assert "not computed" in findings(result)[0].sentence
 
 

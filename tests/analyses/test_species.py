@@ -74,7 +74,8 @@ def test_chemical_terms_agree() -> None:
     assert outcomes(found, SCORED | SIGNED) == {Outcome.AGREES}
     assert found["energies"].effect is not None
     assert found["energies"].effect.value == pytest.approx(1.0)
-    assert "no constant" in found["bond_sign"].sentence
+    assert found["energies"].effect.n == 10  # classes, whatever the number of molecules
+    assert found["energies"].effect.low < 0.97
 
 
 def test_strengths_and_signs_are_told_apart() -> None:
@@ -94,9 +95,12 @@ def test_noise_never_agrees() -> None:
 
 def test_untrained_model_that_scores_as_well_takes_the_verdict_away() -> None:
     material = material_with(molecules, chemical)
-    same = replace(material, untrained={"pairs": material.tables["pairs"]})
+    same = replace(material, untrained=[{"pairs": material.tables["pairs"]}])
     result = compute(same, bond_orders=orders(same.tables["pairs"]), n_resamples=40)
-    assert all(finding.outcome is Outcome.CANNOT_TELL for finding in judge(result).findings)
+    found = judge(result).findings
+    assert all(finding.outcome is Outcome.CANNOT_TELL for finding in found)
+    # Bond orders of bonds tie for nine in ten of them: there the limit is not reached anyway.
+    assert all("untrained model" in found[k].sentence for k in (0, 1, 2, 4, 5, 6, 7))
 
 
 def test_positive_bonds_next_to_a_large_constant_tell_nothing() -> None:
@@ -104,7 +108,7 @@ def test_positive_bonds_next_to_a_large_constant_tell_nothing() -> None:
     held = material.tables["frames"].with_columns(constant_eV=pl.col("prediction_eV"))
     material = replace(material, tables=material.tables | {"frames": held})
     sign = judge(compute(material, bond_orders=orders(material.tables["pairs"]), n_resamples=40)).findings[-2]
-    assert sign.outcome is Outcome.CANNOT_TELL
+    assert sign.outcome is Outcome.NOT_APPLICABLE
     assert "1 of the prediction" in sign.sentence
 
 
@@ -113,8 +117,9 @@ def test_other_properties_than_energies_cannot_be_judged() -> None:
     orbital = small_model("schnet", output={"extensive": False, "property": "HOMO", "has_forces": False})
     result = compute(replace(material, model=orbital), bond_orders=orders(material.tables["pairs"]), n_resamples=20)
     verdict = judge(result)
-    assert verdict.outcome is Outcome.CANNOT_TELL
-    assert all("HOMO" in f.sentence for f in verdict.findings if f.effect is not None)
+    assert verdict.outcome is Outcome.NOT_APPLICABLE
+    assert {f.outcome for f in verdict.findings} == {Outcome.NOT_APPLICABLE}
+    assert all("HOMO" in f.sentence for f in verdict.findings)
 
 
 def unavailable(atoms: ase.Atoms) -> np.ndarray:
@@ -137,7 +142,7 @@ def test_little_can_be_told_of_little(structures: list[ase.Atoms], tmp_path: Pat
     verdict = judge(result)
     assert verdict.outcome is not Outcome.AGREES
     assert all(finding.sentence for finding in verdict.findings)
-    assert all("a rank correlation over classes needs 6" in f.sentence for f in verdict.findings[:2])
+    assert all("a rank correlation over classes needs 10" in f.sentence for f in verdict.findings[:2])
     by_order = [f for f in verdict.findings if "bond order" in f.claim]
     assert all("no GFN2 bond orders" in f.sentence for f in by_order)
     chapter.figure(result).savefig(tmp_path / "a.svg")
@@ -198,14 +203,16 @@ def test_shuffling_stays_inside_molecules(molecule: list[int]) -> None:
 
 def test_controls_of_a_score_are_scores_of_other_terms() -> None:
     material = material_with(molecules, chemical)
-    pairs, fresh = material.tables["pairs"], material.untrained["pairs"]
+    pairs, fresh = material.tables["pairs"], material.untrained_level("pairs")
     bonded = pl.col("relation") == "1-2"
     score = pair_score(
         "mean", lambda _, terms: terms.mean(), pairs, fresh, (), "relevance_eV", keep=bonded, n_resamples=20
     )
     controls = {control.name: control for control in score.controls}
     assert score.effect.value == pytest.approx(pairs.filter(bonded)["relevance_eV"].mean())
-    assert controls["untrained model"].value == pytest.approx(fresh.filter(bonded)["relevance_eV"].mean())
+    means = [table.filter(bonded)["relevance_eV"].mean() for table in fresh]
+    assert controls["untrained model"].values == pytest.approx(means)
+    assert controls["untrained model"].value == pytest.approx(np.median(means))
     assert controls["distance alone"].value == pytest.approx(-(1 / pairs.filter(bonded)["distance"]).mean())
     assert not controls["distance alone"].is_null
     assert score.effect.value < controls["shuffled terms"].value < 0  # bonds mixed with weaker pairs
@@ -213,7 +220,7 @@ def test_controls_of_a_score_are_scores_of_other_terms() -> None:
 
 def test_score_without_pairs_says_so() -> None:
     empty = material_with(molecules, chemical).tables["pairs"].clear()
-    score = pair_score("mean", lambda _, terms: terms.mean(), empty, None, (), "relevance_eV")
+    score = pair_score("mean", lambda _, terms: terms.mean(), empty, [], (), "relevance_eV")
     assert score == Score(score.effect, (), "no pairs to measure it on")
     assert isinstance(score.effect, Effect)
     assert not any(isinstance(control, Control) for control in score.controls)

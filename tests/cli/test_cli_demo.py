@@ -15,7 +15,8 @@ from atomlens.structures import perceive_bonds
 def test_the_demo_from_nothing_to_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     done = run(capsys, "demo")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0
+    assert all(line.startswith("explaining: ") for line in done.err.splitlines())  # progress, on slow machines
     out = tmp_path / "atomlens-demo"
     summary = json.loads((out / "summary.json").read_text())
     molecules = ase.io.read(out / MOLECULES, ":")

@@ -96,11 +96,11 @@ def test_one_structure_that_fails_leaves_the_others(capsys, folder):
         (["no_such_module.x:Y"], "cannot be imported"),
         (["zoo:nope"], "no model of that name"),
         (["nofile"], "package.module:Class"),
-        (["test_cli_response:NoForces", "--kwargs", "{"], "is no JSON"),
-        (["test_cli_response:NoForces", "--kwargs", "[1]"], "is no JSON object"),
+        (["test_cli_response:NoForces", "--kwargs", "{"], "is not JSON"),
+        (["test_cli_response:NoForces", "--kwargs", "[1]"], "is not a JSON object"),
         (["ase.calculators.lj:LennardJones", "--step", "-1"], "not a number above 0"),
-        (["model.safetensors", "--step", "0.1"], "does not go with a model"),
-        (["model.safetensors", "--kwargs", "{}"], "does not go with a model"),
+        (["model.safetensors", "--step", "0.1"], "does not apply to a model"),
+        (["model.safetensors", "--kwargs", "{}"], "does not apply to a model"),
         (["gfn2", "--step", "0.1"], "--step does not go with gfn2"),
         (["gfn2", "--kwargs", '{"z": 1}'], "gfn2 takes whole numbers"),
     ],
@@ -115,3 +115,24 @@ def test_bad_input(capsys, folder, arguments, words):
 
 def test_help_says_that_import_paths_run_code(capsys, folder):
     assert "run code" in run(capsys, "response", "--help").out
+
+
+def test_the_page_says_what_responds_and_how_far(capsys, folder):
+    outcome = run(
+        capsys, "response", "ase.calculators.lj:LennardJones", "two.xyz", "--kwargs", '{"rc": 9}', "--out", "run"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "report: run/report.html" in outcome.out
+    page = (folder / "run" / "report.html").read_text("utf-8")
+    table = pl.read_parquet("run/couplings.parquet")
+    best = table.filter(pl.col("frame") == 0).sort("coupling", descending=True).row(0, named=True)
+    assert f"{best['element_i']}{best['i']}\u2013{best['element_j']}{best['j']}: {best['coupling']:.3g} eV/Å²" in page
+    # 95 % of the summed coupling, by walking outwards pair by pair.
+    total, summed, reach = table["coupling"].sum(), 0.0, None
+    for row in table.sort("distance").iter_rows(named=True):
+        summed += row["coupling"]
+        if summed >= 0.95 * total:
+            reach = row["distance"]
+            break
+    assert f"Pairs closer than {reach:.1f} Å carry 95 %" in page
+    assert "H2O" in page

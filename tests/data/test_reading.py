@@ -76,7 +76,7 @@ def test_truncated_xyz(tmp_path: Path) -> None:
     ase.io.write(path, frames())
     text = path.read_text()
     path.write_text(text[: int(0.6 * len(text))])
-    with pytest.raises(InputError, match=r"cut.xyz, frame \d.*truncated"):
+    with pytest.raises(InputError, match=r"cut.xyz: breaks off within frame \d.*truncated"):
         read_dataset(path)
 
 
@@ -100,7 +100,7 @@ def test_arrays_that_do_not_fit_together(tmp_path: Path) -> None:
 def test_missing_energy_and_missing_forces(tmp_path: Path) -> None:
     made = frames()
     ase.io.write(tmp_path / "bare.xyz", [ase.Atoms(a.numbers, a.positions) for a in made])
-    with pytest.raises(InputError, match="frame 0: no energy"):
+    with pytest.raises(InputError, match="frame 0: no energy by a name"):
         read_dataset(tmp_path / "bare.xyz")
     made[2].calc = SinglePointCalculator(made[2], energy=1.0)
     ase.io.write(tmp_path / "gap.xyz", made)

@@ -20,6 +20,7 @@ from atomlens.dynamics.observables import energy_drift
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.simulation import Simulation, check_start, simulate
 from atomlens.dynamics.stability import Break
+from atomlens.folders import save_state
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
 SHORT = MDOptions(n_replicas=3, n_steps=60, interval=2, temperature=300.0, seed=4, frames_after_break=5)
@@ -133,15 +134,15 @@ def test_a_part_without_checkpoint_is_made_again(
 ) -> None:
     monkeypatch.setattr("atomlens.dynamics.simulation.FRAMES_PER_PART", 5)
     whole = simulate(model, ETHANOL, tmp_path / "whole", SHORT)
-    save, saves = torch.save, []
+    save, saves = save_state, []
 
-    def fail_once(value: object, path: Path) -> None:
+    def fail_once(path: Path, state: dict) -> None:
         saves.append(path)
         if len(saves) == 3:
             raise Killed
-        save(value, path)
+        save(path, state)
 
-    monkeypatch.setattr(torch, "save", fail_once)
+    monkeypatch.setattr("atomlens.dynamics.simulation.save_state", fail_once)
     with pytest.raises(Killed):
         simulate(model, ETHANOL, tmp_path / "killed", SHORT)
     # A process that is killed leaves what it was writing, hidden.

@@ -42,7 +42,7 @@ def test_every_kind_of_run_tells_of_a_damaged_note(tmp_path: Path, text: str) ->
     for name in ("started.json", "settings.json", "survey.json"):
         (tmp_path / name).write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=r"its started.json cannot be read; name another folder"):
-        open_run(tmp_path, {})
+        open_run(tmp_path, {}, ()).__enter__()
     with pytest.raises(InputError, match=r"settings.json: cannot be read; name another folder"):
         simulate(model, water, tmp_path)
     with pytest.raises(InputError, match=r"survey.json cannot be read .*; delete the folder or name another one"):

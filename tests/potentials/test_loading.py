@@ -14,7 +14,7 @@ from atomlens.structures import InputError
 
 def test_content_counts_and_not_the_name(tmp_path, schnetpack_folder, load_reference):
     shutil.copy(schnetpack_folder / "energy_schnet.model", tmp_path / "model.safetensors")
-    model = load_model(tmp_path / "model.safetensors")
+    model = load_model(tmp_path / "model.safetensors", energy_unit="eV")
     assert model.config.card["source"] == "SchNetPack whole-model file"
     save_model(model, tmp_path / "best_model")
     assert load_model(str(tmp_path / "best_model")).config == model.config
@@ -101,4 +101,4 @@ def test_checksums_may_be_left_out(tmp_path, schnetpack_folder, repack, pickle_o
     while (place := data.find(b"PK\x01\x02", place + 1)) >= 0:  # every entry of the directory
         data[place + 16 : place + 20] = bytes(4)
     (tmp_path / "best_model").write_bytes(data)
-    assert load_model(tmp_path / "best_model").dtype == torch.float64
+    assert load_model(tmp_path / "best_model", energy_unit="eV").dtype == torch.float64

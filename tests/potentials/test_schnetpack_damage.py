@@ -20,7 +20,7 @@ def load_bytes(tmp_path_factory):
     def load(data):
         path.write_bytes(data)
         try:
-            model = load_model(path)
+            model = load_model(path, energy_unit="eV")
         except InputError:
             return None
         assert isinstance(model, Potential)

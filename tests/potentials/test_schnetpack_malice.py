@@ -33,7 +33,7 @@ def load_bytes(tmp_path, monkeypatch):
         events.clear()
         watching[0] = True
         try:
-            return load_model("best_model")
+            return load_model("best_model", energy_unit="eV")
         finally:
             watching[0] = False
             assert events == []
@@ -122,13 +122,41 @@ HANDMADE = {
     "huge memo index": (b"\x80\x02Nr\xff\xff\xff\x7f.", "NoneType, not a model"),
     "key that is hashed": (b"\x80\x02}" + b")\x85" * 50_000 + b"Ns.", "a tuple where another type belongs"),
     "deep nesting": (b"\x80\x02N" + b"\x85" * 50_000 + b".", "holds a tuple"),
-    "too large": (b"\x80\x02" + b"N" * (2**24 + 10) + b".", "at most 16777216 belong there"),
+    "too large": (b"\x80\x02" + b"N" * (2**22 + 10) + b".", "at most 4194304 belong there"),
     "newlines in a name": (b"\x80\x04\x8c\x04os\n\n\x8c\x06system\x93.", r"os\n\n.system"),
     "no pickle": (b"hello", "damaged"),
     "nothing": (b"", "ends before it is complete"),
     "no STOP": (b"\x80\x02N", "ends before it is complete"),
     "empty stack": (b"\x80\x02.", "damaged"),
 }
+
+
+def text(word: str) -> bytes:
+    return b"X" + len(word).to_bytes(4, "little") + word.encode()
+
+
+ITEMS, COPIES = 20_000, 5_000  # 100 million entries, if every copy were made
+LIST = b"]q\x00(" + b"N" * ITEMS + b"e"
+STATE = b"}q\x00(" + b"".join(text(f"{k:05d}") + b"N" for k in range(ITEMS)) + b"u"
+SHELL = b"ctorch.nn.modules.linear\nIdentity\n)\x81"
+COPY = b"h\x00\x85R"
+BOMBS = {
+    "lists made of a list": b"(" + LIST + (b"c__builtin__\nlist\n" + COPY) * COPIES + b"t.",
+    "sets made of a list": b"(" + LIST + (b"c__builtin__\nset\n" + COPY) * COPIES + b"t.",
+    "tables made of a list": b"(" + LIST + (b"ccollections\nOrderedDict\n" + COPY) * COPIES + b"t.",
+    "one state for many objects": b"(" + STATE + (SHELL + b"h\x00b") * COPIES + b"t.",
+    "calls with a long tuple": b"((" + b"N" * ITEMS + b"tq\x00" + b"c__builtin__\ndict\nh\x00R" * COPIES + b"t.",
+    "a list that holds its copies": LIST + (b"c__builtin__\nlist\n" + COPY + b"a") * COPIES + b".",
+    "a million lists": b"(" + b"]" * 1_100_000 + b"t.",
+    "a million empty tables": b"(" + b"}" * 1_100_000 + b"t.",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_pickle_cannot_become_much_larger_than_it_is(name, load_bytes, repack):
+    data = b"\x80\x02" + BOMBS[name]
+    with pytest.raises(InputError, match=r"over and over|far more than a model needs"):
+        load_bytes(repack(NAME, data))
 
 
 @pytest.mark.parametrize("name", HANDMADE)

@@ -51,7 +51,7 @@ def model(schnetpack_folder):
 
 def refused(archive, message, **options):
     with pytest.raises(InputError, match=message):
-        convert(archive, Path("nowhere/best_model"), **options)
+        convert(archive, Path("nowhere/best_model"), energy_unit="eV", **options)
 
 
 def put(module, name, value):
@@ -68,7 +68,7 @@ def outputs(root):
 
 def test_unchanged_models_are_read(model):
     archive, _ = model("energy_schnet")
-    assert convert(archive, Path("nowhere/best_model")).config.output.property == "energy"
+    assert convert(archive, Path("nowhere/best_model"), energy_unit="eV").config.output.property == "energy"
 
 
 CHANGES = {
@@ -354,7 +354,7 @@ def test_which_output(model):
     archive, root = model("energy_and_dipole")
     refused(archive, "predicts energy, dipole_moment; output='charge' is not among them", output="charge")
     outputs(root).pop("2")  # the forces
-    refused(archive, "predicts energy, dipole_moment; choose one with output=")
+    refused(archive, "predicts energy, dipole_moment; choose one with --output NAME")
     outputs(root).clear()
     refused(archive, "it predicts nothing")
 
@@ -369,7 +369,7 @@ def test_older_files_may_lack_attributes(model):
     representation(root).state["_modules"].pop("electronic_embeddings")
     for name in ("spk_version", "do_postprocessing"):
         root.state.pop(name)
-    read = convert(archive, Path("nowhere/best_model"))
+    read = convert(archive, Path("nowhere/best_model"), energy_unit="eV")
     assert float(read.mean) == -3.5
     assert read.config.output.extensive
 
@@ -377,7 +377,10 @@ def test_older_files_may_lack_attributes(model):
 def test_forces_that_are_not_the_gradient_are_noted(model):
     archive, root = model("energy_scale_then_offsets")
     child(root, "postprocessors").state["_modules"].pop("3")
-    assert "carry the factor 1 instead of 2.5" in convert(archive, Path("nowhere/best_model")).config.card["forces"]
+    assert (
+        "carry the factor 1 instead of 2.5"
+        in convert(archive, Path("nowhere/best_model"), energy_unit="eV").config.card["forces"]
+    )
 
 
 def save(thing, path, **options):

@@ -86,7 +86,7 @@ class Browser:
         os.close(self._write)
         os.close(self._read)
 
-    def call(self, method: str, *, timeout: float = 60, **params: Any) -> dict[str, Any]:
+    def call(self, method: str, *, timeout: float = 300, **params: Any) -> dict[str, Any]:
         """Send one command and wait for its answer."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": params}
@@ -101,9 +101,9 @@ class Browser:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]
 
-    def load(self, page: Path, settle: float = 1.0) -> None:
+    def load(self, page: Path, settle: float = 1.0, fragment: str = "") -> None:
         """Open a file, wait until its script says it has drawn, and let it settle."""
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=page.resolve().as_uri() + (f"#{fragment}" if fragment else ""))
         end = time.monotonic() + 60
         while self.run("document.readyState + (document.documentElement?.dataset.drawn || '')") != "completeyes":
             if time.monotonic() > end or self.errors:

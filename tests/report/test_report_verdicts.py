@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import ase.build
 import polars as pl
@@ -12,11 +15,12 @@ from browser import CHROMIUM, Browser
 from report_samples import HOSTILE
 
 from atomlens import InputError
+from atomlens.analyses import AnalysedRun, DecayRange, Question
 from atomlens.analyses.findings import finding_lines
 from atomlens.analyses.questions import chosen_questions
 from atomlens.cli import main
 from atomlens.runs.analysis import AnalysisOptions, run_analysis
-from atomlens.runs.verdicts import SCHEMA, all_analyses, compare_verdicts, verdicts_summary, write_verdicts
+from atomlens.runs.verdicts import SCHEMA, _ranges, all_analyses, compare_verdicts, verdicts_summary, write_verdicts
 from samples import small_model
 
 MOLECULES = [ase.build.molecule(name) for name in ("H2O", "CH3OH", "C2H4")]
@@ -80,7 +84,7 @@ def test_structures_are_the_same_however_they_were_read(runs, tmp_path):
     (again / "tables" / "survey.json").unlink()
     assert compare_verdicts([runs[0], again]).differing == ""
     shutil.rmtree(again / "tables")
-    assert "cannot be told" in compare_verdicts([runs[0], again]).differing
+    assert "is not known" in compare_verdicts([runs[0], again]).differing
 
 
 def test_different_structures_are_told(runs, tmp_path):
@@ -182,3 +186,23 @@ def test_the_page_opens_quietly_and_nothing_is_markup(runs, tmp_path):
         assert browser.run("document.images.length") == 2
         assert browser.run("document.querySelectorAll('table.claims thead th').length") == 3
         assert browser.run("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@dataclass(frozen=True)
+class Ranged(AnalysedRun):
+    """A run whose decay was judged up to its name's distance."""
+
+    def verdict(self, slug: str) -> dict[str, Any] | None:
+        return {"question": slug}
+
+    def result(self, question: Question) -> Any:
+        high = float(self.name)
+        return SimpleNamespace(range=DecayRange("energy", "eV", True, high + 0.5, False, 9.0, 9.0, "", 2.5, high, 3))
+
+
+def test_decay_over_different_distances_is_told(tmp_path):
+    made = [Ranged(tmp_path, {}, name) for name in ("5.5", "3.5", "5.5")]
+    assert _ranges(made[::2]) == ""
+    said = _ranges(made)
+    assert "from 2.5 to 5.5 Å for 5.5 and from 2.5 to 3.5 Å for 3.5" in said
+    assert "--distances 2.5:3.5" in said

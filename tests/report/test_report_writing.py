@@ -31,6 +31,7 @@ def test_a_run_writes_page_tables_and_summary(tmp_path):
     result = run(tmp_path / "run")
     assert result.page.is_file()
     assert sorted(p.name for p in result.folder.iterdir()) == [
+        ".atomlens.json",
         "atoms.parquet", "pairs.parquet", "report.html", "summary.json", "triples.parquet", "walks.parquet",
     ]  # fmt: skip
     assert pl.read_parquet(result.folder / "atoms.parquet")["frame"].unique().sort().to_list() == [0, 1, 2]

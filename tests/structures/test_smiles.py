@@ -78,6 +78,30 @@ def test_the_charge_tells_bond_orders():
     assert not perceive_bonds(atoms, charge=0).has_orders
 
 
+@pytest.mark.parametrize(("smiles", "orders"), [("[CH3]", [1] * 3), ("[O][O]", [1]), ("CC(=O)[O]", [1, 1, 1, 1, 1, 2])])
+def test_bonds_of_a_string_are_known(smiles, orders):
+    (atoms,) = read_structures(smiles)
+    bonds = perceive_bonds(atoms)
+    assert bonds.has_orders
+    assert sorted(bonds.orders) == orders
+    assert "unknown" not in {bonds.bond_class(order) for order in bonds.orders}
+
+
+def test_bonds_of_a_string_end_where_atoms_move():
+    (atoms,) = read_structures("CC")
+    assert len(perceive_bonds(atoms).pairs) == 7
+    atoms.positions[[0, 2, 3, 4]] += 5.0
+    assert len(perceive_bonds(atoms).pairs) == 6
+    assert len(perceive_bonds(atoms[[0, 2, 3, 4]]).pairs) == 3
+
+
+@pytest.mark.parametrize("told", ["", "[]", '{"bonds": [[0, 9, 1]], "atoms": "x"}', 3, None])
+def test_bonds_that_mean_nothing_are_perceived(told):
+    (atoms,) = read_structures("CC")
+    atoms.info["atomlens_bonds"] = told
+    assert len(perceive_bonds(atoms).pairs) == 7
+
+
 def test_inner_charges_and_closed_shells_need_no_word():
     for smiles in ("CCO", "C[N+](=O)[O-]"):
         assert "not told" not in str(geometry_note(read_structures(smiles)[0]))

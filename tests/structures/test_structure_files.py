@@ -127,11 +127,11 @@ def write(path: Path, text: str) -> Path:
     ("name", "text", "message"),
     [
         ("a.xyz", "", "is empty"),
-        ("a.xyz", "3\n\nO 0 0 0\nH 0 0 1\n", "not a structure file"),
-        ("a.xyz", "3\n\nO 0 0 0\nH 0 0 one\nH 0 1 0\n", "not a structure file"),
-        ("a.xyz", "many\n\nO 0 0 0\n", "not a structure file"),
-        ("a.xyz", "1\n\nQq 0 0 0\n", "not a structure file"),
-        ("a.xyz", "1\n\nH 0 0\n", "not a structure file"),
+        ("a.xyz", "3\n\nO 0 0 0\nH 0 0 1\n", "breaks off within frame 0"),
+        ("a.xyz", "3\n\nO 0 0 0\nH 0 0 one\nH 0 1 0\n", r"line 4 .*'one' is no coordinate"),
+        ("a.xyz", "many\n\nO 0 0 0\n", "does not begin with a number of atoms"),
+        ("a.xyz", "1\n\nQq 0 0 0\n", r"line 3 .*'Qq' is no element"),
+        ("a.xyz", "1\n\nH 0 0\n", r"line 3 .*three coordinates"),
         ("a.vasp", "Na\n1.0\n5 0 0\n0 5 0\n", "not a structure file"),
         ("a.xyz", "0\n\n", "no atoms"),
         ("a.xyz", "2\n\nO 0 0 0\nH nan 0 1\n", r"atom 1 \(H\).*must be finite"),
@@ -172,6 +172,14 @@ def test_the_bad_frame_is_named_by_its_place_in_the_file(tmp_path, selection, fr
     ase.io.write(tmp_path / "many.extxyz", made)
     with pytest.raises(InputError, match=f"many.extxyz, frame {frame}: atoms 2"):
         read_structures(tmp_path / "many.extxyz", selection)
+
+
+@pytest.mark.parametrize("sides", [(1, 1, 1), (1, 1, 20), (0.5, 30, 30)])
+def test_cells_that_only_fill_their_place_are_refused(tmp_path, sides):
+    atoms = ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.13]], cell=sides, pbc=True)
+    ase.io.write(tmp_path / "a.xyz", atoms, format="extxyz")
+    with pytest.raises(InputError, match="only fills its place"):
+        read_structures(tmp_path / "a.xyz")
 
 
 def test_extended_xyz_marks_open_boxes(tmp_path):

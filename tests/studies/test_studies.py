@@ -237,7 +237,7 @@ def test_predictor_of_survival_is_found_and_told() -> None:
     flipped = associations(table.with_columns(-pl.col("sound_time_ps")))
     assert "Against expectation" in sentence(flipped)
     unrelated = associations(table.with_columns(sound_time_ps=pl.Series(rng.permutation(30.0 + np.arange(30)))))
-    assert "does not foretell" in sentence(unrelated)
+    assert "does not predict" in sentence(unrelated)
     assert "cannot tell" in sentence(associations(table.head(3)))
 
 
@@ -472,3 +472,25 @@ def test_a_study_of_seeds_alone_has_a_page(tmp_path: Path) -> None:
     page = study_page(config, table.with_columns(sound_time_ps=1.0), [], {}, "")
     assert "Means over seeds" not in page
     assert "seed2" in page
+
+
+def test_all_models_of_a_study_are_scored_over_one_range(tmp_path: Path) -> None:
+    cutoffs = PLAN.replace("seed = [1, 2]", '"model.cutoff" = [4.0, 6.0]')
+    config, _ = read_study(planned(tmp_path, cutoffs))
+    assert config.analysis.distances == (2.5, 3.5)
+    given = cutoffs.replace('frames = ":6"', 'frames = ":6"\nnearest = 2.6\nfarthest = 3.4')
+    assert read_study(planned(tmp_path, given))[0].analysis.distances == (2.6, 3.4)
+    # The shortest cutoff leaves nothing: its models have no such scores, and the others keep their own range.
+    assert read_study(planned(tmp_path))[0].analysis.distances is None
+    with pytest.raises(InputError, match=r"the shortest cutoff of the grid bends all terms from 3\.5 Å on"):
+        read_study(planned(tmp_path, given.replace("farthest = 3.4", "farthest = 4.0")))
+    with pytest.raises(InputError, match="give two lengths above 0"):
+        read_study(planned(tmp_path, given.replace("farthest = 3.4", "farthest = 2.0")))
+
+
+def test_scores_over_different_ranges_are_refused() -> None:
+    rows = pl.DataFrame({"range_low": [2.5, 2.5, 2.5], "range_high": [3.5, 3.5, 2.5]})
+    study_run.check_one_range(rows)  # the last model has no range at all
+    other = rows.with_columns(pl.Series("range_high", [3.5, 5.5, 2.5]))
+    with pytest.raises(InputError, match=r"2\.5 to 3\.5 Å, 2\.5 to 5\.5 Å"):
+        study_run.check_one_range(other)

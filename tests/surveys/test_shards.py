@@ -199,12 +199,11 @@ def test_bad_structures_are_told_and_left_out(tmp_path):
 
 def test_predictions_that_are_not_finite_are_left_out(tmp_path, monkeypatch):
     model = small_model()
-    model.atomrefs[6] = 1e308
-    model.scale.fill_(1e10)
-    carbon = ase.Atoms("C20", positions=[[1.2 * k, 0, 0] for k in range(20)])
-    result = survey_structures(model, [branched(), carbon, branched()], tmp_path / "run")
+    model.atomrefs[3] = 1e308
+    lithium = ase.Atoms("Li20", positions=[[1.2 * k, 0, 0] for k in range(20)])
+    result = survey_structures(model, [branched(), lithium, branched()], tmp_path / "run")
     assert (result.n_done, result.n_skipped) == (2, 1)
-    assert "not all finite" in pl.read_parquet(tmp_path / "run" / "skipped.parquet")["reason"][0]
+    assert "cannot be a result" in pl.read_parquet(tmp_path / "run" / "skipped.parquet")["reason"][0]
 
 
 def test_nothing_to_explain(model, tmp_path):
@@ -213,7 +212,7 @@ def test_nothing_to_explain(model, tmp_path):
     with pytest.raises(InputError, match="no structure"):
         survey_structures(model, [], tmp_path / "other")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="is a file"):
         survey_structures(model, shaken(1), tmp_path / "file")
     with pytest.raises(ValueError, match="triples"):
         survey_structures(model, shaken(1), tmp_path / "other", levels=["triples"])
@@ -240,7 +239,7 @@ class TestXyzFrames:
         path.write_text("1\n\nH 0 0 0\n1\n\nH 0 zero 0\n\n2\n\nH 0 0 0\nHe 0 0 9\n")
         good, torn, last = XyzFrames.of(path)
         assert (len(good), len(last)) == (1, 2)
-        assert "cannot read" in str(torn)
+        assert "'zero' is no coordinate" in str(torn)
 
     @pytest.mark.parametrize(
         ("text", "word"), [("", "no structure"), ("x\n", "number of atoms"), ("3\n\nH 0 0 0\n", "truncated")]
@@ -262,7 +261,7 @@ class TestXyzFrames:
     def test_a_torn_frame_by_its_number(self, tmp_path):
         path = tmp_path / "x.xyz"
         path.write_text("1\n\nH 0 0 0\n1\n\nH 0 zero 0\n")
-        with pytest.raises(InputError, match=r"x\.xyz, frame 1: ASE cannot read it"):
+        with pytest.raises(InputError, match=r"x\.xyz, frame 1: line 6 .*'zero' is no coordinate"):
             XyzFrames.of(path)[-1]
 
     def test_cell_vectors_below_the_atoms(self, tmp_path):

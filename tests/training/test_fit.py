@@ -10,7 +10,17 @@ import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomlens.data import Column, Dataset, GraphStore, find_edges, make_split, read_dataset
+from atomlens.data import (
+    Column,
+    Dataset,
+    GraphStore,
+    Units,
+    find_edges,
+    load_split,
+    make_split,
+    read_dataset,
+    save_dataset,
+)
 from atomlens.interactions import explain
 from atomlens.models import ModelConfig, OutputConfig, Potential, ReadoutConfig, RepresentationConfig
 from atomlens.potentials import load_model
@@ -264,3 +274,34 @@ def test_a_frame_with_other_elements(make_config: Callable[..., Path], tmp_path:
     with pytest.raises(InputError, match="other: structure 0 has S, which no training structure has"):
         train(config, tmp_path / "run", report=quiet)
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_given_scale_is_the_unit_of_the_loss(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config(epochs=1)
+    config.write_text(config.read_text().replace("n_layers = 2\n", "n_layers = 2\nscale = 2.5\n"))
+    train(config, tmp_path / "run", report=quiet)
+    assert float(load_model(tmp_path / "run" / "model.safetensors").scale) == 2.5
+    config.write_text(config.read_text().replace("scale = 2.5", "scale = -1.0"))
+    with pytest.raises(InputError, match=r"scale = -1.0; it must be positive, or 0"):
+        train(config, tmp_path / "other", report=quiet)
+
+
+def test_a_split_by_groups_keeps_molecules_apart(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    dataset = read_dataset(make_config().parent / "springs.npz", Units(energy="eV", forces="eV/Å"))
+    group = np.arange(len(dataset)) // 3 - 1  # the first three belong to no group
+    save_dataset(replace(dataset, columns=(*dataset.columns, Column("group", "", group))), tmp_path / "springs")
+    config = make_config(epochs=1)
+    text = (
+        config.read_text()
+        .replace("springs.npz", "springs")
+        .replace("n_train = 40\nn_val = 10", "n_train = 12\nn_val = 3")
+    )
+    config.write_text(text.replace("forces = true", 'forces = true\ngroups = "group"'))
+    train(config, tmp_path / "run", report=quiet)
+    split = load_split(tmp_path / "run" / "split.json", len(dataset))
+    assert {0, 1, 2} <= set(split.train.tolist())
+    assert [len(np.unique(group[part])) for part in (split.train, split.val, split.test)] == [13, 3, 4]
+    assert [len(part) for part in (split.train, split.val, split.test)] == [39, 9, 12]
+    config.write_text(config.read_text().replace('groups = "group"', 'groups = "energy"'))
+    with pytest.raises(InputError, match="energy cannot group structures"):
+        train(config, tmp_path / "other", report=quiet)

@@ -1,4 +1,5 @@
-from .decay import DecayResult
+from .claims import Claim, judge_claim
+from .decay import CUTOFF_ZONE, NEAREST, DecayRange, DecayResult
 from .deviation import common_deviations, deviation_score
 from .extensivity import ExtensivityResult
 from .faithfulness import PAIR_POTENTIALS, FaithfulnessResult
@@ -12,21 +13,27 @@ from .findings import (
     questions_of,
     read_run,
 )
-from .inputs import Material, Settings, untrained_model
+from .inputs import N_UNTRAINED, Material, Settings, untrained_model, untrained_models
 from .many_body import WATER, ManyBodyResult
 from .questions import QUESTIONS, Question, chosen_questions
 from .species import SpeciesResult
-from .statistics import Rows, molecule_effect, rank_correlation
-from .verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, conclude, decide
+from .statistics import MIN_MOLECULES, Rows, molecule_effect, rank_correlation, share_effect
+from .verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, conclude, decide, not_applicable
 
 __all__ = [
     "ANALYSIS_SCHEMA",
+    "CUTOFF_ZONE",
+    "MIN_MOLECULES",
+    "NEAREST",
     "NOT_ASKED",
+    "N_UNTRAINED",
     "PAIR_POTENTIALS",
     "QUESTIONS",
     "WATER",
     "AnalysedRun",
+    "Claim",
     "Control",
+    "DecayRange",
     "DecayResult",
     "Effect",
     "ExtensivityResult",
@@ -49,9 +56,13 @@ __all__ = [
     "deviation_score",
     "finding_lines",
     "is_analysis",
+    "judge_claim",
     "molecule_effect",
+    "not_applicable",
     "questions_of",
     "rank_correlation",
     "read_run",
+    "share_effect",
     "untrained_model",
+    "untrained_models",
 ]

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from atomlens.chain import scalar_output
-from atomlens.models import Potential, to_internal
+from atomlens.models import to_internal
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.structures import InputError, collate, fragments
 
 # Elements without a van der Waals radius in ASE's table; no model of organic molecules meets one.
@@ -22,8 +23,10 @@ _BATCH = 64
 _DIRECTIONS = 20
 
 
-def predictions(model: Potential, structures: Sequence[ase.Atoms]) -> Float[np.ndarray, " S"]:
+def predictions(model: AnyModel, structures: Sequence[ase.Atoms]) -> Float[np.ndarray, " S"]:
     """Scalar prediction of every structure in the internal unit: norms of vectors, mean diagonals of tensors."""
+    if isinstance(model, OpenedModel):
+        return np.array([model.predict(atoms).energy for atoms in structures])
     factor = to_internal(model.facts.unit)[0]
     values = []
     with torch.no_grad():
@@ -33,7 +36,7 @@ def predictions(model: Potential, structures: Sequence[ase.Atoms]) -> Float[np.n
     return np.concatenate(values) * factor if values else np.zeros(0)
 
 
-def lone_molecules(model: Potential, structures: Sequence[ase.Atoms], frames: Sequence[int]) -> list[int]:
+def lone_molecules(model: AnyModel, structures: Sequence[ase.Atoms], frames: Sequence[int]) -> list[int]:
     """Those of the frames that are one molecule in the open, of elements that the model knows."""
     found = []
     for frame in frames:

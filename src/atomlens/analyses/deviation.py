@@ -32,9 +32,9 @@ class Part:
     weight
         Its weight.
     high_is_good
-        Whether scores above the ideal are as good as the ideal, or scores below it.
+        Whether scores above the ideal are as good as the ideal, or scores below it; None where either side is bad.
     meaning
-        What it holds against the model.
+        What it charges the model with.
     """
 
     question: str
@@ -42,7 +42,7 @@ class Part:
     ideal: float
     scale: float
     weight: float
-    high_is_good: bool
+    high_is_good: bool | None
     meaning: str
 
 
@@ -51,12 +51,10 @@ PARTS = (
     Part("species", "topology", 1.0, 0.5, 1.0, True, "pairs with more bonds between them are as strong"),
     Part("species", "bond_sign", 1.0, 1.0, 1.0, True, "bonds do not stabilise"),
     Part(
-        "decay", "exponent_response", 0.0, 1.0, 2.0, False, "response couplings fall with another exponent than GFN2's"
+        "decay", "exponent_response", 0.0, 1.0, 2.0, None, "response couplings fall with another exponent than GFN2's"
     ),
-    Part("decay", "exponent", 0.0, 4.0, 1.0, False, "pair terms fall with another exponent than GFN2's couplings"),
     Part("decay", "growth", 0.0, 4.0, 1.0, False, "pair terms grow with distance somewhere"),
-    Part("decay", "steepening", 0.0, 40.0, 1.0, True, "the cutoff cuts the tail short"),
-    Part("decay", "dimer_exponent", 0.0, 20.0, 1.0, False, "terms of two molecules fall with another exponent"),
+    Part("decay", "dimer_exponent", 0.0, 20.0, 1.0, None, "terms of two molecules fall with another exponent"),
     Part("decay", "sign", 0.0, 1.0, 1.0, False, "terms of two molecules change sign where GFN2's energy does not"),
 )
 
@@ -133,5 +131,6 @@ def _mean(parts: Mapping[str, float | None], names: set[str]) -> float:
 def _distance(part: Part, score: Score | None) -> float:
     if score is None or score.missing or not math.isfinite(score.effect.value):
         return math.nan
-    short = part.ideal - score.effect.value if part.high_is_good else score.effect.value - part.ideal
+    over = score.effect.value - part.ideal
+    short = abs(over) if part.high_is_good is None else -over if part.high_is_good else over
     return min(1.0, max(0.0, short) / part.scale)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atomlens.analyses.questions import QUESTIONS, Question
-from atomlens.folders import MARK, load_result
+from atomlens.folders import MARK, load_result, read_summary
 from atomlens.structures import InputError
 
 # Raised whenever a key of an analysis's summary.json changes its meaning or goes away.
-ANALYSIS_SCHEMA = 1
+ANALYSIS_SCHEMA = 2
 _NEEDED = ("schema", "options", "model", "structures", "property", "unit", "n_structures")
 NOT_ASKED = "not asked"
 
@@ -65,8 +64,8 @@ class AnalysedRun:
 def is_analysis(folder: Path) -> bool:
     """Whether a folder holds a finished run of ``atomlens analyze``."""
     try:
-        return "verdicts" in json.loads((folder / MARK).read_text("utf-8"))
-    except (OSError, ValueError, TypeError):
+        return "verdicts" in read_summary(folder)
+    except (OSError, ValueError, RecursionError):
         return False
 
 
@@ -79,10 +78,10 @@ def read_run(folder: Path) -> AnalysedRun:
         If the folder holds no finished analysis, or one of another version.
     """
     try:
-        summary = json.loads((folder / MARK).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        summary = read_summary(folder)
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder}: holds no finished run; make one with atomlens analyze") from error
-    if not isinstance(summary, dict) or "verdicts" not in summary:
+    if "verdicts" not in summary:
         raise InputError(f"{folder}: holds no verdicts; give a folder that atomlens analyze wrote")
     if missing := [key for key in _NEEDED if key not in summary]:
         raise InputError(f"{folder}: its {MARK} lacks {missing[0]!r}; analyze again")
@@ -104,7 +103,7 @@ def claims_of(runs: Sequence[AnalysedRun], slug: str) -> list[str]:
 
 
 def finding_lines(finding: dict[str, Any]) -> list[str]:
-    """Effect with interval, unit and number of molecules; what it is held against; every control: a line each."""
+    """Effect with interval, unit and number of units; what it is compared with; every control: one line each."""
     effect = finding["effect"]
     if effect is None:
         return []
@@ -113,8 +112,15 @@ def finding_lines(finding: dict[str, Any]) -> list[str]:
         text += f" [{number_text(effect['low'])}, {number_text(effect['high'])}]"
     lines = [text + f" {effect['unit']}".rstrip() + f", n = {effect['n']}"]
     if finding["threshold"] is not None:
-        lines.append(f"held against {number_text(finding['threshold'])}")
-    return lines + [f"{control['name']}: {number_text(control['value'])}" for control in finding["controls"]]
+        lines.append(f"compared with {number_text(finding['threshold'])}")
+    return lines + [f"{control['name']}: {_control_text(control)}" for control in finding["controls"]]
+
+
+def _control_text(control: dict[str, Any]) -> str:
+    """The value of a control; of several seeds or draws the median and the range."""
+    values = [value for value in control.get("values", ()) if value is not None]
+    spread = f" ({number_text(min(values))} to {number_text(max(values))})" if len(values) > 1 else ""
+    return number_text(control["value"]) + spread
 
 
 def number_text(value: float | None) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 import ase
 import polars as pl
 import torch
 
 from atomlens.models import Potential
+from atomlens.potentials import AnyModel, OpenedModel
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Settings:
         Of controls, intervals and drawn pairs.
     trained_range
         Largest distance in Å between atoms of one training structure; the largest in the structures if None.
+    distances
+        Range of pair distances in Å over which decay is judged, for models that are compared; the model's own if None.
     s66x8
         COMP6's file of S66x8, to compare with its curves; None if there is none.
     """
@@ -33,6 +37,7 @@ class Settings:
     product_rule: str = "scalar"
     seed: int = 0
     trained_range: float | None = None
+    distances: tuple[float, float] | None = None
     s66x8: Path | None = None
 
 
@@ -49,17 +54,17 @@ class Material:
     tables
         ``frames``, ``atoms``, ``pairs`` and, if computed, ``triples`` of these structures (`atomlens.tables.COLUMNS`).
     untrained
-        The same tables for `untrained_model`, over some of the structures: a null control needs no more.
+        The same tables for `untrained_models`, each over some of the structures: a null control needs no more.
     unit
         Unit of the prediction, and of the tables' relevance column.
     settings
         Rules and seed.
     """
 
-    model: Potential
+    model: AnyModel
     structures: Sequence[ase.Atoms]
     tables: dict[str, pl.DataFrame]
-    untrained: dict[str, pl.DataFrame] = field(default_factory=dict)
+    untrained: Sequence[dict[str, pl.DataFrame]] = ()
     unit: str = "eV"
     settings: Settings = field(default_factory=Settings)
 
@@ -73,8 +78,41 @@ class Material:
         """What the model predicts."""
         return self.model.facts.quantity
 
+    def untrained_level(self, level: str) -> list[pl.DataFrame]:
+        """Tables of one level ("pairs"), one for each untrained model that has it."""
+        return [tables[level] for tables in self.untrained if level in tables]
 
-def untrained_model(model: Potential, seed: int = 0) -> Potential:
+
+# One seed is no control: another may score anything. Of so many, the 95 % quantile is near the largest.
+N_UNTRAINED = 10
+
+
+def untrained_models(model: AnyModel, seed: int = 0, n: int = N_UNTRAINED) -> list[AnyModel]:
+    """Several untrained models, of seeds counted from one."""
+    return [untrained_model(model, seed + k) for k in range(n)]
+
+
+def seed_column(source: str, seed: int) -> str:
+    """Column of one of several untrained models: the first has the plain name, which is drawn."""
+    return source if seed == 0 else f"{source}/{seed}"
+
+
+def seed_columns(table: pl.DataFrame, source: str) -> list[str]:
+    """Columns of all untrained models of a source."""
+    return [name for name in table.columns if name == source or name.startswith(f"{source}/")]
+
+
+def by_seed(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Tables of several untrained models as one, with their number in the column ``seed``; empty for none."""
+    parts = [table.with_columns(pl.lit(k).alias("seed")) for k, table in enumerate(tables)]
+    return pl.concat(parts) if parts else pl.DataFrame()
+
+
+@overload
+def untrained_model(model: Potential, seed: int = 0) -> Potential: ...
+@overload
+def untrained_model(model: AnyModel, seed: int = 0) -> AnyModel: ...
+def untrained_model(model: AnyModel, seed: int = 0) -> AnyModel:
     """A model of the same configuration, references and scale with freshly drawn weights: a null control.
 
     Parameters
@@ -84,6 +122,8 @@ def untrained_model(model: Potential, seed: int = 0) -> Potential:
     seed
         Of the weights; the global random state is left as it was.
     """
+    if isinstance(model, OpenedModel):
+        return model.untrained(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = Potential(model.config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,13 @@ import polars as pl
 from jaxtyping import Float, Int
 
 from atomlens.analyses.inputs import Material
-from atomlens.analyses.statistics import Rows, molecule_effect
-from atomlens.analyses.verdict import Control, Effect
+from atomlens.analyses.statistics import N_RESAMPLES, Rows, molecule_effect
+from atomlens.analyses.verdict import Control, Effect, control_of
 
 # From the columns of the drawn rows and the terms in these rows to a number; NaN where there is none.
 PairStatistic = Callable[[Mapping[str, np.ndarray], Float[np.ndarray, " rows"]], float]
 
-_SHUFFLES = 10
+SHUFFLES = 20
 NO_PAIRS = "no pairs to measure it on"
 
 
@@ -33,11 +33,14 @@ class Score:
         The same number for shuffled terms, an untrained model, and distance alone.
     missing
         Why there is no number; "" where there is one.
+    inapplicable
+        Whether it is missing for what the model is, which no other structures would change.
     """
 
     effect: Effect
     controls: tuple[Control, ...] = ()
     missing: str = ""
+    inapplicable: bool = False
 
 
 def is_energy(material: Material) -> bool:
@@ -48,28 +51,30 @@ def is_energy(material: Material) -> bool:
     return material.unit == "eV" and material.model.facts.extensive and material.property.lower() != "zpve"
 
 
-def no_score(name: str, reason: str) -> Score:
+def no_score(name: str, reason: str, *, inapplicable: bool = False) -> Score:
     """A score that could not be measured."""
-    return Score(Effect(name, math.nan), missing=reason)
+    return Score(Effect(name, math.nan), missing=reason, inapplicable=inapplicable)
 
 
 def pair_score(
     name: str,
     statistic: PairStatistic,
     pairs: pl.DataFrame,
-    untrained: pl.DataFrame | None,
+    untrained: Sequence[pl.DataFrame],
     columns: tuple[str, ...],
     relevance: str,
     *,
     keep: pl.Expr | None = None,
     unit: str = "",
     seed: int = 0,
-    n_resamples: int = 400,
+    n_resamples: int = N_RESAMPLES,
+    interval: Callable[[Mapping[str, np.ndarray], Float[np.ndarray, " rows"]], Effect] | None = None,
 ) -> Score:
     r"""Measure a statistic of pair terms, and measure it again on three kinds of terms that were not learned.
 
-    *Shuffled terms*: all terms of a molecule, dealt out among all its pairs at random (mean of ten deals).
-    *Untrained model*: the same pairs under fresh weights. *Distance alone*: the term :math:`-1/r`, a baseline.
+    *Shuffled terms*: all terms of a molecule, dealt out among all its pairs at random (twenty deals).
+    *Untrained model*: the same pairs under fresh weights, of several seeds. *Distance alone*: the term :math:`-1/r`,
+    a baseline.
 
     Parameters
     ----------
@@ -80,7 +85,7 @@ def pair_score(
     pairs
         A pairs table with `columns`, ``frame`` and ``distance``; molecules without a row that is kept do not count.
     untrained
-        The same table for an untrained model; None or empty gives no such control.
+        The same table for each of several untrained models; none gives no such control.
     columns
         Numeric columns that the statistic reads.
     relevance
@@ -89,6 +94,8 @@ def pair_score(
         Which rows the statistic reads; all by default.
     seed, n_resamples
         Of shuffles and bootstrap.
+    interval
+        The effect with its interval where the unit of the claim is not the molecule; bootstrap over molecules if None.
     """
     keep = pl.lit(True) if keep is None else keep
     everywhere, home = pairs[relevance].to_numpy(), pairs["frame"].to_numpy()
@@ -105,16 +112,19 @@ def pair_score(
         chosen = rows.of(drawn)
         return statistic({key: column[chosen] for key, column in data.items()}, terms[chosen])
 
-    effect = molecule_effect(name, of_drawn, n_molecules, unit=unit, seed=seed, n_resamples=n_resamples)
+    if interval is None:
+        effect = molecule_effect(name, of_drawn, n_molecules, unit=unit, seed=seed, n_resamples=n_resamples)
+    else:
+        effect = interval(data, terms)
     if not math.isfinite(effect.value):
         return Score(effect, missing="too few pairs, or none that differ, to measure it on")
     rng = np.random.default_rng(seed)
-    shuffled = [statistic(data, shuffled_within(everywhere, home, rng)[kept]) for _ in range(_SHUFFLES)]
-    controls = [Control("shuffled terms", float(np.mean(shuffled)))]
-    untrained = None if untrained is None else untrained.filter(keep)
-    if untrained is not None and len(untrained):
-        fresh = statistic(_arrays(untrained, columns), untrained[relevance].to_numpy())
-        controls.append(Control("untrained model", float(fresh)))
+    dealt = [statistic(data, shuffled_within(everywhere, home, rng)[kept]) for _ in range(SHUFFLES)]
+    tables = [table.filter(keep) for table in untrained]
+    fresh = [statistic(_arrays(table, columns), table[relevance].to_numpy()) for table in tables if len(table)]
+    controls = [control_of("shuffled terms", dealt)]
+    if fresh:
+        controls.append(control_of("untrained model", fresh))
     alone = statistic(data, -1.0 / pairs["distance"].to_numpy())
     controls.append(Control("distance alone", float(alone), is_null=False))
     return Score(effect, tuple(controls))

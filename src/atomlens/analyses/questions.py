@@ -58,7 +58,7 @@ QUESTIONS = (
     Question("extensivity", "extensivity", "Does an extensive property add over molecules, and an intensive one not?"),
     Question("decay", "decay", "Do interactions fall with distance as physics says?"),
     Question("many-body", "many_body", "How much is carried by pairs, triples and more, and does it match removal?"),
-    Question("faithfulness", "faithfulness", "Do the terms foretell what the model does when a message is cut?"),
+    Question("faithfulness", "faithfulness", "Do the terms predict what the model does when a message is cut?"),
 )
 
 

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+import numpy as np
+
+# Of the controls of one kind, this share must score worse than the model.
+CONTROL_QUANTILE = 0.95
+_WHY = "This cannot be decided:"
 
 
 class Outcome(StrEnum):
-    """How a model stands against what is known."""
+    """How a model compares with what is known.
+
+    The first three are answers. The others give none, each for its own reason: ``by construction`` holds for this
+    read-out or architecture whatever the weights; ``not applicable`` means nothing for this property, architecture or
+    read-out; ``descriptive`` is a number that could not tell a perfect model from one without any law.
+    """
 
     AGREES = "agrees"
     DEVIATES = "deviates"
     CANNOT_TELL = "cannot tell"
+    BY_CONSTRUCTION = "by construction"
+    NOT_APPLICABLE = "not applicable"
+    DESCRIPTIVE = "descriptive"
+
+
+# In the order in which one finding decides over the others.
+_ORDER = (
+    Outcome.DEVIATES,
+    Outcome.AGREES,
+    Outcome.CANNOT_TELL,
+    Outcome.BY_CONSTRUCTION,
+    Outcome.NOT_APPLICABLE,
+)
 
 
 @dataclass(frozen=True)
@@ -26,9 +50,9 @@ class Effect:
     value
         The estimate; NaN where there is none.
     low, high
-        Limits of the 95 % bootstrap interval over molecules; NaN where too few molecules allow none.
+        Limits of the 95 % interval; NaN where too few units allow none.
     n
-        Number of molecules (or dimers, clusters) that it rests on.
+        Number of units that the interval is over: molecules, dimers, clusters, classes of bonds.
     unit
         Its unit; "" for a pure number.
     """
@@ -60,20 +84,42 @@ class Control:
     name
         ``shuffled terms``, ``untrained model``, ``distance alone``, ...
     value
-        The score of the control, in the unit of the effect.
+        The score of the control, in the unit of the effect; the median where there are several.
     is_null
         True where a score like the model's own would make the finding meaningless (shuffled, untrained); False for
-        a baseline that is told next to it (distance alone).
+        a baseline that is shown next to it (distance alone).
+    values
+        The scores of all draws or seeds, where there are several.
     """
 
     name: str
     value: float
     is_null: bool = True
+    values: tuple[float, ...] = ()
+
+    def best(self, *, above: bool) -> float:
+        """Score that 95 % of the draws stay below (or above); the value itself where there is one draw."""
+        known = [value for value in self.values if math.isfinite(value)]
+        if not known:
+            return self.value
+        return float(np.quantile(known, CONTROL_QUANTILE if above else 1.0 - CONTROL_QUANTILE))
+
+
+def control_of(name: str, values: list[float], *, is_null: bool = True) -> Control:
+    """A control from the scores of several draws or seeds; those without a score (NaN) are left out.
+
+    Examples
+    --------
+    >>> control_of("untrained model", [0.1, 0.3, math.nan, 0.2]).value
+    0.2
+    """
+    known = tuple(float(value) for value in values if math.isfinite(value))
+    return Control(name, float(np.median(known)) if known else math.nan, is_null, known)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One claim held against the model.
+    """One claim about the model.
 
     Attributes
     ----------
@@ -82,11 +128,11 @@ class Finding:
     outcome
         Whether the model agrees.
     sentence
-        What came out, one sentence with its numbers.
+        What was asked, what came out with its number and interval, and what that means for users of the model.
     effect
         The measured number; None where nothing could be measured.
     threshold
-        The value that the effect is held against; NaN where there is none.
+        The value that the effect is compared with; NaN where there is none.
     controls
         Scores of the controls.
     reference
@@ -101,6 +147,13 @@ class Finding:
     controls: tuple[Control, ...] = ()
     reference: str = ""
 
+    def __post_init__(self) -> None:
+        """Say why nothing can be told, wherever the sentence is shown."""
+        if self.outcome is not Outcome.CANNOT_TELL or self.effect is None or _WHY in self.sentence:
+            return
+        if why := undecided(self.effect, self.threshold, self.controls):
+            object.__setattr__(self, "sentence", f"{self.sentence} {_WHY} {why}.")
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -111,7 +164,8 @@ class Verdict:
     question
         Short name of the question ("species").
     outcome
-        *deviates* if any finding that decides does, else *agrees* if any does, else *cannot tell*.
+        The first of *deviates*, *agrees*, *cannot tell*, *by construction*, *not applicable* that any finding has that
+        decides; descriptive findings do not decide.
     sentence
         The answer in one sentence.
     findings
@@ -127,16 +181,17 @@ class Verdict:
 def decide(effect: Effect, threshold: float, controls: tuple[Control, ...] = (), *, above: bool = True) -> Outcome:
     r"""Outcome of a score that should lie above (or below) a threshold.
 
-    *agrees* if the whole interval lies on the expected side and every null control lies on the other side of the
-    interval; *deviates* if the whole interval lies on the wrong side; *cannot tell* otherwise: no interval, one that
-    holds the threshold, or a null control that scores as well.
+    *agrees* if the whole interval lies on the expected side and beyond every null control; *deviates* if the whole
+    interval lies on the wrong side; *cannot tell* otherwise: no interval, one that holds the threshold, or a null
+    control that scores as well. A control of several draws or seeds is passed if the score itself is beyond 95 % of
+    them, and the interval beyond their median: both scatter, and the interval must not pay for the scatter of both.
 
     Parameters
     ----------
     effect
         The score with its interval.
     threshold
-        What it is held against.
+        What it is compared with.
     controls
         Scores of the controls; baselines (``is_null=False``) do not count here.
     above
@@ -149,8 +204,55 @@ def decide(effect: Effect, threshold: float, controls: tuple[Control, ...] = (),
     if far < sign * threshold:
         return Outcome.DEVIATES
     # A control without a score (NaN) shows nothing.
-    controlled = all(sign * control.value < near for control in controls if control.is_null)
+    controlled = all(
+        sign * control.value < near and (not control.values or sign * control.best(above=above) < sign * effect.value)
+        for control in controls
+        if control.is_null
+    )
     return Outcome.AGREES if near > sign * threshold and controlled else Outcome.CANNOT_TELL
+
+
+def decide_within(effect: Effect, band: tuple[float, float], controls: tuple[Control, ...] = ()) -> Outcome:
+    """Outcome of a score that should lie inside a band: `decide` on its distance from the middle.
+
+    Examples
+    --------
+    >>> decide_within(Effect("slope", 1.0, 0.9, 1.1, 20), (0.5, 2.0))
+    <Outcome.AGREES: 'agrees'>
+    >>> decide_within(Effect("slope", 0.3, 0.2, 0.4, 20), (0.5, 2.0))
+    <Outcome.DEVIATES: 'deviates'>
+    """
+    middle, half = (band[0] + band[1]) / 2, (band[1] - band[0]) / 2
+    ends = (abs(effect.low - middle), abs(effect.high - middle))
+    near = 0.0 if effect.low <= middle <= effect.high else min(ends)
+    far = Effect(effect.name, abs(effect.value - middle), near, max(ends), effect.n)
+    folded = tuple(
+        replace(c, value=abs(c.value - middle), values=tuple(abs(v - middle) for v in c.values)) for c in controls
+    )
+    return decide(far, half, folded, above=False)
+
+
+def undecided(effect: Effect, threshold: float, controls: tuple[Control, ...] = ()) -> str:
+    """Why `decide` cannot tell, in words; empty where the numbers do not say.
+
+    Examples
+    --------
+    >>> undecided(Effect("share", 0.8, 0.6, 0.9, 16), 0.75)
+    'the 95 % interval, 0.6 to 0.9, includes the limit, 0.75'
+    """
+    if not math.isfinite(effect.value):
+        return "nothing could be measured"
+    if not effect.has_interval:
+        return f"n = {effect.n} gives no interval"
+    if not math.isfinite(threshold):
+        return "there is nothing to compare it with"
+    if effect.low <= threshold <= effect.high:
+        return f"the 95 % interval, {effect.low:.3g} to {effect.high:.3g}, includes the limit, {threshold:.3g}"
+    above = effect.low > threshold
+    for control in controls:
+        if control.is_null and (control.value >= effect.low if above else control.value <= effect.high):
+            return f"{control.name}, where nothing was learned, scores as well ({control.value:.3g})"
+    return ""
 
 
 def conclude(
@@ -167,16 +269,21 @@ def conclude(
     sentence
         The answer in one sentence.
     beside
-        Findings about something else than the model in question: told after the others, they decide nothing.
+        Findings about something else than the model in question: shown after the others, they decide nothing.
     """
-    told = (*findings, *beside)
-    for outcome in (Outcome.DEVIATES, Outcome.AGREES, Outcome.CANNOT_TELL):
+    shown = (*findings, *beside)
+    for outcome in _ORDER:
         for finding in findings:
             if finding.outcome is outcome:
-                return Verdict(question, outcome, sentence or finding.sentence, told)
-    return Verdict(question, Outcome.CANNOT_TELL, sentence or "nothing could be measured", told)
+                return Verdict(question, outcome, sentence or finding.sentence, shown)
+    return Verdict(question, Outcome.CANNOT_TELL, sentence or "nothing could be measured", shown)
 
 
 def cannot_tell(claim: str, reason: str, reference: str = "") -> Finding:
-    """A finding that could not be made, with the reason."""
+    """A finding that could not be made, with the reason: other structures or references would tell."""
     return Finding(claim, Outcome.CANNOT_TELL, reason, reference=reference)
+
+
+def not_applicable(claim: str, reason: str, reference: str = "") -> Finding:
+    """A claim that means nothing for this property, architecture or read-out, with the reason."""
+    return Finding(claim, Outcome.NOT_APPLICABLE, reason, reference=reference)

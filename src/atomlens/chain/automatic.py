@@ -67,9 +67,9 @@ def automatic_chain(
     Notes
     -----
     Time and memory grow with (N C)^2: meant for small systems. SchNet and PaiNN have closed forms; whole models are
-    recorded (`atomlens.explain_module`). Recognised are activations, powers and roots, products, norms, softmax (frozen,
-    as attention is in arXiv:2202.07304), and everything that is linear, also in place and inside TorchScript; an
-    operator without a rule is refused by its name.
+    recorded (`atomlens.explain_module`). Recognised are activations, powers and roots, products, norms, softmax
+    (frozen, as attention is in arXiv:2202.07304), and everything that is linear, also in place and inside
+    TorchScript; an operator without a rule is refused by its name.
     """
     chain_layers = []
     x = embedding.detach()

@@ -220,7 +220,7 @@ class EdgePiece(EdgeOperator):
 
     @torch.no_grad()
     def norms(self) -> Float[Tensor, " E"]:
-        """Frobenius norm of the strongest block of channels that no other block mixes with, a bound of the spectral norm.
+        """Bound of the spectral norm: Frobenius norm of the strongest block of channels that mix with no others.
 
         Which channels mix is seen on a few edges. All blocks are probed at once, one channel of each at a time, and a
         random vector checks that nothing else mixes; if it does, every channel is probed alone.

@@ -1,4 +1,4 @@
-"""The chain of a recorded model, and its sums over sets of atoms where messages read their target and no chain exists."""
+"""The chain of a recorded model, and its sums over sets of atoms, which exist where no chain does."""
 
 from __future__ import annotations
 
@@ -134,9 +134,7 @@ def recorded_chain(sums: RecordedSums) -> Chain:
     if _sends_along_target(layers):
         images = merge_images(inputs.source, inputs.target, inputs.n_atoms)
     states = [Packing.of(layers, nodes) for nodes in layers.cuts.states]
-    made = []
-    for t in range(layers.n_layers):
-        made.append(_layer(layers, t, states[t], states[t + 1], images))
+    made = [_layer(layers, t, states[t], states[t + 1], images) for t in range(layers.n_layers)]
     return Chain(
         pairs=images.pairs,
         embedding=states[0].pack(layers.state(0)),
@@ -158,7 +156,7 @@ def _layer(layers: Layers, t: int, before: Packing, after: Packing, images) -> L
     gathers = [n for n in schedule if n in rows.gathers]
     sums = [n for n in schedule if n in rows.scatters]
     sent = Packing.of(layers, sorted({layers.trace.nodes[n].args[0].node for n in gathers}))
-    place = {n: _summand(layers, n) for n in sums}
+    place = {n: layers.summand(n) for n in sums}
     carried = Packing.of(layers, list(dict.fromkeys(place.values())))
     source = Piece(layers, before, sent, linear.schedule(before.nodes, sent.nodes))
     edges = EdgePiece(
@@ -169,31 +167,8 @@ def _layer(layers: Layers, t: int, before: Packing, after: Packing, images) -> L
         linear.schedule(gathers, carried.nodes),
         images,
     )
-    target = SentBack(layers, carried, after, place, _behind(layers, sums, after.nodes))
+    target = SentBack(layers, carried, after, place, linear.schedule_behind(sums, after.nodes))
     stay = Piece(layers, before, after, linear.schedule(before.nodes, after.nodes, frozenset(gathers)))
     if images.own is not None:
         stay = OwnEdges(stay, source, edges, target, *images.own)
     return Layer(stay, source, edges, target, after.pack(layers.biases[t + 1]))
-
-
-def _summand(layers: Layers, number: int) -> int:
-    """Node whose rows a sum adds up."""
-    node = layers.trace.nodes[number]
-    place = 2 if node.name in ("aten.index_put", "aten._unsafe_index_put") else 3
-    return node.args[place].node
-
-
-def _behind(layers: Layers, sums: list[int], outputs: Sequence[int]) -> list[int]:
-    """Nodes from the sums (included) to outputs."""
-    nodes = layers.trace.nodes
-    depends, needed = set(sums), set()
-    for n in range(len(nodes)):
-        if layers.linear.live[n] and any(p in depends for p in nodes[n].parents()):
-            depends.add(n)
-    waiting = [o for o in outputs if o in depends]
-    while waiting:
-        n = waiting.pop()
-        if n not in needed:
-            needed.add(n)
-            waiting += [p for p in nodes[n].parents() if p in depends]
-    return sorted(needed)

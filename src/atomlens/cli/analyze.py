@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import ProductRuleName, RuleName, whole_number
+from atomlens.cli.options import ProductRuleName, RuleName, Trust, whole_number
 from atomlens.cli.runs import command_line, goes_on
 
 EPILOG = """
@@ -21,13 +21,13 @@ Two questions only, for your own model and trajectory:
 
     atomlens analyze model.safetensors md.xyz --frames ::50 --questions species,decay --out mine
 
-A large set on both cores, in constant memory; after a kill, the same command goes on:
+A large set on both cores, in constant memory; after an interruption, the same command resumes:
 
     atomlens analyze zoo:qm9-u0-painn qm9:20000 --questions species --workers 2 --out large
 
 [b]Written to --out[/b]
 
-report.html (a chapter a question), summary.json (verdicts, effects, intervals), tables/*.parquet (frames, atoms,
+report.html (one chapter per question), summary.json (verdicts, effects, intervals), tables/*.parquet (frames, atoms,
 pairs, triples), questions/*/ (results of each question).
 """
 
@@ -37,11 +37,11 @@ def analyze(
     structures: Annotated[
         str, typer.Argument(help="A file in any format that ASE reads, SMILES, or qm9:COUNT (drawn from QM9).")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it goes on.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it is resumed.")],
     questions: Annotated[
         str, typer.Option(help="all, or some of species, extensivity, decay, many-body, faithfulness.")
     ] = "all",
-    rule: Annotated[RuleName, typer.Option(help="How activations are held linear.")] = RuleName.GATE,
+    rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
     product_rule: Annotated[
         ProductRuleName, typer.Option(help="PaiNN: do vectors only gate (scalar) or carry relevance (full)?")
     ] = ProductRuleName.SCALAR,
@@ -50,11 +50,19 @@ def analyze(
     ] = 3,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
     seed: Annotated[
-        int, typer.Option(parser=whole_number(0, 2**31 - 1), metavar="NUMBER", help="Of controls and intervals.")
+        int, typer.Option(parser=whole_number(0, 2**31 - 1), metavar="NUMBER", help="Seed of controls and intervals.")
     ] = 0,
     trained_range: Annotated[
         float | None,
         typer.Option(help="Largest distance (Å) between atoms of one training structure; default: of STRUCTURES."),
+    ] = None,
+    distances: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW:HIGH",
+            help="Pair distances (Å) over which decay is judged; default: 2.5 to the model's cutoff less 0.5. Models "
+            "that are compared need one range.",
+        ),
     ] = None,
     s66x8: Annotated[
         Path | None,
@@ -65,7 +73,7 @@ def analyze(
         typer.Option(
             parser=whole_number(1, 2**31 - 1),
             metavar="COUNT",
-            help="Answer questions from so many structures at most, spread evenly; tables hold all.",
+            help="Answer questions from at most so many structures, evenly spread; tables contain all.",
         ),
     ] = 2000,
     workers: Annotated[
@@ -79,16 +87,21 @@ def analyze(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")
     ] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
+    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
+    trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """Hold what a model has learned against known chemistry: five questions, each with numbers and a verdict."""
+    """Compare what a model has learned with known chemistry: five questions, each with numbers and a verdict."""
+    from atomlens.cli.early import check_model_name
+
+    check_model_name(model)
     import torch
 
     from atomlens.analyses import chosen_questions
-    from atomlens.cli.options import check_product_rule, checked_unit
+    from atomlens.cli.options import check_product_rule, checked_unit, distance_range
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
     from atomlens.potentials import load_model
@@ -101,12 +114,22 @@ def analyze(
             "--rule published conserves nothing; questions need terms that add up: gate, gamma or gradient"
         )
     chosen = chosen_questions(questions)
-    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
+    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
     check_product_rule(potential, product_rule)
     if s66x8 is not None:
-        read_s66x8(s66x8)  # what is wrong with it is told before any work is done
+        read_s66x8(s66x8)  # report what is wrong with it before any work is done
     source = structure_source(structures, frames, seed)
-    options = AnalysisOptions(chosen, rule.value, product_rule.value, max_order, seed, trained_range, s66x8, judged)
+    options = AnalysisOptions(
+        chosen,
+        rule.value,
+        product_rule.value,
+        max_order,
+        seed,
+        trained_range,
+        distance_range(distances),
+        s66x8,
+        judged,
+    )
     with goes_on(out), step_progress() as progress:
         run = run_analysis(
             potential,

@@ -21,36 +21,54 @@ GFN2 = "gfn2"
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _STEP = 0.01
 
-# From a structure and a function that is told rows done and rows in all.
+# From a structure and a function that receives the number of rows done and in all.
 Responder = Callable[["ase.Atoms", Callable[[int, int], None]], "Response"]
 
 
-def responder(name: str, kwargs: str | None, step: float | None) -> tuple[str, Responder]:
-    """What computes response couplings, and a word on how.
+def responder(
+    name: str,
+    kwargs: str | None,
+    step: float | None,
+    output: str | None = None,
+    unit: str | None = None,
+    trust: bool = False,
+) -> tuple[str, Responder]:
+    """What computes response couplings, and how, in words; `output` chooses among the properties of a model file.
 
     Raises
     ------
     InputError
-        If `name` is nothing that has forces, or options do not go with it.
+        If `name` has no forces, or options do not apply to it.
     """
     given = _arguments(kwargs)
+    is_model = Path(name).exists() or _is_named_model(name)
+    imported = not is_model and _IMPORT_PATH.fullmatch(name)
+    for option, value in (("--output", output), ("--unit", unit)):
+        if value is not None and not is_model:
+            raise InputError(f"{option} {value} is for model files; {name} is none")
     if name == GFN2:
         return _gfn2(given, step)
-    if not Path(name).exists() and not name.startswith("zoo:") and _IMPORT_PATH.fullmatch(name):
+    if imported:
         return _ase(name, given, step)
     for option, value in (("--kwargs", kwargs), ("--step", step)):
         if value is not None:
-            raise InputError(f"{option} does not go with a model, which is differentiated exactly")
-    return _model(name)
+            raise InputError(f"{option} does not apply to a model, which is differentiated exactly")
+    return _model(name, output, unit, trust)
+
+
+def _is_named_model(name: str) -> bool:
+    from atomlens.potentials import shipped_with_a_library
+
+    return name.startswith("zoo:") or shipped_with_a_library(name) is not None
 
 
 def _arguments(text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
     except json.JSONDecodeError as error:
-        raise InputError(f"--kwargs {text!r} is no JSON ({error}); write for example '{{\"charge\": 1}}'") from error
+        raise InputError(f"--kwargs {text!r} is not JSON ({error}); write for example '{{\"charge\": 1}}'") from error
     if not isinstance(found, dict):
-        raise InputError(f"--kwargs {text!r} is no JSON object; write for example '{{\"charge\": 1}}'")
+        raise InputError(f"--kwargs {text!r} is not a JSON object; write for example '{{\"charge\": 1}}'")
     return found
 
 
@@ -68,13 +86,15 @@ def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
     return how, lambda atoms, progress: gfn2_response(atoms, **given, progress=progress)
 
 
-def _model(name: str) -> tuple[str, Responder]:
+def _model(name: str, output: str | None, unit: str | None, trust: bool) -> tuple[str, Responder]:
     from atomlens.potentials import load_model
     from atomlens.reference import model_response
 
-    if not Path(name).exists() and not name.startswith("zoo:"):
-        raise InputError(f"{name}: no such file; give a model file, zoo:NAME, gfn2, or package.module:Class")
-    model = load_model(name)
+    if not Path(name).exists() and not _is_named_model(name):
+        raise InputError(
+            f"{name}: no such file; give a model file, zoo:NAME, sevenn:NAME, gfn2, or package.module:Class"
+        )
+    model = load_model(name, output=output, energy_unit=unit, trust=trust)
 
     def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
         model.check_elements(atoms)

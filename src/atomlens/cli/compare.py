@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
+from atomlens.cli.terminal import console as clean_console
 
 if TYPE_CHECKING:
     from atomlens.runs import VerdictComparison
@@ -48,7 +52,7 @@ def compare(
     from atomlens.surveys import compare_runs
 
     command = command_line()
-    with RunFolder(out, overwrite) as folder:
+    with RunFolder(out, overwrite) as folder, _sound(runs):
         if all_analyses(runs):
             verdicts = compare_verdicts(runs)
             write_verdicts(folder.path, verdicts, command=command)
@@ -58,20 +62,38 @@ def compare(
             write_comparison(folder.path, comparison, command=command)
             show = partial(show_comparison, comparison)
     show()
-    typer.echo(f"report: {out / PAGE}")
+    finished(out / PAGE)
+
+
+@contextmanager
+def _sound(runs: list[Path]) -> Iterator[None]:
+    """Say that runs are damaged, whatever their summaries and tables hold in place of what was written there."""
+    from polars.exceptions import PolarsError
+
+    from atomlens.structures import InputError
+
+    try:
+        yield
+    except InputError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, PolarsError) as error:
+        reason = (f"{type(error).__name__}: {error}").splitlines()[0][:200]
+        names = ", ".join(map(str, runs))
+        raise InputError(
+            f"a summary.json or a table of {names} is damaged ({reason}); make these runs again"
+        ) from error
 
 
 def show_verdict_comparison(comparison: VerdictComparison) -> None:
     """Print the outcome of every question for every model."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from atomlens.analyses import NOT_ASKED, questions_of
     from atomlens.cli.verdicts import STYLES
 
-    console, runs = Console(markup=False, highlight=False), comparison.runs
+    console, runs = clean_console(), comparison.runs
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("question")
     for run in runs:
@@ -82,20 +104,21 @@ def show_verdict_comparison(comparison: VerdictComparison) -> None:
     console.print(table)
     if comparison.differing:
         console.print(f"different structures: {comparison.differing}", soft_wrap=True)
+    if comparison.ranges:
+        console.print(f"different distances: {comparison.ranges}", soft_wrap=True)
 
 
 def show_comparison(comparison: Comparison) -> None:
     """Print predictions and agreement of every structure, and strengths by kind of pair."""
     import polars as pl
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from atomlens.surveys import correlation, kind_strengths
 
     console, names, unit = (
-        Console(markup=False, highlight=False),
+        clean_console(),
         [run.name for run in comparison.runs],
         comparison.unit,
     )

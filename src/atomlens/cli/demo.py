@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
+from atomlens.cli.terminal import echo
 
 
 def demo(
@@ -27,9 +29,9 @@ def demo(
     with RunFolder(out, overwrite) as folder, frame_progress(demo_steps()) as advance:
         done = write_demo(folder, command=command_line(), advance=advance)
     show_comparison(done.main)
-    typer.echo(f"done in {time.perf_counter() - started:.1f} s")
-    typer.echo(f"report: {out / PAGE}")
-    typer.echo("\nOpen it in a browser. Then try:")
-    typer.echo(f"  atomlens explain zoo:{MAIN_MODELS[-1]} 'c1ccccc1O' --out phenol    a molecule by its SMILES string")
-    typer.echo(f"  atomlens explain best_model {out / MOLECULES} --out mine    your own model, on these molecules")
-    typer.echo("  atomlens zoo list    the models that come along")
+    echo(f"done in {time.perf_counter() - started:.1f} s")
+    finished(out / PAGE)
+    echo("\nOpen it in a browser. Then try:")
+    echo(f"  atomlens explain zoo:{MAIN_MODELS[-1]} 'c1ccccc1O' --out phenol    a molecule from its SMILES string")
+    echo(f"  atomlens explain best_model {out / MOLECULES} --out mine    your own model on these molecules")
+    echo("  atomlens zoo list    all shipped models")

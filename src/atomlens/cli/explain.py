@@ -13,6 +13,8 @@ from atomlens.cli.options import (
     Precision,
     ProductRuleName,
     RuleName,
+    TableFormat,
+    Trust,
     check_product_rule,
     checked_device,
     checked_unit,
@@ -65,10 +67,11 @@ def explain(
         ),
     ],
     structures: Annotated[
-        str, typer.Argument(help="Structures, in any format that ASE reads; or a SMILES string, which RDKit embeds.")
+        str,
+        typer.Argument(help="Structures, in any format that ASE reads; or a SMILES string (geometry made by RDKit)."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")],
-    rule: Annotated[RuleName, typer.Option(help="How activations are held linear.")] = RuleName.GATE,
+    rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
     gamma: Annotated[
         float | None,
         typer.Option(parser=non_negative, metavar="NUMBER", help="Strength of --rule gamma. \\[default: 0.25]"),
@@ -93,22 +96,26 @@ def explain(
         typer.Option(help='Terms between groups: fragments, residues, or a JSON file {"name": \\[atom, ...]}.'),
     ] = None,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
+    table_format: Annotated[
+        TableFormat, typer.Option("--format", help="File format of the tables.")
+    ] = TableFormat.PARQUET,
     dtype: Annotated[Precision, typer.Option(help="Precision of all work.")] = Precision.DOUBLE,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... \\[default: cpu]")] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
+    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
-    trust: Annotated[
-        bool,
-        typer.Option("--trust", help="Open a pickled model of another library, which runs code that the file holds."),
-    ] = False,
+    trust: Trust = False,
     any_element: Annotated[
-        bool, typer.Option("--any-element", help="Go on with elements that the model was not trained on.")
+        bool, typer.Option("--any-element", help="Accept elements that the model was not trained on.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Split each prediction, exactly, into terms of atoms, pairs, triples and walks."""
     started = time.perf_counter()
+    from atomlens.cli.early import early_or_embedded, read_early
+
+    early = read_early(model, structures, frames, any_element=any_element)
     import torch
 
     from atomlens.cli.show import frame_progress, show_result
@@ -116,7 +123,7 @@ def explain(
     from atomlens.models import UnseenElementWarning
     from atomlens.potentials import load_model
     from atomlens.runs import explained_frames, write_run
-    from atomlens.structures import InputError, read_structures
+    from atomlens.structures import InputError
     from atomlens.tables import RunInfo
 
     if gamma is not None and rule is not RuleName.GAMMA:
@@ -130,23 +137,26 @@ def explain(
         "top_walks": top_walks,
         "groups": groups,
         "frames": frames,
+        "format": table_format.value,
         "dtype": dtype.value,
         "device": device or "cpu",
         "unit": unit,
+        "output": output,
     }
     make_groups, where, energy_unit = group_maker(groups), checked_device(device), checked_unit(unit)
     if trust:
         options["trust"] = True
     with RunFolder(out, overwrite) as folder:
         precision = getattr(torch, dtype.value)
-        potential = load_model(model, dtype=precision, energy_unit=energy_unit, trust=trust)
+        potential = load_model(model, dtype=precision, energy_unit=energy_unit, output=output, trust=trust)
         check_product_rule(potential, product_rule)
-        selected = read_structures(structures, frames)
+        found = early_or_embedded(early, structures, frames)
+        selected = found.structures
         if any_element:
             warnings.simplefilter("ignore", UnseenElementWarning)
         else:
             _check_elements(potential, selected)
-        info = RunInfo(model, structures, potential.facts, command_line(), options)
+        info = RunInfo(model, structures, potential.facts, command_line(), options, found.total)
         settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
         explained = explained_frames(
             potential,
@@ -159,8 +169,9 @@ def explain(
             **settings,
         )
         with frame_progress(len(selected)) as advance:
-            result = write_run(folder, map(advance, explained), len(selected), info, started)
-    show_result(result, out)
+            frames_done = map(advance, explained)
+            result = write_run(folder, frames_done, len(selected), info, started, table_format=table_format.value)
+    show_result(result, out, str(found))
 
 
 def _check_elements(potential: AnyModel, structures: list[ase.Atoms]) -> None:

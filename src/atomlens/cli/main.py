@@ -1,6 +1,7 @@
 """The ``atomlens`` command: its sub-commands, and what it says when something goes wrong.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted, 143 terminated. Whatever goes wrong is told in one line.
+Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted, 143 terminated. Whatever goes wrong is
+reported in one line.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ import os
 import signal
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -22,20 +26,22 @@ from atomlens.cli.demo import demo
 from atomlens.cli.explain import EPILOG, explain
 from atomlens.cli.md import EPILOG as MD_EPILOG
 from atomlens.cli.md import md
+from atomlens.cli.output import JSON, QUIET, output
 from atomlens.cli.response import EPILOG as RESPONSE_EPILOG
 from atomlens.cli.response import response
 from atomlens.cli.study import EPILOG as STUDY_EPILOG
 from atomlens.cli.study import study
+from atomlens.cli.terminal import clean_warnings, echo, one_line
 from atomlens.cli.train import EPILOG as TRAIN_EPILOG
 from atomlens.cli.train import train
 from atomlens.cli.zoo import zoo_app
 
 DEBUG = "--debug"
+_ANYWHERE = "May stand anywhere."
 
 app = typer.Typer(
     name="atomlens",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -47,7 +53,7 @@ def _print_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"atomlens {version('atomlens')}")
+        echo(f"atomlens {version('atomlens')}")
         raise typer.Exit
     return wanted
 
@@ -57,7 +63,9 @@ def atomlens(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
     ] = False,
-    debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of a failure. May stand anywhere.")] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help=f"Show the traceback of a failure. {_ANYWHERE}")] = False,
+    quiet: Annotated[bool, typer.Option(QUIET, help=f"Print no results and no progress. {_ANYWHERE}")] = False,
+    json: Annotated[bool, typer.Option(JSON, help=f"Print the summary of the run as JSON. {_ANYWHERE}")] = False,
 ) -> None:
     """Show which atomic interactions a neural-network potential has learned."""
 
@@ -87,18 +95,40 @@ def main(args: list[str] | None = None) -> None:
     # A terminated run cleans up like an interrupted one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        code = app([a for a in args if a != DEBUG], prog_name="atomlens", standalone_mode=False)
+        args = output.read([a for a in args if a != DEBUG])
+        with output.applied(), clean_warnings(), _one_line_warnings():
+            code = app(args, prog_name="atomlens", standalone_mode=False)
+        output.print_summary()
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:
-        code = _tell(error, debug)
+        code = _report(error, debug)
     code = code if isinstance(code, int) else 0
     if code == 130:
         _say("interrupted; nothing was left behind")
     sys.exit(code)
 
 
-def _tell(error: Exception, debug: bool) -> int:
+@contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    """Say in one line what files leave open; other warnings are shown as Python does."""
+    from atomlens.structures import StructureWarning
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Any, category: Any, *where: Any) -> None:
+            if issubclass(category, StructureWarning):
+                _say(f"warning: {message}")
+            else:
+                usual(message, category, *where)
+
+        warnings.simplefilter("always", StructureWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _report(error: Exception, debug: bool) -> int:
     """Say in one line what went wrong; return the exit code."""
     if debug:
         traceback.print_exception(error)
@@ -114,7 +144,7 @@ def _tell(error: Exception, debug: bool) -> int:
     if isinstance(error, InputError):
         _say(str(error))
         return 2
-    text = str(error).strip() or "no further word"
+    text = str(error).strip() or "no further information"
     if isinstance(error, MemoryError):
         _say(f"out of memory: {text}; use a smaller structure, --max-order or --top-walks")
     else:
@@ -125,6 +155,4 @@ def _tell(error: Exception, debug: bool) -> int:
 
 def _say(message: str) -> None:
     # One line, whatever a file's name or content put into the message; no control characters reach the terminal.
-    line = " ".join(message.split())
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-    print(f"atomlens: {line}", file=sys.stderr)
+    echo(f"atomlens: {one_line(message)}", err=True)

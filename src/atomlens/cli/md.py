@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomlens.cli.options import Precision, whole_number
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.terminal import echo
+from atomlens.folders import PAGE
 
 if TYPE_CHECKING:
     from atomlens.dynamics import Report
@@ -39,7 +42,7 @@ def md(
     model: Annotated[str, typer.Argument(help="atomlens or SchNetPack model file, or zoo:NAME (see atomlens zoo).")],
     structure: Annotated[str, typer.Argument(help="Where replicas start: a file that ASE reads, or SMILES.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it goes on.")],
-    ensemble: Annotated[str, typer.Option(help="langevin, nose-hoover (a chain a replica), or nve.")] = "langevin",
+    ensemble: Annotated[str, typer.Option(help="langevin, nose-hoover (one chain per replica), or nve.")] = "langevin",
     temperature: Annotated[float, typer.Option(help="In K.")] = 500.0,
     timestep: Annotated[float, typer.Option(help="In fs.")] = 0.5,
     time: Annotated[float, typer.Option(help="Simulated time in ps.")] = 10.0,
@@ -61,20 +64,27 @@ def md(
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Simulate replicas, tell when and how each breaks, and explain what gave way."""
+    from atomlens.cli.early import early_or_embedded, read_early
+
+    early = read_early(model, structure, frame)
     import torch
 
     from atomlens.cli.options import checked_unit
-    from atomlens.potentials import load_model
-    from atomlens.structures import InputError, frame_index, read_structures
+    from atomlens.models import outside
+    from atomlens.potentials import load_potential
+    from atomlens.structures import InputError, frame_index, install_command, read_structures
 
     try:
-        from atomlens.dynamics import MDOptions
+        from atomlens.dynamics import MDOptions, replicas_needed
         from atomlens.runs import run_md
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed; install atomlens with the extra md") from error
+        raise InputError(f"{error.name} is not installed; run: {install_command('md')}") from error
 
     if isinstance(frame_index(frame), slice):
         raise InputError(f"--frame {frame}: replicas start from one frame; give its number")
@@ -90,9 +100,11 @@ def md(
         friction=friction,
         seed=seed,
     )
-    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit))
-    atoms = read_structures(structure, frame)[0]
+    potential = load_potential(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output)
+    found = early_or_embedded(early, structure, frame)
+    atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)
+    echo(replicas_needed(replicas), err=True)
     with goes_on(out), _simulation_progress() as report:
         run = run_md(
             potential,
@@ -107,9 +119,15 @@ def md(
             command=command_line(),
             overwrite=overwrite,
         )
+    if early is not None:
+        echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
+    for sentence in outside(potential.facts, atoms):
+        echo(f"outside of what the model was trained on: {sentence}")
+    for warning in run.warnings:
+        echo(f"warning: {warning}")
     for finding in run.verdict.findings:
-        typer.echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
-    typer.echo(f"report: {run.folder / 'report.html'}")
+        echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
+    finished(run.folder / PAGE)
 
 
 @contextmanager
@@ -120,7 +138,7 @@ def _simulation_progress() -> Iterator[Report]:
         task = bars.add_task("simulating", total=None)
 
         def report(frame: int, total: int, running: int, ns_per_day: float) -> None:
-            told = f"{running} replicas running, {ns_per_day:.2g} ns/day"
-            bars.update(task, completed=frame, total=total, description=told)
+            text = f"{running} replicas running, {ns_per_day:.2g} ns/day"
+            bars.update(task, completed=frame, total=total, description=text)
 
         yield report

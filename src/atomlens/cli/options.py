@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import ase
     import torch
 
-    from atomlens.models import Potential
+    from atomlens.potentials import AnyModel
     from atomlens.tables import AtomGroups
 
 
@@ -33,7 +33,7 @@ class ProductRuleName(StrEnum):
     FULL = "full"
 
 
-def check_product_rule(model: Potential, product_rule: ProductRuleName) -> None:
+def check_product_rule(model: AnyModel, product_rule: ProductRuleName) -> None:
     """Refuse a product rule other than the default for a model that has no products.
 
     Raises
@@ -47,6 +47,20 @@ def check_product_rule(model: Potential, product_rule: ProductRuleName) -> None:
         raise InputError(f"--product-rule full: a {model.facts.architecture} has no products of signals; leave it out")
 
 
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Open a pickled model of another library, which runs code that the file holds."),
+]
+
+
+class TableFormat(StrEnum):
+    """File formats of tables."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    BOTH = "both"
+
+
 class Precision(StrEnum):
     """Floating-point types."""
 
@@ -54,8 +68,32 @@ class Precision(StrEnum):
     SINGLE = "float32"
 
 
+def distance_range(text: str | None) -> tuple[float, float] | None:
+    """Two lengths in Å from ``LOW:HIGH``; None stays None.
+
+    Raises
+    ------
+    InputError
+        If the text is no range.
+
+    Examples
+    --------
+    >>> distance_range("2.5:3.5")
+    (2.5, 3.5)
+    """
+    from atomlens.structures import InputError
+
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError as error:
+        raise InputError(f"--distances {text}: give two lengths in Å as LOW:HIGH, for example 2.5:3.5") from error
+    return low, high
+
+
 def whole_number(low: int, high: int) -> Callable[[str | int], int]:
-    """Parser of whole numbers from `low` to `high` that tells what it received."""
+    """Parser of whole numbers from `low` to `high` whose errors name what was received."""
 
     def parse(text: str | int) -> int:  # the default comes as a number
         try:
@@ -70,7 +108,7 @@ def whole_number(low: int, high: int) -> Callable[[str | int], int]:
 
 
 def non_negative(text: str | float) -> float:
-    """Parser of finite numbers from 0 that tells what it received."""
+    """Parser of finite numbers from 0 whose errors name what was received."""
     try:
         number = float(text)
     except ValueError:
@@ -81,7 +119,7 @@ def non_negative(text: str | float) -> float:
 
 
 def positive(text: str | float) -> float:
-    """Parser of finite numbers above 0 that tells what it received."""
+    """Parser of finite numbers above 0 whose errors name what was received."""
     try:
         number = non_negative(text)
     except typer.BadParameter:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomlens.cli.options import positive
+from atomlens.cli.options import Trust, checked_unit, positive
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
+from atomlens.cli.terminal import echo
 
 if TYPE_CHECKING:
     import ase
@@ -38,7 +40,8 @@ you trust; model files, in contrast, are never executed.
 
 [b]Written to --out[/b]
 
-couplings.parquet (a row a pair), couplings.png (coupling against distance), summary.json (diagnostics).
+report.html, couplings.parquet (one row per pair), couplings.png (coupling against distance), summary.json
+(diagnostics).
 """
 
 
@@ -57,34 +60,45 @@ def response(
         float | None,
         typer.Option(parser=positive, metavar="NUMBER", help="Displacement in Å, for import paths. \\[default: 0.01]"),
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
+    unit: Annotated[
+        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
+    ] = None,
+    trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """How strongly the force on one atom answers to another: norms of 3x3 Hessian blocks against distance."""
+    """How strongly the force on one atom responds to another: norms of 3x3 Hessian blocks against distance."""
+    from atomlens.cli.early import early_or_embedded, read_early
+
+    is_model = calculator.startswith("zoo:") or Path(calculator).is_file()
+    early = read_early(calculator, structures, frames) if is_model else None
     from atomlens.cli.calculators import responder
-    from atomlens.folders import RunFolder
-    from atomlens.runs import PICTURE, CouplingSource, computed, write_couplings
-    from atomlens.structures import read_structures
+    from atomlens.folders import PAGE, RunFolder
+    from atomlens.runs import CouplingSource, computed, write_couplings
 
     with RunFolder(out, overwrite) as folder:
-        how, respond = responder(calculator, kwargs, step)
-        selected = read_structures(structures, frames)
-        options = {"kwargs": kwargs, "step": step, "frames": frames}
+        how, respond = responder(calculator, kwargs, step, output, checked_unit(unit), trust)
+        found = early_or_embedded(early, structures, frames)
+        selected = found.structures
+        options = {"kwargs": kwargs, "step": step, "output": output, "unit": unit, "frames": frames}
         command = command_line()
         source = CouplingSource(calculator, structures, how, command, options)
         with _progress(len(selected)) as advance:
             summary = write_couplings(folder, computed(_responses(selected, respond, advance)), source)
     done = [frame for frame in summary["frames"] if "unavailable" not in frame]
-    typer.echo(f"{calculator}: {how}; {len(done)} of {len(selected)} structures")
+    echo(f"{calculator}: {how}; {len(done)} of {len(selected)} structures ({found} read)")
     for frame in summary["frames"]:
         if "unavailable" in frame:
-            typer.echo(f"frame {frame['frame']}: cannot tell ({frame['unavailable']})")
+            echo(f"frame {frame['frame']}: cannot tell ({frame['unavailable']})")
     largest = {key: max(frame[key] for frame in done) for key in ("largest", "asymmetry", "sum_rule")}
-    typer.echo(
+    echo(
         f"largest coupling {largest['largest']:.3g} eV/Å²; asymmetry up to {largest['asymmetry']:.1e}, "
         f"sum rule up to {largest['sum_rule']:.1e} eV/Å² (both 0 for exact derivatives)"
     )
-    typer.echo(f"picture: {out / PICTURE}")
+    finished(out / PAGE)
 
 
 def _responses(
@@ -111,7 +125,7 @@ def _responses(
 
 @contextmanager
 def _progress(n_frames: int) -> Iterator[Callable[[int, int, int], None]]:
-    """Progress bar on stderr over structures, moved by every row of a Hessian; silent where stderr is no terminal."""
+    """Progress on stderr over structures, moved by every row of a Hessian."""
     from rich.progress import TaskProgressColumn
 
     from atomlens.cli.progress import progress_bars

@@ -1,4 +1,4 @@
-"""What commands share that write a run into a folder: its command, and going on after an interruption."""
+"""What commands share that write a run into a folder: its command, and resuming after an interruption."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from atomlens.cli.terminal import echo
+
 
 def command_line() -> str:
     """The command as it was typed, for the run to remember."""
@@ -16,9 +18,9 @@ def command_line() -> str:
 
 @contextmanager
 def goes_on(out: Path) -> Iterator[None]:
-    """Leave with exit code 130 where a run is interrupted, and say that nothing is lost."""
+    """Leave with exit code 130 where a run is interrupted, and report that nothing is lost."""
     try:
         yield
     except KeyboardInterrupt:
-        print(f"atomlens: interrupted; the same command goes on where it stopped ({out})", file=sys.stderr)
+        echo(f"atomlens: interrupted; the same command resumes where it stopped ({out})", err=True)
         sys.exit(130)

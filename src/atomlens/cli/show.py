@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
 
+from atomlens.cli.output import finished
 from atomlens.cli.progress import progress_bars
+from atomlens.cli.terminal import console as clean_console
 from atomlens.structures import geometry_note
 
 if TYPE_CHECKING:
     from atomlens.runs import RunResult
     from atomlens.tables import ExplainedFrame
 
-_SHOWN_PAIRS = 10
+_SHOWN_PAIRS, _SHOWN_WARNINGS = 10, 3
 _ORDERS = ("single atoms", "pairs", "triples")
 
 
 @contextmanager
 def frame_progress(n_frames: int) -> Iterator[Callable[[ExplainedFrame], ExplainedFrame]]:
-    """Progress bar on stderr over the frames of a run; silent where stderr is no terminal.
+    """Progress on stderr over the frames of a run.
 
     Yields
     ------
@@ -43,23 +44,37 @@ def frame_progress(n_frames: int) -> Iterator[Callable[[ExplainedFrame], Explain
         yield advance
 
 
-def show_result(result: RunResult, out: Path) -> None:
-    """Print the strongest pairs and the sums of the first frame, and where everything is."""
+def show_result(result: RunResult, out: Path, read: str = "") -> None:
+    """Print the strongest pairs and the sums of the first frame, how much was read, and where everything is."""
+    from atomlens.report import property_words
+
     # Names come from files: markup and highlighting are off, so that they are printed as they are.
-    console = Console(markup=False, highlight=False)
+    console = clean_console()
     frame, frames = result.first, result.summary["frames"]
     of_frames = f" (first of {len(frames)} frames)" if len(frames) > 1 else ""
     rule = frame.rule + (f"/{frame.product_rule}" if frame.product_rule else "")
-    console.print(f"{frame.name}{of_frames}: {frame.quantity} {frame.prediction:.6f} {frame.unit}, rule {rule}")
+    console.print(
+        f"{frame.name}{of_frames}: {property_words(frame.quantity)} {frame.prediction:.6f} {frame.unit}, rule {rule}"
+    )
     if (note := geometry_note(frame.atoms)) is not None:
         console.print(note)
+    elif read:
+        console.print(f"read {read} of {result.summary['structures']}", soft_wrap=True)
+    if odd := [entry for entry in frames if entry["outside"]]:
+        where = "" if len(frames) == 1 else f" (frame {odd[0]['frame']}; {len(odd)} of {len(frames)} frames are)"
+        console.print(f"outside of what the model was trained on{where}:")
+        for sentence in odd[0]["outside"]:
+            console.print(f"  {sentence}", soft_wrap=True)
+    for number, entry in enumerate(frames):
+        for warning in entry["warnings"][: 1 if number < _SHOWN_WARNINGS else 0]:
+            console.print(f"warning: {entry['name']}: {warning}", soft_wrap=True)
     if frame.interactions.max_order >= 2:
         console.print(_pairs(frame))
     console.print(_sums(frame))
     largest = max(abs(entry["residual"]) for entry in frames)
     name = "largest residual" if len(frames) > 1 else "residual"
     console.print(f"{name} {largest:.1e} {frame.unit}, {result.summary['seconds']:.1f} s")
-    console.print(f"report: {out / result.page.name}", soft_wrap=True)
+    finished(out / result.page.name)
 
 
 def _pairs(frame: ExplainedFrame) -> Table:

@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from atomlens.cli.options import whole_number
+from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.terminal import echo
+from atomlens.folders import PAGE
 
 EPILOG = """
 [b]Examples[/b]
@@ -22,7 +25,7 @@ Two models at a time; after a kill, the same command goes on:
 
 [b]Written to --out[/b]
 
-report.html, models.parquet and models.csv (one row a model), summary.json, and models/*/ with the training, analysis
+report.html, models.parquet and models.csv (one row per model), summary.json, and models/*/ with the training, analysis
 and simulation of every model.
 """
 
@@ -38,8 +41,8 @@ def study(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """Train a grid of models, score them, simulate them, and say what foretells how long they last."""
-    from atomlens.structures import InputError
+    """Train a grid of models, score them, simulate them, and report what predicts how long simulations last."""
+    from atomlens.structures import InputError, install_command
 
     try:
         from atomlens.studies import run_study, sentence
@@ -50,16 +53,16 @@ def study(
                 out,
                 n_workers=workers,
                 scheduler=scheduler,
-                report=lambda line: typer.echo(line, err=True),
+                report=lambda line: echo(line, err=True),
                 command=command_line(),
                 overwrite=overwrite,
             )
     except ModuleNotFoundError as error:
         raise InputError(
-            f"{error.name} is not installed; a study needs the extras train, md and xtb, and dask for workers"
+            f"{error.name} is not installed; a study needs more: {install_command('train', 'md', 'xtb', 'dask')}"
         ) from error
-    typer.echo(sentence(found.associations))
-    typer.echo(f"report: {found.folder / 'report.html'}")
+    echo(sentence(found.associations))
+    finished(found.folder / PAGE)
     if found.failed:
-        print(f"atomlens: {len(found.failed)} models failed; the page and summary.json say why", file=sys.stderr)
+        echo(f"atomlens: {len(found.failed)} models failed; the page and summary.json say why", err=True)
         sys.exit(1)

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from atomlens.cli.runs import command_line
+from atomlens.cli.terminal import echo
+
 EPILOG = """
 [b]Examples[/b]
 
@@ -35,8 +38,8 @@ def train(
     from atomlens.training import train as run
 
     try:
-        run(config, out, resume=resume, max_hours=hours, report=lambda line: typer.echo(line))
+        run(config, out, resume=resume, max_hours=hours, report=lambda line: echo(line), command=command_line())
     except KeyboardInterrupt:
-        print("atomlens: interrupted; continue after the last whole epoch with --resume", file=sys.stderr)
+        echo("atomlens: interrupted; continue after the last whole epoch with --resume", err=True)
         sys.exit(130)
-    typer.echo(f"model: {out / 'model.safetensors'}")
+    echo(f"model: {out / 'model.safetensors'}")

@@ -7,23 +7,32 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
 
+from atomlens.cli.output import finished
 from atomlens.cli.progress import progress_bars
+from atomlens.cli.terminal import console as clean_console
+from atomlens.folders import PAGE
 
 if TYPE_CHECKING:
     from atomlens.runs import AnalysisRun
     from atomlens.surveys import Progress as Tell
 
-STYLES = {"agrees": "green", "deviates": "dark_orange", "cannot tell": "dim"}
+STYLES = {
+    "agrees": "green",
+    "deviates": "dark_orange",
+    "cannot tell": "dim",
+    "by construction": "cyan",
+    "not applicable": "dim",
+    "descriptive": "dim",
+}
 
 
 @contextmanager
 def step_progress() -> Iterator[Tell]:
-    """A bar on stderr for each step of a long run; silent where stderr is no terminal."""
+    """A bar on stderr for each step of a long run."""
     with progress_bars(MofNCompleteColumn()) as bars:
         steps: dict[str, int] = {}
 
@@ -40,15 +49,23 @@ def step_progress() -> Iterator[Tell]:
 
 def show_verdicts(run: AnalysisRun) -> None:
     """Print every finding with its score, and where everything is."""
-    console = Console(markup=False, highlight=False)
+    console = clean_console()
     judged = f", {run.n_judged} of them judged" if run.n_judged < run.n_structures else ""
     table = Table(box=box.SIMPLE_HEAD, title=f"{run.n_structures} structures{judged}", title_justify="left")
     for name in ("question", "verdict", "in one sentence"):
         table.add_column(Text(name), overflow="fold")
     for verdict in run.verdicts:
-        style = STYLES[verdict.outcome.value]
+        style = STYLES.get(verdict.outcome.value, "dim")
         table.add_row(verdict.question, Text(verdict.outcome.value, style=style), Text(verdict.sentence))
+    for warning in run.summary.get("warnings", ()):
+        console.print(f"warning: {warning}", soft_wrap=True)
     console.print(table)
+    if (odd := run.summary["outside"])["n_outside"]:
+        console.print(
+            f"outside of what the model was trained on: {odd['n_outside']} of {odd['n_checked']} structures; "
+            f"structure {odd['first']['frame']}: {'; '.join(odd['first']['in'])}",
+            soft_wrap=True,
+        )
     if run.n_skipped:
         console.print(f"{run.n_skipped} structures could not be explained: see tables/skipped.parquet")
-    console.print(f"report: {run.folder / 'report.html'}", soft_wrap=True)
+    finished(run.folder / PAGE)

@@ -1,4 +1,4 @@
-"""``atomlens zoo``: the models that come with the package, their cards and their files."""
+"""``atomlens zoo``: the models shipped with the package, their cards and their files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+from atomlens.cli.terminal import console as clean_console
+from atomlens.cli.terminal import echo
 
 
 class _NamesByDefault(TyperGroup):
@@ -20,26 +23,25 @@ class _NamesByDefault(TyperGroup):
 zoo_app = typer.Typer(
     cls=_NamesByDefault,
     rich_markup_mode="rich",
-    help="Models that come with atomlens; use one as zoo:NAME in place of a file.",
+    help="Models shipped with atomlens; use one as zoo:NAME in place of a file.",
 )
 
 
 @zoo_app.command()
 def names() -> None:
-    """List the names, one a line (what atomlens zoo does without a command)."""
-    # Told from the folder, without loading the libraries that read a model.
+    """List the names, one per line (what atomlens zoo does without a command)."""
+    # Read from the folder, without loading the libraries that read a model.
     folder = files("atomlens") / "models" / "zoo"
     entries = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     for name in sorted(entries):
         if name.endswith(".safetensors") and not name.startswith("."):
-            typer.echo(name.removesuffix(".safetensors"))
+            echo(name.removesuffix(".safetensors"))
 
 
 @zoo_app.command("list")
 def list_models() -> None:
     """List the models with property, training set and test error."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -54,14 +56,13 @@ def list_models() -> None:
         trained = f"{card.get('split', {}).get('train', '?')} of {str(card.get('data', '?')).split(' (')[0]}"
         row = (name, f"{output.property} [{output.unit}]", trained, _elements(config.elements), _errors(card))
         table.add_row(*map(Text, row))
-    _console(Console).print(table)
+    _console().print(table)
 
 
 @zoo_app.command()
 def card(name: Annotated[str, typer.Argument(help="Name of a model, with or without zoo:.")]) -> None:
-    """Show how a model was made and how wrong it is."""
+    """Show how a model was made and its test errors."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -75,7 +76,7 @@ def card(name: Annotated[str, typer.Argument(help="Name of a model, with or with
         "architecture": f"{shape.architecture}, {shape.n_features} features, {shape.n_layers} layers, "
         f"cutoff {shape.cutoff.cutoff:g} Å, readout {config.readout.kind} ({config.readout.aggregation})",
         "elements": _elements(config.elements),
-        **{key: _told(value) for key, value in config.card.items() if key != "name"},
+        **{key: _text(value) for key, value in config.card.items() if key != "name"},
         "file": f"{path} ({path.stat().st_size / 1e6:.2f} MB)",
     }
     table = Table(box=box.SIMPLE_HEAD, show_header=False, title=Text(path.stem), title_justify="left")
@@ -83,21 +84,21 @@ def card(name: Annotated[str, typer.Argument(help="Name of a model, with or with
     table.add_column(overflow="fold")
     for key, value in rows.items():
         table.add_row(Text(str(key)), Text(value))
-    _console(Console).print(table)
+    _console().print(table)
 
 
 @zoo_app.command()
 def path(name: Annotated[str, typer.Argument(help="Name of a model, with or without zoo:.")]) -> None:
-    """Print where the file of a model lies."""
+    """Print the path of the file of a model."""
     from atomlens.models import zoo_path
 
-    typer.echo(zoo_path(name))
+    echo(zoo_path(name))
 
 
-def _console(kind: Any) -> Any:
+def _console() -> Any:
     """A console that wraps at the terminal's width, and at 160 columns where there is none (a pipe, a file)."""
-    console = kind(highlight=False)
-    return console if console.is_terminal else kind(highlight=False, width=160)
+    console = clean_console()
+    return console if console.is_terminal else clean_console(width=160)
 
 
 def _elements(numbers: tuple[int, ...] | None) -> str:
@@ -116,11 +117,11 @@ def _errors(card: Mapping[str, Any]) -> str:
     )
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     """An entry of a card as lines of text."""
     if isinstance(value, Mapping):
         nested = [
-            f"{key}: {_told(entry)}" if isinstance(entry, Mapping) else f"{key} {_told(entry)}"
+            f"{key}: {_text(entry)}" if isinstance(entry, Mapping) else f"{key} {_text(entry)}"
             for key, entry in value.items()
         ]
         return ", ".join(nested)

@@ -1,12 +1,15 @@
 from .batches import Batch, GraphStore, epoch_order
 from .consistency import ForceCheck, check_forces, require_matching_forces
 from .dataset import Column, Dataset, ragged_rows
+from .domain import training_domain
 from .edges import EdgeTable, find_edges
-from .md import Units, read_dataset
+from .keys import Keys
+from .organic import OrganicSettings, make_organic
 from .qm9 import load_qm9
-from .splits import Split, load_split, make_split, save_split
+from .reading import read_dataset
+from .splits import Split, load_split, make_group_split, make_split, save_split
 from .storage import cache_folder, load_dataset, save_dataset
-from .units import shown
+from .units import Units, shown
 from .xtb import TrajectoryError, XtbSettings, make_xtb
 
 __all__ = [
@@ -16,6 +19,8 @@ __all__ = [
     "EdgeTable",
     "ForceCheck",
     "GraphStore",
+    "Keys",
+    "OrganicSettings",
     "Split",
     "TrajectoryError",
     "Units",
@@ -27,6 +32,8 @@ __all__ = [
     "load_dataset",
     "load_qm9",
     "load_split",
+    "make_group_split",
+    "make_organic",
     "make_split",
     "make_xtb",
     "ragged_rows",
@@ -35,4 +42,5 @@ __all__ = [
     "save_dataset",
     "save_split",
     "shown",
+    "training_domain",
 ]

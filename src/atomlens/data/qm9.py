@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from atomlens.data.dataset import Column, Dataset
 from atomlens.data.storage import cache_folder, load_dataset, save_dataset
-from atomlens.structures import InputError
+from atomlens.structures import InputError, install_command
 
 SOURCE = "QM9 (Ramakrishnan et al., Sci. Data 1, 140022, 2014), B3LYP/6-31G(2df,p), as packed in qm9pack {version}"
 _PARTS = ("qm9_part1.csv", "qm9_part2.csv", "qm9_part3.csv")
@@ -147,7 +147,7 @@ def _installed() -> tuple[Path, str]:
     try:
         package = importlib.metadata.distribution("qm9pack")
     except importlib.metadata.PackageNotFoundError as error:
-        raise InputError("QM9 comes with the package qm9pack; run: pip install 'atomlens[qm9]'") from error
+        raise InputError(f"QM9 comes with the package qm9pack; run: {install_command('qm9')}") from error
     return Path(str(package.locate_file("qm9pack/data"))), package.version
 
 

@@ -59,6 +59,35 @@ def make_split(n: int, n_train: int, n_val: int, n_test: int | None, seed: int) 
     return Split(seed, np.sort(order[:n_train]), np.sort(order[last:]), np.sort(order[first:last]))
 
 
+def make_group_split(groups: Int[np.ndarray, " S"], n_train: int, n_val: int, n_test: int | None, seed: int) -> Split:
+    """As `make_split`, of groups: structures of one group are all trained on, or all tuned on, or all tested on.
+
+    Parameters
+    ----------
+    groups
+        Group of every structure; structures of negative groups are always trained on.
+    n_train, n_val, n_test
+        Numbers of groups.
+    seed
+        Of the shuffle.
+
+    Raises
+    ------
+    InputError
+        If there are too few groups.
+
+    Examples
+    --------
+    >>> split = make_group_split(np.array([-1, 7, 7, 8, 9, 9]), 1, 1, 1, seed=0)
+    >>> split.train.tolist(), split.val.tolist(), split.test.tolist()
+    ([0, 4, 5], [3], [1, 2])
+    """
+    names = np.unique(groups[groups >= 0])
+    whole = make_split(len(names), n_train, n_val, n_test, seed)
+    train, val, test = (np.flatnonzero(np.isin(groups, names[part])) for part in (whole.train, whole.val, whole.test))
+    return Split(seed, np.sort(np.concatenate([np.flatnonzero(groups < 0), train])), val, test)
+
+
 def save_split(split: Split, path: Path) -> None:
     """Write a split as JSON."""
     parts = {name: getattr(split, name).tolist() for name in ("train", "val", "test")}

@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from atomlens.data.dataset import Column, Dataset
 from atomlens.data.storage import load_dataset, save_dataset
-from atomlens.folders import atomic_file, claim
+from atomlens.folders import alone_in, atomic_file, claim
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.structures import InputError, read_structures
 
@@ -27,7 +27,7 @@ _HOTTEST = 20.0  # times the wanted temperature: past this the molecule has flow
 
 
 class TrajectoryError(RuntimeError):
-    """A trajectory that cannot go on, told in one line."""
+    """A trajectory that cannot continue, reported in one line."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,14 @@ def make_xtb(
     atoms = starting_structure(str(source), settings.seed)
     if not (out / "dataset").exists():
         Gfn2Calculator(settings.charge).check(atoms)
-    _claim(out, str(source), atoms, settings)
-    if (out / "dataset").exists():
+    with alone_in(out):
+        _claim(out, str(source), atoms, settings)
+        if not (out / "dataset").exists():
+            first, rng = _start(out, atoms, settings)
+            for number in range(first, -(-settings.frames // _BLOCK)):
+                _make_block(out, atoms, settings, number, rng, progress)
+            save_dataset(_collect(out, atoms, str(source), settings), out / "dataset")
         return _finished(out)
-    first, rng = _start(out, atoms, settings)
-    for number in range(first, -(-settings.frames // _BLOCK)):
-        _make_block(out, atoms, settings, number, rng, progress)
-    save_dataset(_collect(out, atoms, str(source), settings), out / "dataset")
-    return _finished(out)
 
 
 def _finished(out: Path) -> Dataset:
@@ -151,7 +151,10 @@ def _claim(out: Path, source: str, atoms: ase.Atoms, settings: XtbSettings) -> N
     path = out / "trajectory.json"
     if not path.exists() and out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty and holds no trajectory; give another --out")
-    found, changed = claim(path, wanted)
+    try:
+        found, changed = claim(path, wanted)
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read ({error}); give another --out") from error
     if changed:
         raise InputError(
             f"{out} holds a trajectory with {changed} = {found.get(changed)!r}, asked for {wanted[changed]!r}; "

@@ -1,17 +1,19 @@
 from .calculators import AtomlensCalculator
 from .energies import EnergyForcesStress, energy_forces_stress
 from .failure import Failure, explain_failure, first_failure
-from .judgement import judge_stability, survival
+from .judgement import ReplicasNeeded, judge_stability, replicas_needed, survival
 from .lifetimes import Survival
 from .options import MDOptions
-from .simulation import Fate, Report, Simulation, check_start, simulate
+from .simulation import SIMULATION_FILES, Fate, Report, Simulation, check_start, simulate
 
 __all__ = [
+    "SIMULATION_FILES",
     "AtomlensCalculator",
     "EnergyForcesStress",
     "Failure",
     "Fate",
     "MDOptions",
+    "ReplicasNeeded",
     "Report",
     "Simulation",
     "Survival",
@@ -20,6 +22,7 @@ __all__ = [
     "explain_failure",
     "first_failure",
     "judge_stability",
+    "replicas_needed",
     "simulate",
     "survival",
 ]

@@ -1,7 +1,7 @@
-r"""Distribution of interatomic distances held against a reference trajectory, and how far sampling alone sets it off.
+r"""Distribution of interatomic distances compared with a reference trajectory, and what sampling alone makes of it.
 
 The published criterion is the mean absolute error of h(r) (Fu et al., arXiv:2210.07237). It is never zero: two samples
-of one ensemble differ, too. Here it is told as the **misplaced share** :math:`m = \frac12 \int |h - h_{ref}| dr`, the
+of one ensemble differ, too. Here it is given as the **misplaced share** :math:`m = \frac12 \int |h - h_{ref}| dr`, the
 part of all distances that would have to move, next to a **noise floor**. If two halves of n frames differ by
 :math:`m_{1/2}`, then n frames are off by about :math:`m_{1/2} / 2`, as errors fall by the root of the number of frames.
 Halves are made of contiguous blocks, as frames that follow each other are not independent:

@@ -10,7 +10,8 @@ from atomlens.structures import InputError
 
 ENSEMBLES = ("nve", "langevin", "nose-hoover")
 # A hydrogen bond stretch takes 9 fs; longer steps than this do not resolve it.
-LONGEST_STEP = 5.0
+SHORTEST_STEP, LONGEST_STEP = 1e-3, 5.0
+_MOST_STEPS, _MOST_REPLICAS = 10**10, 100_000
 HIGHEST_TEMPERATURE = 5000.0
 # Steps that a time in ps may be off by, for numbers that are not exact in binary.
 _ROUNDING = 1e-6
@@ -39,7 +40,7 @@ class MDOptions:
     seed
         Of velocities and noise.
     frames_after_break
-        How many frames a broken replica goes on, so that the break can be told and seen.
+        For how many frames a broken replica continues, so that the break can be identified and seen.
     """
 
     ensemble: str = "langevin"
@@ -57,13 +58,19 @@ class MDOptions:
             raise InputError(f"ensemble {self.ensemble!r} is not known; choose {', '.join(ENSEMBLES)}")
         if not 0 < self.temperature <= HIGHEST_TEMPERATURE:
             raise InputError(f"temperature {self.temperature:g} K: give one above 0 up to {HIGHEST_TEMPERATURE:g} K")
-        if not 0 < self.timestep <= LONGEST_STEP:
-            raise InputError(f"time step {self.timestep:g} fs: give one above 0 up to {LONGEST_STEP:g} fs")
+        if not SHORTEST_STEP <= self.timestep <= LONGEST_STEP:
+            raise InputError(
+                f"time step {self.timestep:g} fs: give one above 0, from {SHORTEST_STEP:g} up to {LONGEST_STEP:g} fs"
+            )
         if not (math.isfinite(self.friction) and self.friction > 0):
             raise InputError(f"friction {self.friction:g} 1/ps: give a number above 0")
         for name in ("n_steps", "n_replicas", "interval"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}: give a number from 1")
+        if self.n_steps > _MOST_STEPS or self.n_replicas > _MOST_REPLICAS:
+            raise InputError(
+                f"{self.n_replicas} replicas of {self.n_steps} steps: up to {_MOST_REPLICAS} of {_MOST_STEPS} can run"
+            )
         if self.interval > self.n_steps:
             raise InputError(f"a frame every {self.interval} steps of only {self.n_steps}: nothing would be recorded")
         if rest := self.n_steps % self.interval:
@@ -78,7 +85,8 @@ class MDOptions:
 
         A time step or an interval that cannot be is left to the check of all settings.
         """
-        steps = max(1, math.ceil(1000 * time / timestep - _ROUNDING)) if timestep > 0 else 1
+        sensible = timestep >= SHORTEST_STEP and 0 < time < _MOST_STEPS
+        steps = max(1, math.ceil(1000 * time / timestep - _ROUNDING)) if sensible else 1
         interval = int(settings.get("interval", cls.interval))
         if 1 <= interval <= steps:
             steps = interval * math.ceil(steps / interval)

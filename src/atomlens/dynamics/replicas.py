@@ -145,8 +145,19 @@ class Replicas:
         return {"running": self.running.copy(), "state": state, "random": torch.get_rng_state()}
 
     def restore(self, stored: dict[str, Any]) -> None:
-        """Go back to what `store` returned."""
+        """Go back to what `store` returned.
+
+        Raises
+        ------
+        ValueError, LookupError, TypeError, RuntimeError
+            If that is of other replicas.
+        """
         self.keep(np.flatnonzero(np.isin(self.running, stored["running"])))
-        for name, value in stored["state"].items():
+        for name, now in vars(self.state).items():
+            value = stored["state"][name]
+            if isinstance(now, torch.Tensor):
+                if value.shape != now.shape or value.dtype != now.dtype:
+                    raise ValueError(f"{name} is of another shape or type")
+                value = value.to(now.device)
             setattr(self.state, name, value)
         torch.set_rng_state(stored["random"])

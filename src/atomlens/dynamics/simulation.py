@@ -13,20 +13,30 @@ from typing import Any
 import ase
 import numpy as np
 import polars as pl
-import torch
 from jaxtyping import Float
 
 from atomlens.dynamics.energies import energy_unit
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.replicas import Replicas, Snapshot
 from atomlens.dynamics.stability import BondReference, Break, Criteria, FrameCheck, bond_reference, check_frames
-from atomlens.folders import atomic_file, claim
+from atomlens.folders import alone_in, atomic_file, claim, load_state, save_state
 from atomlens.models import Potential
 from atomlens.structures import InputError, NothingDone, check_atoms
 
 # Called with frames done, frames in all, replicas still running, and simulated ns per day.
 Report = Callable[[int, int, int, float], None]
-_CHECKPOINT, _SETTINGS = "checkpoint.pt", "settings.json"
+_CHECKPOINT, _SETTINGS = "checkpoint.safetensors", "settings.json"
+# Patterns of all files that a simulation writes.
+SIMULATION_FILES = (
+    _CHECKPOINT,
+    _SETTINGS,
+    "frames-?????.npz",
+    "observables-?????.parquet",
+    "observables.parquet",
+)
+# What a checkpoint holds besides the replicas' own state: numbers, and arrays of one entry per replica.
+_NUMBERS = {"frame": int, "part": int, "seconds": float}
+_OF_REPLICAS = ("broke_at", "pair", "earlier")
 # Frames a part holds: what a kill can cost.
 FRAMES_PER_PART = 50
 
@@ -116,7 +126,7 @@ def simulate(
     reference
         Trajectory whose mean bond lengths are the reference; the structure's own if None.
     report
-        Told the progress after every frame.
+        Called with the progress after every frame.
 
     Raises
     ------
@@ -126,10 +136,11 @@ def simulate(
     """
     options, criteria = options or MDOptions(), criteria or Criteria()
     bonds = check_start(model, atoms, reference)
-    _claim(folder, _fingerprint(model, atoms, options, criteria, bonds), options)
-    run = _Run(model, atoms, folder, options, criteria, bonds)
-    run.go_on(report or (lambda *_: None))
-    return run.result()
+    with alone_in(folder):
+        _claim(folder, _fingerprint(model, atoms, options, criteria, bonds), options)
+        run = _Run(model, atoms, folder, options, criteria, bonds)
+        run.go_on(report or (lambda *_: None))
+        return run.result()
 
 
 def check_start(model: Potential, atoms: ase.Atoms, reference: list[ase.Atoms] | None = None) -> BondReference:
@@ -145,6 +156,7 @@ def check_start(model: Potential, atoms: ase.Atoms, reference: list[ase.Atoms] |
     check_atoms(atoms)
     _check_cell(atoms, model.cutoff)
     model.check_elements(atoms)
+    model.predict(atoms)  # refuses what is not finite, or cannot be an energy
     return bond_reference(atoms, reference)
 
 
@@ -183,7 +195,12 @@ class _Run:
         self.rows: list[dict[str, np.ndarray]] = []
         stored = folder / _CHECKPOINT
         if stored.is_file():
-            self._restore(torch.load(stored, weights_only=False))
+            try:
+                self._restore(load_state(stored))
+            except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                if isinstance(error, InputError):
+                    raise
+                raise InputError(f"{stored}: not the state of this simulation; name another folder") from error
         else:
             self._record(self.replicas.snapshot())
             if (self.broke_at >= 0).any():
@@ -281,20 +298,24 @@ class _Run:
             with atomic_file(self.folder / f"observables-{name}.parquet") as path:
                 pl.DataFrame(columns).write_parquet(path)
             self.part, self.rows = self.part + 1, []
-            with atomic_file(self.folder / _CHECKPOINT) as path:
-                torch.save(self._stored(), path)
+            save_state(self.folder / _CHECKPOINT, self._stored())
         except OSError as error:
             reason = error.strerror or str(error)
             raise InputError(f"{self.folder}: {reason}; the parts written so far can be read") from error
 
     def _stored(self) -> dict[str, Any]:
-        names = ("frame", "part", "seconds", "broke_at", "pair", "kind", "earlier")
-        return {"replicas": self.replicas.store(), **{name: getattr(self, name) for name in names}}
+        state = {name: getattr(self, name) for name in (*_NUMBERS, *_OF_REPLICAS)}
+        return {**state, "kind": self.kind.tolist(), "replicas": self.replicas.store()}
 
     def _restore(self, stored: dict[str, Any]) -> None:
-        self.replicas.restore(stored.pop("replicas"))
-        for name, value in stored.items():
-            setattr(self, name, value)
+        self.replicas.restore(stored["replicas"])
+        for name, kind in _NUMBERS.items():
+            setattr(self, name, kind(stored[name]))
+        for name in _OF_REPLICAS:
+            now = getattr(self, name)
+            value = np.asarray(stored[name], dtype=now.dtype)
+            setattr(self, name, value.reshape(now.shape).copy())
+        self.kind[:] = [Break(kind).value if kind else "" for kind in stored["kind"]]
         # Parts that were written after the checkpoint are made again; hidden files are what a kill left of some.
         for path in self.folder.glob("[!.]*-?????.*"):
             if int(path.stem.rsplit("-", 1)[1]) >= self.part:

@@ -7,7 +7,7 @@ A replica **breaks** at the first recorded frame in which
 * the temperature exceeds 10,300 K or rises more than 100-fold between frames, or a coordinate is not finite
   (*explosion*, the criterion of mlipaudit).
 
-What it broke by is told from how it goes on: *explosion* if it explodes, *hydrogen loss* if a hydrogen ends farther
+The kind of break is read from later frames: *explosion* if it explodes, *hydrogen loss* if a hydrogen ends farther
 than 2.5 Å from every heavy atom, else *bond*.
 """
 

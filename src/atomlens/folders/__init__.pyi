@@ -1,23 +1,35 @@
 from .claims import claim
 from .files import atomic_file, atomic_folder, write_text
+from .locks import alone_in
+from .ownership import MARKER, below, is_ours, mark
 from .results import load_result, save_result, to_plain
-from .resuming import nothing_left_in_vain, open_run
+from .resuming import RUN_FILES, open_run, remove_if_empty
 from .settings import build, read_toml
-from .writing import MARK, PAGE, RunFolder
+from .state import load_state, save_state
+from .writing import MARK, PAGE, RunFolder, read_summary
 
 __all__ = [
     "MARK",
+    "MARKER",
     "PAGE",
+    "RUN_FILES",
     "RunFolder",
+    "alone_in",
     "atomic_file",
     "atomic_folder",
+    "below",
     "build",
     "claim",
+    "is_ours",
     "load_result",
-    "nothing_left_in_vain",
+    "load_state",
+    "mark",
     "open_run",
+    "read_summary",
     "read_toml",
+    "remove_if_empty",
     "save_result",
+    "save_state",
     "to_plain",
     "write_text",
 ]

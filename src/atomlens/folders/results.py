@@ -43,18 +43,24 @@ def load_result(kind: type[Result], folder: Path) -> Result:
     """
     try:
         plain = json.loads((folder / _FILE).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        if not isinstance(plain, dict):
+            raise ValueError("no object")
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder}: holds no result of {kind.__name__}; run the analysis again") from error
     values: dict[str, Any] = {}
     hints = get_type_hints(kind)
     for item in dataclasses.fields(kind):  # pyright: ignore[reportArgumentType]
         path = folder / f"{item.name}.parquet"
-        if item.name in plain:
-            values[item.name] = _from_plain(plain[item.name], hints[item.name])
-        elif path.is_file():
-            values[item.name] = pl.read_parquet(path)
-        else:
-            raise InputError(f"{folder}: {kind.__name__} lacks {item.name!r}; run the analysis again")
+        try:
+            if item.name in plain:
+                values[item.name] = _from_plain(plain[item.name], hints[item.name])
+                continue
+            if path.is_file():
+                values[item.name] = pl.read_parquet(path)
+                continue
+        except (ValueError, TypeError, LookupError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
+            raise InputError(f"{folder}: its {item.name!r} is damaged; run the analysis again") from error
+        raise InputError(f"{folder}: {kind.__name__} lacks {item.name!r}; run the analysis again")
     return kind(**values)
 
 

@@ -5,78 +5,113 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from atomlens.folders.claims import claim
-from atomlens.folders.writing import MARK
+from atomlens.folders.locks import alone_in
+from atomlens.folders.ownership import MARKER, check_replaceable, mark, remove_ours
+from atomlens.folders.writing import MARK, PAGE
 from atomlens.structures import InputError, NothingDone
 
 # Says what a run was asked for, from its first moment on; `MARK` is written last.
 _STARTED = "started.json"
+# What every run of this kind has besides its own files.
+RUN_FILES = (MARKER, _STARTED, MARK, PAGE)
 
 
-def open_run(out: Path, settings: dict[str, Any], overwrite: bool = False, *, grows: bool = False) -> Path:
+@contextmanager
+def open_run(
+    out: Path, settings: dict[str, Any], writes: Iterable[str], overwrite: bool = False, *, grows: bool = False
+) -> Iterator[Path]:
     """The folder of a new or an unfinished run with the same settings, or of a finished one that `grows`.
+
+    No other process of atomlens can have the folder meanwhile.
+
+    Parameters
+    ----------
+    out
+        The folder.
+    settings
+        What decides which run it is.
+    writes
+        Patterns of the files that the run writes, as `mark` takes them: what `overwrite` may delete one day.
+    overwrite
+        Whether a run of ours in `out` may be deleted first, if `out` holds nothing else.
+    grows
+        Whether a finished run may go on.
 
     Raises
     ------
     InputError
-        If `out` holds something else: a file, a finished run, an unfinished one with other settings.
+        If `out` holds something else: a file, a finished run, an unfinished one with other settings; or if another
+        process is writing there.
     """
-    mark = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    shown = f"--out {out}"
+    _check_folder(out, shown)
+    with alone_in(out):
+        _claim_run(out, shown, settings, (*writes, *RUN_FILES), overwrite, grows)
+        yield out
+
+
+def _check_folder(out: Path, shown: str) -> None:
     try:
-        if out.exists() and not out.is_dir():
-            raise InputError(f"--out {out}: is a file; name a folder that does not exist yet")
-        if out.is_dir() and any(out.iterdir()):
-            ours = (out / _STARTED).is_file() or (out / MARK).is_file()
-            if not ours:
-                raise InputError(f"--out {out}: the folder is not empty and was not written by atomlens; name another")
-            if overwrite:
-                shutil.rmtree(out)
-            elif (out / MARK).is_file() and not grows:
-                raise InputError(f"--out {out}: holds a finished run; name another folder or add --overwrite")
-        _, other = claim(out / _STARTED, {"fingerprint": mark}, {"settings": settings})
+        if os.path.lexists(out) and not out.is_dir():
+            raise InputError(f"{shown}: is a file; name a folder that does not exist yet")
+        if out.is_dir() and any(out.iterdir()) and not any((out / name).is_file() for name in (_STARTED, MARKER)):
+            raise InputError(f"{shown}: the folder is not empty and was not written by atomlens; name another")
+    except OSError as error:
+        raise InputError(f"{shown}: {error.strerror or error}; name another folder") from error
+
+
+def _claim_run(
+    out: Path, shown: str, settings: dict[str, Any], writes: Iterable[str], overwrite: bool, grows: bool
+) -> None:
+    fingerprint = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    try:
+        if overwrite and any(out.iterdir()):
+            check_replaceable(out, shown)
+            remove_ours(out)
+        elif (out / MARK).is_file() and not grows:
+            raise InputError(f"{shown}: holds a finished run; name another folder or add --overwrite")
+        _, other = claim(out / _STARTED, {"fingerprint": fingerprint}, {"settings": settings})
         if other:
             raise InputError(
-                f"--out {out}: holds an unfinished run with another model, structures or settings; "
+                f"{shown}: holds an unfinished run with another model, structures or settings; "
                 "repeat its command to go on, name another folder, or add --overwrite"
             )
+        mark(out, writes)
     except InputError:
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or f"its {_STARTED} cannot be read"
-        raise InputError(f"--out {out}: {reason}; name another folder") from error
-    return out
+        raise InputError(f"{shown}: {reason}; name another folder") from error
 
 
 @contextmanager
-def nothing_left_in_vain(out: Path) -> Iterator[None]:
-    """Remove the folder of a run, with the parents made for it, where `NothingDone` ends the run that made it.
+def remove_if_empty(out: Path, error: type[InputError] = NothingDone) -> Iterator[None]:
+    """Remove the folder of a run, with the parents made for it, where `error` ends the run that made it.
 
-    A folder that was there before stays, empty if it was empty; an unfinished run in it stays as well.
+    A folder that was there before stays, empty if it was empty; an unfinished run in it stays as well, and so does
+    whatever others put there.
     """
-    missing = [folder for folder in (out, *out.parents) if not os.path.exists(folder)]
-    ours = bool(missing) or not _entries(out)
+    missing = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
+    ours = bool(missing) or _is_empty(out)
     try:
         yield
-    except NothingDone:
-        for path in _entries(out) if ours else ():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    except error:
+        if ours:
+            remove_ours(out)
         with suppress(OSError):  # someone else put something there meanwhile
             for folder in missing:
                 folder.rmdir()
         raise
 
 
-def _entries(folder: Path) -> list[Path]:
+def _is_empty(folder: Path) -> bool:
     try:
-        return list(folder.iterdir())
-    except OSError:  # `open_run` tells what is wrong with it
-        return []
+        return not any(folder.iterdir())
+    except OSError:  # what is wrong with it is found when it is opened
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 import tomllib
 import types
 import typing
@@ -14,6 +15,8 @@ from typing import Any, Literal, TypeVar
 from atomlens.structures import InputError
 
 T = TypeVar("T")
+# Bytes of a file of settings; letters of a value that a message shows.
+_LARGEST, _SHOWN = 2**20, 80
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -25,10 +28,16 @@ def read_toml(path: Path) -> dict[str, Any]:
         If it is missing or not TOML.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is no file; give a TOML file")
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"{path}: has {path.stat().st_size} bytes, at most {_LARGEST} are read; give a TOML file")
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a number of thousands of digits
         raise InputError(f"{path}: not a TOML file ({error})") from error
 
 
@@ -56,7 +65,7 @@ def build(kind: type[T], data: Mapping[str, Any], where: str = "") -> T:
     names = [f.name for f in fields(kind)]
     for key in data:
         if key not in names:
-            raise InputError(f"unknown setting {where + key!r}; {_suggestion(key, names)}")
+            raise InputError(f"unknown setting {where + str(key)[:_SHOWN]!r}; {_suggestion(str(key)[:_SHOWN], names)}")
     for f in fields(kind):
         if f.name not in data and f.default is MISSING and f.default_factory is MISSING:
             raise InputError(f"setting {where + f.name!r} is missing; add it")
@@ -78,19 +87,34 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise InputError(f"setting {where!r} is {value!r}; it must be a table [{where}]")
+            raise InputError(f"setting {where!r} is {_shown(value)}; it must be a table [{where}]")
         return build(typing.cast(type, hint), value, f"{where}.")
     if origin is types.UnionType:
-        return _convert(next(a for a in args if a is not types.NoneType), value, where)
+        return None if value is None else _convert(next(a for a in args if a is not types.NoneType), value, where)
     if origin is Literal:
-        if value in args:
+        if isinstance(value, str) and value in args:
             return value
         choices = [str(a) for a in args]
-        raise InputError(
-            f"setting {where!r} is {value!r}; {_suggestion(str(value), choices)} (choices: {', '.join(choices)})"
-        )
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        hint = _suggestion(str(value)[:_SHOWN], choices)
+        raise InputError(f"setting {where!r} is {_shown(value)}; {hint} (choices: {', '.join(choices)})")
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(args[0], entry, where) for entry in value)
+    if origin is dict and isinstance(value, dict):
         return value
-    raise InputError(f"setting {where!r} is {value!r}; it must be of type {hint.__name__}")
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not -sys.float_info.max <= value <= sys.float_info.max:  # NaN is no number either
+            raise InputError(f"setting {where!r} is {_shown(value)}; it must be a finite number")
+        return float(value)
+    if origin is None and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        if hint is int and abs(value) >= 2**63:
+            raise InputError(f"setting {where!r} is {_shown(value)}; whole numbers go up to 2^63")
+        return value
+    kind = {tuple: "a list", dict: "a table"}.get(origin, f"of type {getattr(hint, '__name__', hint)}")
+    raise InputError(f"setting {where!r} is {_shown(value)}; it must be {kind}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, int) and abs(value) >= 10**_SHOWN:  # Python refuses to spell out thousands of digits
+        return "a number of more than " + f"{_SHOWN} digits"
+    text = repr(value[:_SHOWN] if isinstance(value, str) else value)
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]}..."

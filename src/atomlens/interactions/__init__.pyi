@@ -1,11 +1,13 @@
 from .batch import BatchExplanation, explain_batch, explain_graphs
 from .explanation import Explanation, explain, explain_chain, explain_module
+from .pair_forces import PairForces
 from .terms import Interactions, Terms, check_order, group_terms, interaction_terms
 
 __all__ = [
     "BatchExplanation",
     "Explanation",
     "Interactions",
+    "PairForces",
     "Terms",
     "check_order",
     "explain",

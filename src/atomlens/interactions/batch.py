@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Float, Int
 
 from atomlens.chain import Rule, has_closed_form, make_chain_batch, make_rule, recorded_potential
+from atomlens.interactions.explanation import Explanation, explain
 from atomlens.interactions.terms import Interactions, Terms, check_order, interaction_terms
 from atomlens.models import Potential, to_internal
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.relevance import AtomShares, atom_shares
 from atomlens.structures import AtomGraph, collate
 
@@ -82,7 +84,7 @@ class BatchExplanation:
 
 
 def explain_batch(
-    model: Potential,
+    model: AnyModel,
     structures: Sequence[ase.Atoms],
     rule: str = "gate",
     product_rule: str = "scalar",
@@ -126,6 +128,10 @@ def explain_batch(
     """
     if not structures:
         raise ValueError("explain_batch received no structure; give at least one")
+    if isinstance(model, OpenedModel):  # recorded one by one
+        settings = {"gamma": gamma, "dtype": dtype, "device": device}
+        found = (explain(model, atoms, rule, product_rule, **settings) for atoms in structures)
+        return _joined([_alone(explanation, max_order) for explanation in found])
     working = model.converted(dtype, device)
     graphs = (working.graph(atoms) for atoms in structures)
     return explain_graphs(working, graphs, rule, product_rule, max_order=max_order, gamma=gamma)
@@ -142,9 +148,9 @@ def explain_graphs(
 ) -> BatchExplanation:
     """`explain_batch` of graphs that the model has made already (`Potential.graph`), at least one."""
     check_order(max_order)
-    held = make_rule(rule, gamma)
-    largest = _EDGES if has_closed_form(working, held) else 0  # recordings are of one structure
-    parts = [_explained(working, part, held, product_rule, max_order) for part in _in_parts(graphs, largest)]
+    used = make_rule(rule, gamma)
+    largest = _EDGES if has_closed_form(working, used) else 0  # recordings are of one structure
+    parts = [_explained(working, part, used, product_rule, max_order) for part in _in_parts(graphs, largest)]
     return _joined(parts)
 
 
@@ -185,6 +191,21 @@ def _explained(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
         remainders=predictions - constants - of_terms,
         quantity=model.facts.quantity,
         unit=unit,
+    )
+
+
+def _alone(explanation: Explanation, max_order: int) -> BatchExplanation:
+    terms = explanation.interactions(max_order)
+    return BatchExplanation(
+        starts=np.array([0, len(explanation.atoms)]),
+        terms=tuple(terms.order(n) for n in range(1, max_order + 1)),
+        shares=explanation.atom_shares(),
+        predictions=np.array([explanation.prediction]),
+        constants=np.array([explanation.constant]),
+        residuals=np.array([explanation.residual]),
+        remainders=np.array([terms.remainder]),
+        quantity=explanation.property,
+        unit=explanation.unit,
     )
 
 

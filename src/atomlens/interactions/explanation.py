@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from importlib import import_module
+from typing import Any
 
 import ase
 import torch
 
 from atomlens.chain import (
     Chain,
+    Published,
     RecordedSums,
     check_product_rule,
     constant_meaning,
@@ -21,12 +24,13 @@ from atomlens.chain import (
     recorded_potential,
     recorded_sums,
 )
+from atomlens.interactions.pair_forces import AtomEnergies, PairForces, pair_forces
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
-from atomlens.models import Potential, to_internal
+from atomlens.models import Atomwise, Potential, to_internal
 from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.recording import RecordedModel, record
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
-from atomlens.structures import InputError
+from atomlens.structures import AtomGraph, InputError
 
 
 class Explanation:
@@ -46,7 +50,7 @@ class Explanation:
     property, unit
         What the model predicts.
     rule, product_rule
-        Names of the rules by which non-linear parts were held.
+        Names of the rules by which non-linear parts were made linear.
     cutoff
         Cutoff radius in Å.
     constant_meaning
@@ -64,6 +68,7 @@ class Explanation:
         product_rule: str,
         cutoff: float,
         constant_meaning: str = "what no walk carries",
+        atom_energies: AtomEnergies | None = None,
     ) -> None:
         self.atoms = atoms
         self.sums = chain
@@ -73,6 +78,7 @@ class Explanation:
         self.product_rule = product_rule
         self.cutoff = cutoff
         self.constant_meaning = constant_meaning
+        self._atom_energies = atom_energies
 
     @cached_property
     def chain(self) -> Chain:
@@ -101,7 +107,7 @@ class Explanation:
 
         For sums and means over atoms: atom references, mean, and the last bias of the readout. Readouts of vectors
         (dipole moments with atomic dipoles, polarizabilities) add what their biases bring and, under the product rule
-        ``scalar``, all that vector features bring into the readout: that rule holds them fixed, so no walk carries it.
+        ``scalar``, all that vector features bring into the readout: that rule freezes them, so no walk carries it.
         """
         return self.sums.constant
 
@@ -118,6 +124,11 @@ class Explanation:
     def bias_share(self) -> float:
         """What operators that were treated as biases on request add to the prediction; zero without such."""
         return 0.0 if isinstance(self.sums, Chain) else self.sums.layers.bias_share() * self.sums.factor
+
+    @property
+    def conserves(self) -> bool:
+        """Whether everything adds up to the prediction, to rounding; under the rule ``published`` it does not."""
+        return self.rule != Published.name
 
     @property
     def n_layers(self) -> int:
@@ -154,26 +165,33 @@ class Explanation:
             included), ``full`` (only those from the embedding) or ``bias``.
         """
         if walks == "all":
-            return interaction_terms(self.sums, max_order)
+            return interaction_terms(self.sums, max_order).named(self.atoms.get_chemical_symbols(), self.unit)
         if walks == "full":
             chain = self.chain.without_bias()
         elif walks == "bias":
             chain = replace(self.chain, embedding=torch.zeros_like(self.chain.embedding), long_range=None)
         else:
             raise ValueError(f"walks={walks!r} is not known; choose all, full or bias")
-        return interaction_terms(replace(chain, prediction=chain.constant + chain.sum_of_walks()), max_order)
+        terms = interaction_terms(replace(chain, prediction=chain.constant + chain.sum_of_walks()), max_order)
+        return terms.named(self.atoms.get_chemical_symbols(), self.unit)
+
+    @property
+    def plot(self) -> Any:
+        """Figures, as an `atomlens.report.Plots`: ``plot.pairs()``, ``decay()``, ``orders()``, ``view()``."""
+        # Figures are drawn in the folder report, which builds on this one: looked up when one is asked for.
+        return import_module("atomlens.report").Plots(self)
 
     @property
     def long_range_kinds(self) -> tuple[str, ...]:
         """Which long-range energies the model has: "coulomb", "dispersion", both or none."""
-        held = self.sums.long_range if isinstance(self.sums, Chain) else None
-        return () if held is None else held.kinds
+        pairs = self.sums.long_range if isinstance(self.sums, Chain) else None
+        return () if pairs is None else pairs.kinds
 
     def long_range_terms(self, kind: str | None = None) -> Terms:
         """Long-range energies V of all pairs, which `interactions` has in its terms of order 2 and no walk carries.
 
-        Charges and coefficients are held at their values: V is an exact part of the prediction, and that charges
-        depend on the surroundings is not told by it.
+        Charges and coefficients are frozen at their values: V is an exact part of the prediction, but does not show
+        that charges depend on the surroundings.
 
         Parameters
         ----------
@@ -190,6 +208,28 @@ class Explanation:
     def group_interactions(self, groups: list[list[int]], max_order: int = 2) -> Interactions:
         """Terms between disjoint groups of atoms (functional groups, residues, molecules); see `group_terms`."""
         return group_terms(self.sums, groups, max_order)
+
+    def pair_forces(self) -> PairForces:
+        r"""Force on every atom i from the energy of every atom j.
+
+        .. math:: \mathbf F_{ij} = -\partial E_j / \partial \mathbf R_i, \qquad \sum_j \mathbf F_{ij} = \mathbf F_i
+
+        They follow from the model alone, whatever the rule. A term says how much of the prediction two atoms make
+        together; a pair force how one atom's energy changes as another moves; a response coupling how one atom's force
+        does.
+
+        Raises
+        ------
+        InputError
+            If the model predicts no energy, or its read-out gives none to an atom.
+        """
+        if self._atom_energies is None:
+            raise InputError(
+                f"no pair forces: this model of {self.property} gives no energy to an atom that could be asked for; "
+                "SchNet and PaiNN models of energies do"
+            )
+        lines = self.atoms.get_all_distances(mic=bool(self.atoms.pbc.any()), vector=True)
+        return pair_forces(self._atom_energies, torch.tensor(self.atoms.positions), lines)
 
     def atom_shares(self) -> AtomShares:
         """Shares of every atom in the prediction."""
@@ -248,6 +288,8 @@ def explain(
     >>> ex.interactions(max_order=2).order(2).atoms
     array([[0, 1]])
     """
+    if not isinstance(atoms, ase.Atoms):
+        raise TypeError(_not_a_structure(atoms))
     if isinstance(model, OpenedModel):
         model.check_elements(atoms)
         if dtype != torch.float64:
@@ -260,23 +302,47 @@ def explain(
             f"explain received a {type(model).__name__} as model; load one first, with atomlens.load_model(path), or "
             "explain a module of your own with atomlens.explain_module"
         )
-    held = make_rule(rule, gamma)
+    used = make_rule(rule, gamma)
     check_product_rule(product_rule)
-    product_rule = product_rule if held.keeps_values else "scalar"
+    product_rule = product_rule if used.keeps_values else "scalar"
     working = model.converted(dtype, device)
-    make = make_chain if has_closed_form(working, held) else recorded_potential
-    chain = make(working, working.graph(atoms), held, product_rule)
+    graph = working.graph(atoms)
+    make = make_chain if has_closed_form(working, used) else recorded_potential
+    chain = make(working, graph, used, product_rule)
     factor, unit = to_internal(model.facts.unit)
     return Explanation(
         atoms.copy(),  # a simulation moves its atoms on
         chain.scaled(factor),
         property=model.facts.quantity,
         unit=unit,
-        rule=held.name,
+        rule=used.name,
         product_rule=product_rule,
         cutoff=model.cutoff,
-        constant_meaning=constant_meaning(model.readout, held, product_rule),
+        constant_meaning=constant_meaning(model.readout, used, product_rule),
+        atom_energies=_atom_energies(working, graph, factor)
+        if unit == "eV" and model.config.output.extensive
+        else None,
     )
+
+
+def _not_a_structure(atoms: Any) -> str:
+    """What to do about something that is no structure."""
+    if isinstance(atoms, list | tuple):
+        return (
+            f"explain takes one structure and received a {type(atoms).__name__} of {len(atoms)}; "
+            "give one of them, or all to atomlens.explain_batch"
+        )
+    return (
+        f"explain received a {type(atoms).__name__} as structure; give an ase.Atoms, for example from "
+        "ase.io.read(path) or atomlens.read_structures(path)[0]"
+    )
+
+
+def _atom_energies(model: Potential, graph: AtomGraph, factor: float) -> AtomEnergies | None:
+    """Energies of the atoms in eV over positions; None where the read-out gives none to an atom."""
+    if not isinstance(model.readout, Atomwise):
+        return None
+    return lambda positions: factor * model.atom_parts(replace(graph, positions=positions.to(graph.positions)))
 
 
 def explain_chain(
@@ -349,9 +415,9 @@ def explain_module(
     ValueError
         If a rule is not known.
     """
-    held = make_rule(rule, gamma)
+    used = make_rule(rule, gamma)
     check_product_rule(product_rule)
-    sums = recorded_sums(record(model, atoms), held, product_rule, as_bias)
+    sums = recorded_sums(record(model, atoms), used, product_rule, as_bias)
     factor, unit = to_internal(model.unit)
     meaning = "reference values, shifts, energies that depend on the geometry alone, and the last biases of read-outs"
     if as_bias:
@@ -361,7 +427,7 @@ def explain_module(
         atoms,
         property=model.property,
         unit=unit,
-        rule=held.name,
+        rule=used.name,
         product_rule=product_rule,
         cutoff=model.cutoff,
         constant_meaning=meaning,

@@ -10,10 +10,12 @@ energies of two atoms, which no walk carries, add to the terms of these two.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -53,12 +55,60 @@ class Interactions:
         Highest order listed.
     remainder
         What all higher orders add up to: prediction - constant - everything listed.
+    symbols
+        Chemical symbol of every atom; empty where the members of the sets are groups, or are not known by name.
+    unit
+        Unit of the terms; empty where it is not known.
     """
 
-    def __init__(self, terms: tuple[Terms, ...], total: float) -> None:
+    def __init__(self, terms: tuple[Terms, ...], total: float, *, symbols: Sequence[str] = (), unit: str = "") -> None:
         self._terms = terms
+        self._total = total
         self.max_order = len(terms)
         self.remainder = total - sum(float(t.relevance.sum()) for t in terms)
+        self.symbols = tuple(symbols)
+        self.unit = unit
+
+    def named(self, symbols: Sequence[str], unit: str) -> Interactions:
+        """The same terms with the symbols of their atoms and their unit."""
+        return Interactions(self._terms, self._total, symbols=symbols, unit=unit)
+
+    def to_frame(self) -> pl.DataFrame:
+        """All terms as one table, strongest first within each order; ``.to_pandas()`` of it gives a pandas table.
+
+        Columns are ``order``, ``atom_1`` to ``atom_n`` (empty beyond the order), ``elements`` ("C-O", empty without
+        `symbols`) and the term (``relevance_eV``, or ``relevance`` without a unit).
+
+        Examples
+        --------
+        >>> pairs = Terms(np.array([[0, 1]]), np.array([-0.5]))
+        >>> one = Terms(np.array([[0], [1]]), np.array([0.1, 0.2]))
+        >>> Interactions((one, pairs), -0.2, symbols="OH", unit="eV").to_frame().rows()
+        [(1, 1, None, 'H', 0.2), (1, 0, None, 'O', 0.1), (2, 0, 1, 'O-H', -0.5)]
+        """
+        parts = [self._order_frame(n) for n in range(1, self.max_order + 1)]
+        return pl.concat(parts) if parts else pl.DataFrame()
+
+    def _order_frame(self, n: int) -> pl.DataFrame:
+        terms = self.order(n)
+        best = np.argsort(-np.abs(terms.relevance), kind="stable")
+        atoms, count = terms.atoms[best], len(best)
+        names = ["-".join(self.symbols[k] for k in row) if self.symbols else None for row in atoms.tolist()]
+        columns = {
+            f"atom_{k + 1}": pl.Series(atoms[:, k] if k < n else [None] * count, dtype=pl.Int32)
+            for k in range(self.max_order)
+        }
+        return pl.DataFrame(
+            {
+                "order": pl.Series([n] * count, dtype=pl.Int8),
+                **columns,
+                "elements": pl.Series(names, dtype=pl.String),
+                f"relevance_{self.unit}" if self.unit else "relevance": terms.relevance[best].astype(np.float64),
+            }
+        )
+
+    def _label(self, atoms: Sequence[int]) -> str:
+        return "-".join(f"{self.symbols[k]}{k}" if self.symbols else str(k) for k in atoms)
 
     def order(self, n: int) -> Terms:
         """Terms of order n.
@@ -73,8 +123,15 @@ class Interactions:
         return self._terms[n - 1]
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"order {n + 1}: {len(t.relevance)}" for n, t in enumerate(self._terms))
-        return f"Interactions({sizes}, remainder={self.remainder:.3g})"
+        parts = []
+        for n, terms in enumerate(self._terms, start=1):
+            part = f"order {n}: {len(terms.relevance)}"
+            if n > 1 and len(terms.relevance):
+                k = int(np.abs(terms.relevance).argmax())
+                part += f", strongest {self._label(terms.atoms[k].tolist())} {terms.relevance[k]:+.3g}"
+            parts.append(part)
+        unit = f" {self.unit}" if self.unit else ""
+        return f"Interactions({'; '.join(parts)}; remainder={self.remainder:.3g}{unit})"
 
 
 def check_order(max_order: int) -> None:
@@ -117,14 +174,14 @@ def long_range_terms(chain: Chain | RecordedSums, kind: str | None = None) -> Te
     ValueError
         If the model has none of that kind.
     """
-    held = chain.long_range if isinstance(chain, Chain) else None
-    kinds = () if held is None else held.kinds
+    pairs = chain.long_range if isinstance(chain, Chain) else None
+    kinds = () if pairs is None else pairs.kinds
     if kind is not None and kind not in kinds:
         raise ValueError(f"long-range kind {kind!r}: this model has {' and '.join(kinds) or 'no long-range energies'}")
-    if held is None:
+    if pairs is None:
         return Terms(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.float64))
-    values = held.energies if kind is None else held.parts[:, held.kinds.index(kind)]
-    return Terms(held.atoms.cpu().numpy(), values.cpu().numpy())
+    values = pairs.energies if kind is None else pairs.parts[:, pairs.kinds.index(kind)]
+    return Terms(pairs.atoms.cpu().numpy(), values.cpu().numpy())
 
 
 def _merged(terms: Terms, more: Terms) -> Terms:

@@ -1,6 +1,10 @@
 from .activations import Activation, shifted_softplus
 from .config import (
+    LONGEST_CUTOFF,
     MAX_DEGREE,
+    MOST_CHANNELS,
+    MOST_LAYERS,
+    MOST_RADIAL,
     Architecture,
     ChargeBalance,
     CutoffConfig,
@@ -14,6 +18,8 @@ from .config import (
     ReadoutConfig,
     RepresentationConfig,
 )
+from .domain import DOMAIN, Domain, outside
+from .elements import unseen_elements
 from .facts import ModelFacts, written
 from .fast import half_of_edges
 from .features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
@@ -22,6 +28,7 @@ from .files import (
     ZOO,
     build_potential,
     empty_potential,
+    header_elements,
     named_tensors,
     read_model,
     save_model,
@@ -33,6 +40,7 @@ from .files import (
 )
 from .long_range import LongRange, PairTerms
 from .painn import PaiNN, PaiNNInteraction, PaiNNMixing
+from .plausibility import implausible, impossible
 from .potential import Potential, Prediction, UnseenElementWarning
 from .readouts import AtomNetwork, Atomwise, Dipole
 from .schnet import SchNet, SchNetLayer
@@ -42,8 +50,13 @@ from .units import ENERGY_UNITS, to_internal
 
 __all__ = [
     "CARD_KEYS",
+    "DOMAIN",
     "ENERGY_UNITS",
+    "LONGEST_CUTOFF",
     "MAX_DEGREE",
+    "MOST_CHANNELS",
+    "MOST_LAYERS",
+    "MOST_RADIAL",
     "ZOO",
     "Activation",
     "Architecture",
@@ -54,6 +67,7 @@ __all__ = [
     "CutoffConfig",
     "CutoffKind",
     "Dipole",
+    "Domain",
     "EdgeFeatures",
     "LongRange",
     "LongRangeConfig",
@@ -83,14 +97,19 @@ __all__ = [
     "edge_features",
     "empty_potential",
     "half_of_edges",
+    "header_elements",
+    "implausible",
+    "impossible",
     "legendre_coefficients",
     "mix_vectors",
     "named_tensors",
+    "outside",
     "read_model",
     "save_model",
     "shifted_softplus",
     "sum_edges",
     "to_internal",
+    "unseen_elements",
     "with_card",
     "write_atomically",
     "written",

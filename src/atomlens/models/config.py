@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import difflib
 import math
-import types
 import typing
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 import torch
 
+from atomlens.folders import build
 from atomlens.models.activations import activation_by_name
 from atomlens.models.units import ENERGY_UNITS
 
 Architecture = Literal["schnet", "painn", "so3net"]
 RadialKind = Literal["gaussian", "gaussian_centered", "bessel", "inverse_powers"]
 CutoffKind = Literal["cosine", "mollifier", "polynomial"]
+# The largest networks that are built or read.
+MOST_LAYERS, MOST_CHANNELS, MOST_RADIAL, MOST_ELEMENTS, LONGEST_CUTOFF = 1000, 16_384, 10_000, 1000, 1e5
+# Letters of a property's name and of a unit.
+_LONGEST_NAME = 80
 LongRangeKind = Literal["none", "coulomb", "dispersion", "coulomb+dispersion"]
-ChargeBalance = Literal["mean", "neighbors"]
+ChargeBalance = Literal["mean", "neighbors", "none"]
 
 # Couplings of degree 8 are 81^3 numbers; files that claim more are damaged.
 MAX_DEGREE = 8
@@ -29,6 +33,13 @@ def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
         close = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ValueError(f"{what} {value!r} is not known; {hint}choose one of {', '.join(choices)}")
+
+
+def _check_range(what: str, value: float, most: float, unit: str = "") -> None:
+    """Far above any published network; more would fill the memory, or build layers for minutes."""
+    if not 0 < value <= most:
+        number = value if abs(value) < 1e100 else "beyond 1e100"
+        raise ValueError(f"{what} = {number}{unit}; it must be positive and at most {most}{unit}")
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,10 @@ class RadialConfig:
 
     def __post_init__(self) -> None:
         _check_choice("radial basis", self.kind, typing.get_args(RadialKind))
+        _check_range("n_rbf", self.n_rbf, MOST_RADIAL)
+        _check_range("cutoff of the radial basis", self.cutoff, LONGEST_CUTOFF, " Å")
+        if not abs(self.start) <= LONGEST_CUTOFF:
+            raise ValueError(f"start of the radial basis is {self.start} Å; it must lie within {LONGEST_CUTOFF} Å")
         if not (self.length > 0 and math.isfinite(self.length)):
             raise ValueError(f"length of the radial basis is {self.length} Å; it must be positive")
 
@@ -62,6 +77,7 @@ class CutoffConfig:
 
     def __post_init__(self) -> None:
         _check_choice("cutoff function", self.kind, typing.get_args(CutoffKind))
+        _check_range("cutoff", self.cutoff, LONGEST_CUTOFF, " Å")
         if self.kind == "polynomial" and not 0 <= self.onset < self.cutoff:
             raise ValueError(f"onset = {self.onset} Å; it must be at least 0 and below the cutoff of {self.cutoff} Å")
         if self.kind != "polynomial" and self.onset != 0:
@@ -82,7 +98,8 @@ class LongRangeConfig:
         Sum of the charges of a structure, in e.
     balance
         How the charges get that sum: ``mean`` takes the same off every atom; ``neighbors`` lets atoms within
-        the cutoff exchange charge and nothing else.
+        the cutoff exchange charge and nothing else; ``none`` leaves charges as atoms make them, so that one model
+        describes ions of any charge, and `total_charge` must be 0.
     charge_length
         Length a in Å below which the Coulomb energy is damped, erf(r / a) / r.
     a1, a2
@@ -106,7 +123,8 @@ class LongRangeConfig:
     def __post_init__(self) -> None:
         _check_choice("long-range kind", self.kind, typing.get_args(LongRangeKind))
         _check_choice("long-range balance", self.balance, typing.get_args(ChargeBalance))
-        for name in ("width", "charge_length", "a2", "c8_ratio"):
+        _check_range("long-range width", self.width, MOST_CHANNELS)
+        for name in ("charge_length", "a2", "c8_ratio"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"long-range {name} = {getattr(self, name)}; it must be positive")
         for name in ("a1", "s8"):
@@ -114,6 +132,8 @@ class LongRangeConfig:
                 raise ValueError(f"long-range {name} = {getattr(self, name)}; it must be zero or positive")
         if not math.isfinite(self.total_charge):
             raise ValueError(f"long-range total_charge = {self.total_charge}; it must be a number")
+        if self.balance == "none" and self.total_charge != 0:
+            raise ValueError(f"long-range balance 'none' keeps no total_charge; received {self.total_charge}")
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -167,8 +187,12 @@ class RepresentationConfig:
 
     def __post_init__(self) -> None:
         activation_by_name(self.activation)
-        if self.n_features < 1 or self.n_layers < 1:
-            raise ValueError(f"n_features={self.n_features}, n_layers={self.n_layers}: both must be at least 1")
+        _check_range("n_features", self.n_features, MOST_CHANNELS)
+        _check_range("n_layers", self.n_layers, MOST_LAYERS)
+        _check_range("n_filters", 1 if self.n_filters is None else self.n_filters, MOST_CHANNELS)
+        _check_range("max_z", self.max_z, MOST_ELEMENTS)
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError(f"epsilon = {self.epsilon}; it must lie between 0 and 1")
         if not 0 <= self.l_max <= MAX_DEGREE:
             raise ValueError(f"l_max={self.l_max}; it must lie between 0 and {MAX_DEGREE}")
         if self.radial.kind == "inverse_powers" and self.architecture == "schnet":
@@ -208,8 +232,13 @@ class ReadoutConfig:
 
     def __post_init__(self) -> None:
         activation_by_name(self.activation)
-        if len(self.widths) < 2:
-            raise ValueError(f"readout widths {self.widths}: give at least the input and the output width")
+        if not 2 <= len(self.widths) <= MOST_LAYERS:
+            raise ValueError(
+                f"readout of {len(self.widths)} widths; give at least the input and the output width, and at most "
+                f"{MOST_LAYERS}"
+            )
+        for width in self.widths:
+            _check_range("readout width", width, MOST_CHANNELS)
 
 
 @dataclass(frozen=True)
@@ -225,6 +254,14 @@ class OutputConfig:
     extensive: bool = True
     has_forces: bool = True
 
+    def __post_init__(self) -> None:
+        for what, name in (("property", self.property), ("unit", self.unit)):
+            if not (name.isprintable() and len(name) <= _LONGEST_NAME):
+                raise ValueError(
+                    f"the {what} is called {name[:_LONGEST_NAME]!r} ({len(name)} letters); a name has up to "
+                    f"{_LONGEST_NAME} printable ones"
+                )
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -238,6 +275,8 @@ class ModelConfig:
     long_range: LongRangeConfig = LongRangeConfig()
 
     def __post_init__(self) -> None:
+        if self.elements is not None and not all(0 < z <= 118 for z in self.elements):
+            raise ValueError(f"elements are {str(self.elements)[:_LONGEST_NAME]}; they must be atomic numbers")
         if self.long_range.kind == "none":
             return
         readout, output = self.readout, self.output
@@ -260,42 +299,7 @@ class ModelConfig:
 
         Raises
         ------
-        ValueError
-            If a key is unknown or a value has the wrong type.
+        InputError
+            If a key is unknown, or a value has the wrong type or cannot be.
         """
-        return _build(cls, data, "model")
-
-
-def _build(cls: Any, data: Any, where: str) -> Any:
-    if not isinstance(data, dict):
-        raise ValueError(f"{where}: expected a table of settings, received {data!r}")
-    hints = typing.get_type_hints(cls)
-    unknown = set(data) - {f.name for f in fields(cls)}
-    if unknown:
-        raise ValueError(f"{where}: unknown setting {sorted(unknown)[0]!r}; known are {', '.join(hints)}")
-    return cls(**{name: _convert(hints[name], value, f"{where}.{name}") for name, value in data.items()})
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if is_dataclass(hint):
-        return _build(hint, value, where)
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        _check_choice(where, value, args)
-        ok, result = True, value
-    elif origin is types.UnionType:
-        return None if value is None else _convert(next(a for a in args if a is not type(None)), value, where)
-    elif origin is tuple:
-        ok = isinstance(value, list | tuple) and all(isinstance(v, int) for v in value)
-        result = tuple(value) if ok else value
-    elif origin is dict:
-        ok, result = isinstance(value, dict), value
-    elif hint is float:
-        ok, result = isinstance(value, int | float) and not isinstance(value, bool), value
-        result = float(value) if ok else value
-    else:
-        ok = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
-        result = value
-    if not ok:
-        raise ValueError(f"{where}: received {value!r}, expected {getattr(hint, '__name__', hint)}")
-    return result
+        return build(cls, data)

@@ -35,7 +35,7 @@ class PairTerms:
     atoms
         Pairs i < j, sorted, shape (Q, 2).
     parts
-        Energy of every pair, one column a kind, shape (Q, K).
+        Energy of every pair, one column per kind, shape (Q, K).
     kinds
         Names of the columns: "coulomb", "dispersion".
     """
@@ -84,7 +84,8 @@ class LongRange(nn.Module):
     the energy of two Gaussian charge clouds. Charges are outputs u of a network, brought to the total charge Q by
     ``mean``, :math:`q_i = u_i - \frac1N(\sum_j u_j - Q)` (PhysNet, arXiv:1902.08408), or by ``neighbors``,
     :math:`q_i = Q/N + \sum_{j \in N(i)} f_c(r_{ij})\,(u_i - u_j)` with the model's cutoff function (our choice): what
-    one atom gains its neighbours lose, so molecules beyond each other's cutoff are neutral each.
+    one atom gains its neighbours lose, so molecules beyond each other's cutoff are neutral each; or they stay as they
+    are by ``none``, :math:`q_i = u_i`, so that ions keep their charges wherever they are.
 
     ``dispersion``, with :math:`C_6^{ij} = \sqrt{C_6^i C_6^j}` and :math:`\sqrt{C_6^i}` a softplus of a network's
     output:
@@ -114,6 +115,8 @@ class LongRange(nn.Module):
         if self.charge is None:
             raise ValueError(f"long_range {self.config.kind!r} has no charges")
         u, total = self.charge(features.scalars)[:, 0], self.config.total_charge
+        if self.config.balance == "none":
+            return u
         if self.config.balance == "mean":
             excess = sum_edges(u, graph.batch, graph.n_graphs) - total
             return u - (excess / graph.sizes).index_select(0, graph.batch)

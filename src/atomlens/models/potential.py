@@ -15,12 +15,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atomlens.models.config import ModelConfig
+from atomlens.models.elements import unseen_elements
 from atomlens.models.facts import ModelFacts
 from atomlens.models.fast import energy_gradient, is_written_out
 from atomlens.models.features import AtomFeatures, sum_edges
 from atomlens.models.long_range import LongRange, PairTerms
 from atomlens.models.painn import PaiNN
-from atomlens.models.readouts import make_readout
+from atomlens.models.plausibility import impossible
+from atomlens.models.readouts import Atomwise, make_readout
 from atomlens.models.schnet import SchNet
 from atomlens.models.so3net import SO3net
 from atomlens.models.units import to_internal
@@ -154,6 +156,32 @@ class Potential(nn.Module):
         pairs = self.pair_terms(features, graph)
         return y if pairs is None else y + pairs.sums(graph.batch, graph.n_graphs)
 
+    def atom_parts(self, graph: AtomGraph) -> Float[Tensor, " N"]:
+        """What every atom adds to the prediction of its structure, in the model's own unit.
+
+        Read-out, mean and references by atom; energies of pairs count half for each of their atoms.
+
+        Raises
+        ------
+        InputError
+            If the read-out gives no number to an atom.
+        """
+        if not isinstance(self.readout, Atomwise):
+            raise InputError(
+                f"the read-out ({self.config.readout.kind}) gives no energy to an atom; use a model that adds or "
+                "averages over atoms"
+            )
+        features = self.representation(graph)
+        own = self.mean + self.atomrefs[graph.numbers]
+        if not self.config.output.extensive:
+            own = own / graph.sizes[graph.batch]
+        y = self.scale * self.readout.parts(features, graph) + own
+        pairs = self.pair_terms(features, graph)
+        if pairs is None:
+            return y
+        halves = 0.5 * pairs.energies.repeat_interleave(2)
+        return y + torch.zeros_like(y).index_add(0, pairs.atoms.flatten(), halves.to(y.dtype))
+
     def energy_and_forces(self, graph: AtomGraph, *, create_graph: bool = False) -> tuple[Tensor, Float[Tensor, "N 3"]]:
         """Predictions (G,) and their negative gradients by position (N, 3), in the model's own unit (per Å).
 
@@ -175,14 +203,7 @@ class Potential(nn.Module):
             raise InputError(unseen)
 
     def _unseen(self, atoms: ase.Atoms) -> str | None:
-        known = self.config.elements
-        if known is None:
-            return None
-        unseen = [chemical_symbols[z] for z in sorted(set(atoms.numbers.tolist()) - set(known))]
-        if not unseen:
-            return None
-        trained = ", ".join(chemical_symbols[z] for z in known)
-        return f"the structure has {', '.join(unseen)}, which this model never saw; it was trained on {trained}"
+        return unseen_elements(self.config.elements, atoms.numbers.tolist())
 
     def check_open(self, periodic: bool) -> None:
         """Raise `InputError` if the structure is periodic and the model sums over all pairs of an open one."""
@@ -219,17 +240,25 @@ class Potential(nn.Module):
         Raises
         ------
         InputError
-            As in `graph`.
+            As in `graph`; or if a number is not finite, or an energy beyond 1e6 eV per atom.
         """
         graph = self.graph(atoms)
         output = self.config.output
         factor, unit = to_internal(output.unit)
+        forces = None
         if output.has_forces:
-            y, forces = self.energy_and_forces(graph)
-            return Prediction(output.property, _numpy(y[0], factor), unit, _numpy(forces, factor))
-        with torch.no_grad():
-            y = self(graph)
-        return Prediction(output.property, _numpy(y[0], factor), unit)
+            y, gradient = self.energy_and_forces(graph)
+            forces = _numpy(gradient, factor)
+        else:
+            with torch.no_grad():
+                y = self(graph)
+        value = _numpy(y[0], factor)
+        worst = float(value.flat[np.abs(value).argmax()]) if np.isfinite(value).all() else float("nan")
+        if reason := impossible(worst, len(atoms), unit):
+            raise InputError(f"the model predicts what cannot be ({reason}); check structure and unit")
+        if forces is not None and not np.isfinite(forces).all():
+            raise InputError("the model predicts forces that are not finite; check the structure")
+        return Prediction(output.property, value, unit, forces)
 
 
 def facts_of(config: ModelConfig) -> ModelFacts:

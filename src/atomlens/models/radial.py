@@ -128,7 +128,7 @@ class PolynomialCutoff(nn.Module):
 
 
 def filter_layer(config: RadialConfig, n_inputs: int, n_outputs: int) -> nn.Linear:
-    """Layer of a filter network. Over inverse powers its bias is held at zero, or filters would not fall off."""
+    """Layer of a filter network. Over inverse powers its bias is kept at zero, or filters would not fall off."""
     layer = nn.Linear(n_inputs, n_outputs)
     if config.kind == "inverse_powers":
         del layer.bias

@@ -58,6 +58,10 @@ class Atomwise(nn.Module):
         e = torch.exp(logits - largest[graph.batch])
         return e / sum_edges(e, graph.batch, graph.n_graphs)[graph.batch]
 
+    def parts(self, features: AtomFeatures, graph: AtomGraph) -> Float[Tensor, " N"]:
+        """What every atom adds to the number of its structure."""
+        return self.weights(features, graph) * self.network(features.scalars)[:, 0]
+
     def forward(self, features: AtomFeatures, graph: AtomGraph) -> Float[Tensor, " G"]:
         """One number a structure."""
         y = self.network(features.scalars)[:, 0]

@@ -1,7 +1,7 @@
 from .foreign import ForeignModel
 from .loading import load_model, load_potential
-from .opened import AnyModel, OpenedModel
-from .registry import ARCHITECTURES, Architecture
+from .opened import AnyModel, OpenedModel, Origin
+from .registry import ARCHITECTURES, Architecture, shipped_with_a_library
 from .schnetpack import save_schnetpack_state_dict
 
 __all__ = [
@@ -10,7 +10,9 @@ __all__ = [
     "Architecture",
     "ForeignModel",
     "OpenedModel",
+    "Origin",
     "load_model",
     "load_potential",
     "save_schnetpack_state_dict",
+    "shipped_with_a_library",
 ]

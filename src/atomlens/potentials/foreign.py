@@ -193,7 +193,7 @@ def energy_and_forces(model: ForeignModel, atoms: ase.Atoms) -> tuple[float, Flo
     with torch.enable_grad():
         energy = model.energy({**tensors, model.positions: positions})
         (gradient,) = torch.autograd.grad(energy, positions)
-    return float(energy), -gradient.numpy()
+    return float(energy.detach()), -gradient.numpy()
 
 
 def probes(elements: Sequence[int]) -> list[ase.Atoms]:

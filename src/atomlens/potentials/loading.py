@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,8 +12,11 @@ from atomlens.models import ENERGY_UNITS, ZOO, Potential, read_model, with_card,
 from atomlens.potentials.opened import AnyModel
 from atomlens.potentials.registry import foreign_architecture, open_foreign, shipped_with_a_library
 from atomlens.potentials.schnetpack import LEGACY_START, check_energy_unit, convert, open_legacy, open_zip, read_pickle
-from atomlens.structures import InputError
+from atomlens.structures import InputError, check_regular
 
+# Models of this field have megabytes; a file is read into memory as a whole.
+_LARGEST = 2**32
+_DAMAGE = (ArithmeticError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, RecursionError)
 _KINDS = (
     "give an atomlens model, a SchNetPack whole-model file (best_model), a file of MACE, SevenNet, NequIP or graph-pes "
     "(with --trust), zoo:NAME or sevenn:NAME"
@@ -54,6 +59,8 @@ def load_model(
     """
     library = shipped_with_a_library(str(path))
     if library is None and not str(path).startswith(ZOO):
+        if os.path.exists(path):
+            check_regular(Path(path))
         try:
             library = foreign_architecture(Path(path))
         except (OSError, ValueError):  # reported below, in the words for files
@@ -86,7 +93,8 @@ def load_potential(
         what the file has.
     energy_unit
         Unit of the energy of a SchNetPack file, which does not hold it itself (``kcal/mol``, ``Hartree``, ...).
-        Not needed with a ``config.yaml``; eV where neither tells. ``config.card["unit_source"]`` says which.
+        Not needed with a ``config.yaml``, and asked for where neither says it. ``config.card["unit_source"]`` says
+        which it was.
     output
         Which property, if a SchNetPack file predicts several.
 
@@ -106,6 +114,8 @@ def load_potential(
         model = _read(file, energy_unit, output)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    except _DAMAGE as error:  # what a forged number or name makes of the code that reads it
+        raise InputError(f"{path}: damaged, it cannot be read ({_first_line(error)})") from error
     model.eval().requires_grad_(False)
     return model if dtype is None else model.cast(dtype)
 
@@ -131,9 +141,16 @@ def _own(model: Potential, energy_unit: str | None, output: str | None) -> Poten
     told = model.config.output
     if output not in (None, told.property):
         raise InputError(f"predicts {told.property}; output={output!r} is not among them")
+    if model.config.card.get("unit_source") == "assumed eV":  # converted by an early version that did not ask
+        if energy_unit is None:
+            raise InputError(
+                f"the unit of its {told.property} is not known, eV was assumed by a converter; say it with --unit "
+                "(energy_unit= in Python), or convert it again from its run's folder with config.yaml"
+            )
+        model.config = replace(model.config, output=replace(told, unit=energy_unit))
+        return with_card(model, unit_source="given")
     if energy_unit is not None and ENERGY_UNITS[energy_unit] != ENERGY_UNITS.get(told.unit):
         raise InputError(f"its header gives {told.property} in {told.unit}, energy_unit says {energy_unit}")
-    # A unit that was only assumed when the model was converted stays marked as such.
     return model if "unit_source" in model.config.card else with_card(model, unit_source="file header")
 
 
@@ -141,7 +158,13 @@ def _bytes_of(file: Path) -> bytes:
     try:
         if file.is_dir():
             raise InputError(f"a folder; {_KINDS}")
+        if file.exists():
+            check_regular(file)
+        if file.stat().st_size > _LARGEST:
+            raise InputError(f"has {file.stat().st_size} bytes, far more than a model; {_KINDS}")
         data = file.read_bytes()
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"no such file; {_KINDS}") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
@@ -149,3 +172,7 @@ def _bytes_of(file: Path) -> bytes:
     if not data:
         raise InputError(f"empty; {_KINDS}")
     return data
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]

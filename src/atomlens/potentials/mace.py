@@ -55,11 +55,13 @@ class MaceModel:
         kinds = require_library("mace.modules", INSTALL)
         if type(module) not in (kinds.MACE, kinds.ScaleShiftMACE):
             raise InputError(f"{type(module).__name__} is not explained; MACE and ScaleShiftMACE are")
+        self.module: Any = module
         if hasattr(module, "joint_embedding"):
-            raise InputError(f"it reads {', '.join(module.embedding_specs)} besides atoms, which is not explained")
+            further = ", ".join(self.module.embedding_specs)
+            raise InputError(f"it reads {further} besides atoms, which is not explained")
         if unit not in ENERGY_UNITS:
             raise InputError(f"unit {unit!r}: give one of {', '.join(ENERGY_UNITS)}")
-        self.module: Any = module.double().eval().requires_grad_(False)
+        self.module.double().eval().requires_grad_(False)
         self.library = f"mace-torch {mace.__version__}"
         self.property, self.unit, self.dtype, self.positions = "energy", unit, torch.float64, "positions"
         self.cutoff = float(self.module.r_max)

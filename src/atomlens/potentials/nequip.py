@@ -128,7 +128,8 @@ class NequipModel:
             parts = ", ".join(dict.fromkeys(names)) or type(self.module).__name__
             raise InputError(f"it is no NequIP (its parts: {parts}); other models of that framework are not explained")
         if not isinstance(network.type_embed, _Embedding):
-            network.type_embed = _Embedding(network.type_embed)
+            parts: Any = network
+            parts.type_embed = _Embedding(parts.type_embed)
         return network
 
     def _to_float64(self) -> None:

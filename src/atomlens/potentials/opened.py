@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import ase
@@ -15,6 +18,32 @@ from ase.data import chemical_symbols
 from atomlens.models import ModelFacts, Potential, Prediction, to_internal
 from atomlens.potentials.foreign import ForeignModel, energy_and_forces
 from atomlens.structures import InputError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a model of another library was opened, so that another process can open it in the same way.
+
+    Attributes
+    ----------
+    name
+        What `load_model` takes: the path of a file, or a model that ships with its library.
+    energy_unit, trust
+        As for `load_model`.
+    shuffled
+        Seed by which its weights were shuffled, for an untrained twin; None for the model itself.
+    """
+
+    name: str
+    energy_unit: str | None = None
+    trust: bool = False
+    shuffled: int | None = None
+
+    def digest(self) -> str:
+        """Hash of the file, or of the name where the weights ship with a library, and of the seed."""
+        path = Path(self.name)
+        what = path.read_bytes() if path.is_file() else self.name.encode()
+        return hashlib.sha256(what + f"{self.energy_unit} {self.shuffled}".encode()).hexdigest()
 
 
 class OpenedModel:
@@ -29,17 +58,17 @@ class OpenedModel:
         The adapter's model.
     architecture
         Its name in the registry.
-    source
-        What the user named: a file, or a model that ships with its library.
+    origin
+        What the user named, and how it was opened.
     card
         More that is known of it, for pages and summaries.
     """
 
     def __init__(
-        self, model: ForeignModel, architecture: str, source: str, card: Mapping[str, Any] | None = None
+        self, model: ForeignModel, architecture: str, origin: Origin, card: Mapping[str, Any] | None = None
     ) -> None:
         self.recorded = model
-        self.source = source
+        self.origin = origin
         self._facts = ModelFacts(
             architecture=architecture,
             quantity=model.property,
@@ -99,6 +128,7 @@ class OpenedModel:
         """
         twin = copy.copy(self)
         twin.recorded = copy.deepcopy(self.recorded)
+        twin.origin = replace(self.origin, shuffled=seed)
         module = getattr(twin.recorded, "module", None)
         if not isinstance(module, torch.nn.Module):
             raise InputError(f"a {self.facts.name} keeps no module whose weights could be shuffled")
@@ -110,7 +140,7 @@ class OpenedModel:
         return twin
 
     def __repr__(self) -> str:
-        return f"OpenedModel({self.source}, {self.facts.name}, {self.recorded.library})"
+        return f"OpenedModel({self.origin.name}, {self.facts.name}, {self.recorded.library})"
 
 
 AnyModel = Potential | OpenedModel

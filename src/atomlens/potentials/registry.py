@@ -11,7 +11,7 @@ from atomlens.potentials.foreign import ForeignModel
 from atomlens.potentials.graphpes import load_graphpes, recognises_graphpes
 from atomlens.potentials.mace import load_mace, recognises_mace
 from atomlens.potentials.nequip import load_nequip, recognises_nequip
-from atomlens.potentials.opened import OpenedModel
+from atomlens.potentials.opened import OpenedModel, Origin
 from atomlens.potentials.sevennet import SHIPPED, load_sevennet, recognises_sevennet
 
 
@@ -78,4 +78,5 @@ def open_foreign(
         options["unit"] = energy_unit
     shipped = str(name).startswith(architecture.prefix)
     card = {"opened": "weights that ship with the library" if shipped else "a file that runs code, trusted by the user"}
-    return OpenedModel(architecture.load(name, **options), architecture.name, str(name), card)
+    origin = Origin(str(name) if shipped else str(Path(name).resolve()), energy_unit, trust)
+    return OpenedModel(architecture.load(name, **options), architecture.name, origin, card)

@@ -1,7 +1,7 @@
-"""SevenNet: checkpoints of sevenn and the pretrained models that ship inside it, opened as plain functions of a structure.
+"""SevenNet: checkpoints of sevenn and the pretrained models that ship inside it, as plain functions of a structure.
 
-Park et al., J. Chem. Theory Comput. 20, 4857 (2024), arXiv:2402.03789. A checkpoint is a pickle, so opening one of one's
-own runs code; what lies inside the installed package is trusted as that package is.
+Park et al., J. Chem. Theory Comput. 20, 4857 (2024), arXiv:2402.03789. A checkpoint is a pickle, so opening one runs
+code; what lies inside the installed package is trusted as that package is.
 """
 
 from __future__ import annotations
@@ -112,10 +112,22 @@ class SevenNetModel:
         return data["inferred_total_energy"].reshape(())
 
     def calculator(self) -> Calculator:
-        """SevenNet's own ASE calculator on this module, its forces included."""
+        """SevenNet's own ASE calculator on this module, its forces included; its graph is not rounded to float32."""
         calculators = require_library("sevenn.calculator", INSTALL)
+        loading = require_library("sevenn.train.dataload", INSTALL)
+        correct = require_library("sevenn.util", INSTALL).dtype_correct
+
+        class Exact(calculators.SevenNetCalculator):
+            def calculate(
+                self, atoms: Any = None, properties: Any = None, system_changes: Any = ("positions",)
+            ) -> None:
+                Calculator.calculate(self, atoms, properties, system_changes)
+                graph = loading.unlabeled_atoms_to_graph(self.atoms, self.cutoff)
+                data = calculators.AtomGraphData(**{k: correct(v, torch.float64) for k, v in graph.items()})
+                self.results = self.output_to_results(self.model(data))
+
         with quietly():
-            return calculators.SevenNetCalculator(self.module, file_type="model_instance", device="cpu")
+            return Exact(self.module, file_type="model_instance", device="cpu")
 
 
 class _InFloat64(nn.Module):
@@ -130,7 +142,8 @@ class _InFloat64(nn.Module):
 
 
 def _to_float64(data: Any) -> Any:
-    for name in list(data.keys() if callable(data.keys) else data.keys):
+    names: Any = data.keys() if callable(data.keys) else data.keys
+    for name in list(names):
         value = data[name]
         if isinstance(value, Tensor) and value.is_floating_point():
             data[name] = value.double()

@@ -1,7 +1,8 @@
 from .checks import Checks, check_layers
 from .functions import under_rule
+from .interfaces import RecordedRows
 from .layers import Layers
-from .linear import LinearMap, RecordedRows
+from .linear import LinearMap
 from .local import LocalRows
 from .record import OpenModel, Recording, open_model, record
 from .source import FurtherRows, RecordedModel, StructureInputs

@@ -2,8 +2,8 @@
 
 Layer t holds the messages that are added up for the (t + 1)-th time. Its state is what all signals pass before those
 messages are sent: the set of nodes of least total width that separates them, and of several such sets the last one.
-Read-outs of earlier layers so become channels, one wide, that ride along. Late cuts put biases where the closed forms put
-them: into the state of the atom that receives.
+Read-outs of earlier layers so become channels, one wide, that ride along. Late cuts put biases where the closed forms
+put them: into the state of the atom that receives.
 """
 
 from __future__ import annotations
@@ -66,10 +66,8 @@ def find_cuts(linear: LinearMap, rows: ModelRows) -> Cuts:
     inner = [n for n in sorted(used) if not total[n]]
     starts = tuple(n for n in inner if nodes[n].op is None)
     n_layers = max((depths[n] for n in inner), default=0)
-    states = [starts]
-    for t in range(1, n_layers + 1):
-        states.append(_cut(t, n_layers, inner, starts, ends, children, depths, linear, rows))
-    return Cuts(tuple(states), tuple(depths), ends)
+    later = [_cut(t, inner, starts, ends, children, depths, linear, rows) for t in range(1, n_layers + 1)]
+    return Cuts((starts, *later), tuple(depths), ends)
 
 
 def _upstream(result: int | None, nodes: list, depths: list[int]) -> set[int]:  # type: ignore[type-arg]
@@ -85,7 +83,6 @@ def _upstream(result: int | None, nodes: list, depths: list[int]) -> set[int]:  
 
 def _cut(
     t: int,
-    n_layers: int,
     inner: list[int],
     starts: tuple[int, ...],
     ends: tuple[int, ...],
@@ -108,6 +105,8 @@ def _cut(
         for child in children[n]:
             if child in place:
                 arcs[2 * k + 1, 2 * place[child]] = _UNBOUNDED
+                # What is before the cut is made of what is before it: no sum that comes later enters its state.
+                arcs[2 * place[child], 2 * k] = _UNBOUNDED
         adds_up = n in rows.scatters and rows.scatters[n].onto == ATOMS
         if n in starts or (adds_up and depths[n] <= t):
             arcs[source, 2 * k] = _UNBOUNDED

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from atomlens.recording.linear import LinearMap, LinearRule, RecordedRows
-from atomlens.recording.trace import trace_call
+from atomlens.recording.interfaces import LinearRule, RecordedRows
+from atomlens.recording.linear import LinearMap
+from atomlens.recording.recorder import trace_call
 
 
 def under_rule(rule: LinearRule, function: Callable[..., Tensor], *signals: Tensor) -> Tensor:

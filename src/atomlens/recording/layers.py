@@ -3,8 +3,8 @@ r"""A recorded structure as layers of linear maps between cuts.
 .. math:: x^{(t+1)} = L^{(t)} x^{(t)} + b^{(t+1)}, \qquad y = \sum_i r_i \cdot x^{(T)}_i + c
 
 States are values at the nodes of a cut, most of them of atoms. What a layer adds besides its linear map is the bias of
-the rows that receive it. Constants that are added to a number per atom (reference energies, the last bias of a read-out)
-are part of c.
+the rows that receive it. Constants that are added to a number per atom (reference energies, the last bias of a
+read-out) are part of c.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from atomlens.recording.cuts import Cuts, find_cuts
-from atomlens.recording.linear import LinearMap, LinearRule, RecordedRows
+from atomlens.recording.interfaces import LinearRule, RecordedRows
+from atomlens.recording.linear import LinearMap
 from atomlens.recording.operators import OPERATORS, Kind
 from atomlens.recording.rows import ATOMS, EDGES, ModelRows
 from atomlens.recording.source import StructureInputs
@@ -84,11 +85,11 @@ class Layers:
         return dict(zip(outputs, images, strict=True))
 
     def step_back(self, t: int, derivatives: State) -> State:
-        """Apply one layer's transposed map to all rows: from derivatives by the state after it to those by the one before."""
+        """Apply one layer's transposed map to all rows, to derivatives by the state after it."""
         with torch.enable_grad():
             zeros = {n: torch.zeros_like(self.trace.nodes[n].value).requires_grad_() for n in self.cuts.states[t]}
             images = self.step(t, zeros)
-            value = sum((derivatives[n] * image).sum() for n, image in images.items())
+            value = torch.stack([(derivatives[n] * image).sum() for n, image in images.items()]).sum()
             found = torch.autograd.grad(value, list(zeros.values()), materialize_grads=True)
         return dict(zip(zeros, found, strict=True))
 
@@ -109,6 +110,11 @@ class Layers:
             for column in touched.unbind(1):
                 total.index_add_(0, column, parts / touched.shape[1])
         return total
+
+    def summand(self, number: int) -> int:
+        """Node whose rows a sum adds up."""
+        node = self.trace.nodes[number]
+        return node.args[2 if node.name in ("aten.index_put", "aten._unsafe_index_put") else 3].node
 
     def _bias(self, t: int) -> State:
         image, after = self.step(t, self.state(t)), self.state(t + 1)
@@ -169,7 +175,7 @@ class Layers:
         if kinds - {ATOMS, EDGES}:
             return f"messages run over {', '.join(sorted(kinds - {ATOMS, EDGES}))} too, not along pairs of atoms alone"
         if len(sent) > 1 or len(received) > 1 or sent & received:
-            return "messages read the state of the atom that receives them too; its walks would depend on two atoms at a time"
+            return "messages read the state of the atom that receives them, so a step of a walk would depend on two"
         return None
 
 
@@ -191,13 +197,13 @@ def _constant_parts(linear: LinearMap, rows: ModelRows) -> State:
             continue
         part: Tensor | None = None
         if reached and operator.kind is Kind.LINEAR:
-            part = linear.execute(number, parts, recorded)
+            part = linear.operations.execute(number, parts, recorded)
         elif reached and operator.kind in (Kind.PRODUCT, Kind.QUOTIENT):
             factors = node.args[1] if node.name == "aten.einsum" else [node.args[k] for k in operator.factors]
             signals = [f for f in leaves(list(factors)) if isinstance(f, Ref)]
             gamma = node.name == "aten.linear" and linear.rule.name == "gamma"
             if len(signals) == 1 and not gamma:
-                part = linear.execute(number, parts, recorded)
+                part = linear.operations.execute(number, parts, recorded)
         if constant is not None:
             part = constant if part is None else part + constant
         if part is not None:

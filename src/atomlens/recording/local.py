@@ -57,6 +57,16 @@ class LocalRows:
             self._kept[key] = self.pick(self.trace.constants[number], self.rows.constants[number])
         return self._kept[key]
 
+    def constant_shape(self, number: int) -> Sequence[int]:
+        """Shape of a constant on these rows."""
+        return self._local_shape(self.trace.constants[number], self.rows.constants[number])
+
+    def _local_shape(self, full: Tensor, layout: Layout | None) -> list[int]:
+        shape = list(full.shape)
+        if layout is not None:
+            shape[layout.dim] = len(self.picks[layout.kind]) * layout.width
+        return shape
+
     def index(self, number: int) -> Tensor:
         """An index, renumbered, spread over channels where the recorded one was."""
         row_map = self.rows.indices.get(number)
@@ -75,11 +85,7 @@ class LocalRows:
 
     def shape(self, node: int) -> Sequence[int]:
         """Shape of a node's value on these rows."""
-        shape = list(self.trace.nodes[node].value.shape)
-        layout = self.rows.nodes[node]
-        if layout is not None:
-            shape[layout.dim] = len(self.picks[layout.kind]) * layout.width
-        return shape
+        return self._local_shape(self.trace.nodes[node].value, self.rows.nodes[node])
 
     def numbers(self, node: int) -> Tensor | None:
         """Recorded row of each local row."""

@@ -13,11 +13,12 @@ from torch import Tensor
 from atomlens.recording.checks import Checks, check_layers
 from atomlens.recording.clusters import cluster, rotated
 from atomlens.recording.cuts import Cuts
+from atomlens.recording.interfaces import LinearRule
 from atomlens.recording.layers import Layers
-from atomlens.recording.linear import LinearRule
+from atomlens.recording.recorder import trace_call
 from atomlens.recording.rows import EDGES, ModelRows, check_rows, find_rows
 from atomlens.recording.source import RecordedModel, StructureInputs
-from atomlens.recording.trace import Trace, trace_call
+from atomlens.recording.trace import Trace
 from atomlens.structures import InputError
 
 PRODUCT_RULES = ("scalar", "full")

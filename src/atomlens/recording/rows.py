@@ -1,8 +1,8 @@
 """Which dimension of a recorded tensor runs over atoms, edges or other rows, and which indices map rows onto rows.
 
-Both follow from two recordings of one model on structures whose numbers of atoms, of edges and of further rows differ by
-different factors: sizes that follow a number are rows of that kind; an index of rows is recognised by its values. They
-belong to the model, not to a structure, so later structures need one recording.
+Both follow from two recordings of one model on structures whose numbers of atoms, of edges and of further rows differ
+by different factors: sizes that follow a number are rows of that kind; an index of rows is recognised by its values.
+They belong to the model, not to a structure, so later structures need one recording.
 """
 
 from __future__ import annotations
@@ -36,13 +36,6 @@ class RowMap(NamedTuple):
     name: str
     rows: str
     onto: str | None  # None: the structure as a whole
-
-
-class Gathering(NamedTuple):
-    """A node that copies rows to others, or adds rows up: which constant is the index."""
-
-    node: int
-    index: RowMap
 
 
 @dataclass(frozen=True)
@@ -259,8 +252,8 @@ def _row_map(
         if scatter and layout is None and not _touches_rows(node, layouts):
             return None
         raise InputError(
-            f"{node.name} takes an index of {tuple(trace.constants[chosen.number].shape)} atoms or edges that the model "
-            "does not name (known: source, target, all rows in order, and further rows)"
+            f"{node.name} takes an index of {tuple(trace.constants[chosen.number].shape)} atoms or edges that the "
+            "model does not name (known: source, target, all rows in order, and further rows)"
         )
     if found.onto == found.rows and found.name.startswith("arange"):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -100,7 +101,7 @@ class RecordedModel(Protocol):
     elements: tuple[int, ...]
     dtype: torch.dtype
 
-    @property
+    @builtins.property  # the attribute above has its name
     def embedding(self) -> Sequence[nn.Module]:
         """Modules whose output starts the signals."""
         ...

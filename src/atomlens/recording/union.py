@@ -1,7 +1,7 @@
 r"""Z(U) for many sets of atoms at once: the recorded run on the rows of all sets side by side.
 
-Messages of the first layer do not depend on the set, so they are computed once; what the last layer's messages add to the
-prediction is linear in them, so its derivative is computed once. In between the layers run on the rows of the sets.
+Messages of the first layer do not depend on the set, so they are computed once; what the last layer's messages add to
+the prediction is linear in them, so its derivative is computed once. In between the layers run on the rows of the sets.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from atomlens.recording.interfaces import Rows
 from atomlens.recording.layers import Layers, State
 from atomlens.recording.local import LocalRows
 from atomlens.recording.rows import Layout
 from atomlens.recording.sets import RowFinder, SetRows
 
-# Local edges (or pairs looked up) of one batch: what the operators make of them stays near the processor.
-MAX_EDGES = 4096
+# Numbers that one operator makes of a batch's edges: a few MB, so that they stay near the processor.
+MAX_NUMBERS = 2**22
 
 
 class Union:
@@ -34,13 +35,23 @@ class Union:
             weight = torch.minimum(sizes[torch.repeat_interleave(sizes)], self.finder.degrees[atoms] + 1)
             stops = sizes.cumsum(0)
             load = torch.nn.functional.pad(weight.cumsum(0), (1, 0))[stops]
-            batch = torch.div(load - 1, MAX_EDGES, rounding_mode="floor").clamp(min=0)
+            batch = torch.div(load - 1, self._batch_size, rounding_mode="floor").clamp(min=0)
             totals = []
             for number in batch.unique().tolist():
                 mine = (batch == number).nonzero()[:, 0]
                 low, high = int(stops[mine[0]] - sizes[mine[0]]), int(stops[mine[-1]])
                 totals.append(self._batch(atoms[low:high], sizes[mine]))
             return torch.cat(totals) if totals else torch.zeros(0, dtype=self.layers.trace.value.dtype)
+
+    @cached_property
+    def _batch_size(self) -> int:
+        """Edges (or pairs looked up) of one batch."""
+        layers, widest = self.layers, 1
+        for n in {n for schedule in layers.schedules[1:-1] for n in schedule}:
+            layout, value = layers.rows.nodes[n], layers.trace.nodes[n].value
+            if layout is not None and value.shape[layout.dim]:
+                widest = max(widest, value.numel() // (value.shape[layout.dim] // layout.width))
+        return max(64, MAX_NUMBERS // widest)
 
     def _batch(self, atoms: Tensor, sizes: Tensor) -> Tensor:
         layers, found = self.layers, self.finder.find(atoms, sizes)
@@ -54,7 +65,19 @@ class Union:
                 kind = self._layout(node).kind
                 total.index_add_(0, found.owners[kind], per_row[found.picks[kind]])
             return total
-        for node, values in self._before_last(local).items():
+        state = self._last_state(local)
+        if self._state_derivatives is not None:
+            alone, along = self._state_derivatives
+            for node, values in state.items():
+                per_atom = self._per_row(local.pick(alone[node], self._layout(node)) * values, self._layout(node))
+                total.index_add_(0, found.owners["atoms"], per_atom)
+                for name, weights in along.items():
+                    sent = values.index_select(0, found.indices[name])
+                    per_edge = (sent * weights[node].index_select(0, found.picks["edges"])).flatten(1).sum(dim=1)
+                    total.index_add_(0, found.owners["edges"], per_edge)
+            return total
+        late = layers.linear.run(state, self._late, local, self._late_schedule)
+        for node, values in zip(self._late, late, strict=True):
             layout = self._layout(node)
             weights = local.pick(self._derivatives[node], layout)
             total.index_add_(0, found.owners[layout.kind], self._per_row(weights * values, layout))
@@ -65,16 +88,20 @@ class Union:
         assert layout is not None
         return layout
 
-    def _before_last(self, local: LocalRows) -> State:
-        """Values at `_late` of the last layer, on local rows."""
-        layers = self.layers
-        given = {n: local.pick(v, layers.rows.nodes[n]) for n, v in self._early.items()}
-        schedule = [n for n in layers.schedules[0] if n not in given and layers.cuts.depths[n] > 0]
-        state = self._states(1, given, schedule, local)
-        for t in range(1, layers.n_layers - 1):
+    def _last_state(self, local: LocalRows) -> State:
+        """State before the last layer, on local rows."""
+        layers, first = self.layers, 1
+        if self._contributions is not None:
+            state = self._summed_contributions(local)
+            if layers.n_layers > 2:
+                state, first = self._states(2, state, self._after_contributions, local), 2
+        else:
+            given = {n: local.pick(v, layers.rows.nodes[n]) for n, v in self._early.items()}
+            schedule = [n for n in layers.schedules[0] if n not in given and layers.cuts.depths[n] > 0]
+            state = self._states(1, given, schedule, local)
+        for t in range(first, layers.n_layers - 1):
             state = self._states(t + 1, state, layers.schedules[t], local)
-        outputs = list(self._late)
-        return dict(zip(outputs, layers.linear.run(state, outputs, local, self._late_schedule), strict=True))
+        return state
 
     def _states(self, t: int, given: State, schedule: list[int], local: LocalRows) -> State:
         layers = self.layers
@@ -119,6 +146,85 @@ class Union:
         values = layers.linear.run(layers.state(0), outputs, layers.recorded)
         return dict(zip(outputs, values, strict=True))
 
+    # The first layer's sums are linear in its messages, which are the same in every set. So is what the second layer
+    # makes of them before atoms meet again: both are computed once per edge and added up over the edges inside a set.
+
+    @cached_property
+    def _frontier(self) -> tuple[list[int], list[int]] | None:
+        """Nodes of atoms in the second layer that later ones read, and the way there; None where rows are others."""
+        layers = self.layers
+        rows, depths = layers.rows, layers.cuts.depths
+        sums = [n for n in layers.schedules[0] if n in rows.scatters]
+        kinds = {(rows.scatters[n].rows, rows.scatters[n].onto, rows.scatters[n].name) for n in sums}
+        if len(kinds) != 1 or not kinds <= {("edges", "atoms", "target"), ("edges", "atoms", "source")}:
+            return None
+        if layers.n_layers == 2:  # the last layer reads the state itself
+            nodes = layers.cuts.states[1]
+            return (sorted(nodes), []) if all(self._layout(n)[:2] == (0, "atoms") for n in nodes) else None
+        schedule = layers.schedules[1]
+        own = {n for n in (*schedule, *layers.cuts.states[1]) if depths[n] <= 1}
+        layouts = {n: rows.nodes[n] for n in own}
+        before = {n for n in own if (layout := layouts[n]) is not None and layout.kind == "atoms"}
+        read = {n for n in layers.cuts.states[2] if n in before}
+        for n in schedule:
+            if n not in before:
+                read |= {p for p in layers.trace.nodes[n].parents() if p in before}
+        if any(self._layout(n).dim != 0 for n in read):
+            return None
+        frontier = sorted(read)
+        return frontier, [n for n in schedule if n in before]
+
+    @cached_property
+    def _after_contributions(self) -> list[int]:
+        """Nodes of the second layer behind the frontier."""
+        assert self._frontier is not None
+        inside = {*self._frontier[0], *self._frontier[1]}
+        return [n for n in self.layers.schedules[1] if n not in inside]
+
+    @cached_property
+    def _contributions(self) -> tuple[str, State, State] | None:
+        """What an atom alone brings to the nodes of the frontier, and what every edge adds to its receiver."""
+        if self._frontier is None:
+            return None
+        layers = self.layers
+        frontier, path = self._frontier
+        linear, rows, states = layers.linear, layers.rows, layers.cuts.states
+        sums = [n for n in layers.schedules[0] if n in rows.scatters]
+        name = rows.scatters[sums[0]].name
+        receiver = layers.inputs.target if name == "target" else layers.inputs.source
+        with torch.no_grad():
+            gathers = frozenset(n for n in layers.schedules[0] if n in rows.gathers)
+            alone = linear.run(
+                layers.state(0), states[1], layers.recorded, linear.schedule(states[0], states[1], gathers)
+            )
+            base = {n: x + layers.biases[1][n] for n, x in zip(states[1], alone, strict=True)}
+            base = dict(zip(frontier, linear.run(base, frontier, layers.recorded, path), strict=True))
+            local = LocalRows(layers.trace, rows, {"atoms": receiver}, {})
+            summands = [layers.summand(n) for n in sums]
+            messages = linear.run(layers.state(0), summands, layers.recorded)
+            added = {}
+            for n, message in zip(sums, messages, strict=True):
+                alpha = layers.trace.nodes[n].kwargs.get("alpha", 1)
+                added[n] = message.reshape(tuple(local.shape(n))) * alpha
+            behind = linear.schedule_behind(sums, states[1])
+            arrived = dict(zip(states[1], linear.run({}, states[1], local, behind, added), strict=True))
+            edges = dict(zip(frontier, linear.run(arrived, frontier, local, path), strict=True))
+        return name, base, edges
+
+    def _summed_contributions(self, local: LocalRows) -> State:
+        """Values at the frontier on local rows."""
+        assert self._contributions is not None
+        name, base, edges = self._contributions
+        receiver, edge, atoms = local.indices[name], local.picks["edges"], local.picks["atoms"]
+        found = {}
+        for n, value in base.items():
+            width = self._layout(n).width
+            shape = (-1, width, *value.shape[1:])
+            each = edges[n].reshape(shape).index_select(0, edge)
+            total = value.reshape(shape).index_select(0, atoms).index_add_(0, receiver, each)
+            found[n] = total.flatten(0, 1)
+        return found
+
     @cached_property
     def _last(self) -> tuple[list[int], list[int]]:
         """Nodes where the last layer's messages begin (and what stays), and the nodes behind those."""
@@ -158,9 +264,54 @@ class Union:
         with torch.enable_grad():
             leaves = {n: torch.zeros_like(layers.trace.nodes[n].value).requires_grad_() for n in late}
             outputs = layers.linear.run(leaves, layers.cuts.states[-1], layers.recorded, behind)
-            value = sum((layers.readout[n] * v).sum() for n, v in zip(layers.cuts.states[-1], outputs, strict=True))
+            parts = [(layers.readout[n] * v).sum() for n, v in zip(layers.cuts.states[-1], outputs, strict=True)]
+            value = torch.stack(parts).sum()
             found = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
         return dict(zip(late, (g.detach() for g in found), strict=True))
+
+    @cached_property
+    def _state_derivatives(self) -> tuple[State, dict[str, State]] | None:
+        """Derivatives by the state before the last layer: what an atom adds alone, and what along every edge.
+
+        None where edges carry more than copies of states of atoms.
+        """
+        layers, rows = self.layers, self.layers.rows
+        before, late = layers.cuts.states[-2], self._late
+        readers = [n for n in late if n in rows.gathers]
+        alone = [n for n in late if n not in rows.gathers]
+        sent = {n: layers.trace.nodes[n].args[0].node for n in readers}
+        plain = all(self._layout(n) == Layout(0, "atoms", 1) for n in (*before, *alone, *sent.values()))
+        if not plain or any(rows.gathers[n].name not in ("source", "target") for n in readers):
+            return None
+        linear = layers.linear
+        gathers = frozenset(n for n in layers.schedules[-1] if n in rows.gathers)
+        by_atom = self._pulled(
+            {n: self._derivatives[n] for n in alone}, layers.recorded, linear.schedule(before, alone, gathers)
+        )
+        along = {}
+        for name in {rows.gathers[n].name for n in readers}:
+            index = layers.inputs.source if name == "source" else layers.inputs.target
+            wanted: State = {}
+            for n in readers:
+                if rows.gathers[n].name == name:
+                    given = self._derivatives[n]
+                    wanted[sent[n]] = given if sent[n] not in wanted else wanted[sent[n]] + given
+            local = LocalRows(layers.trace, rows, {"atoms": index}, {})
+            along[name] = self._pulled(wanted, local, linear.schedule(before, list(wanted), gathers))
+        return by_atom, along
+
+    def _pulled(self, derivatives: State, rows: Rows, schedule: list[int]) -> State:
+        """Derivatives by the state before the last layer from those by later nodes, on rows."""
+        layers = self.layers
+        before = layers.cuts.states[-2]
+        with torch.enable_grad():
+            leaves = {n: layers.trace.nodes[n].value.new_zeros(tuple(rows.shape(n))).requires_grad_() for n in before}
+            outputs = layers.linear.run(leaves, list(derivatives), rows, schedule)
+            parts = [(weights * v).sum() for weights, v in zip(derivatives.values(), outputs, strict=True)]
+            found = torch.autograd.grad(
+                torch.stack([*parts, *(0.0 * x.sum() for x in leaves.values())]).sum(), list(leaves.values())
+            )
+        return dict(zip(before, (g.detach() for g in found), strict=True))
 
     @cached_property
     def _row_sums(self) -> dict[int, Tensor]:

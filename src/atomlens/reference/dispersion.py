@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from atomlens.reference.unavailable import ReferenceUnavailable
 from atomlens.reference.xtb import told_charge
+from atomlens.structures import install_command
 
 # Of pairs, triples and coordination numbers, in bohr. dftd4 itself drops pairs past 60 bohr, which no law does.
 _CUTOFFS = (1e4, 40.0, 30.0)
@@ -96,6 +97,6 @@ def _dftd4() -> Any:
         import dftd4.interface
     except ModuleNotFoundError as error:
         raise ReferenceUnavailable(
-            "D4 dispersion comes with the package dftd4; run: pip install 'atomlens[reference]'"
+            f"D4 dispersion comes with the package dftd4; run: {install_command('reference')}"
         ) from error
     return dftd4.interface

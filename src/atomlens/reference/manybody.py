@@ -91,7 +91,7 @@ def many_body_expansion(
     max_order
         Largest number of molecules in a term.
     progress
-        Is told energies done and energies in all.
+        Called with the number of energies done and in all.
 
     Raises
     ------

@@ -34,8 +34,8 @@ class Composition:
     reason
         Why, and where that is from.
     is_energy
-        Whether it is the energy of a geometry, up to a constant an atom: what many-body expansions of energies are
-        held against.
+        Whether it is the energy of a geometry, up to one constant per atom: what many-body expansions of energies are
+        compared with.
     """
 
     kind: Kind
@@ -74,7 +74,7 @@ def composition(name: str, has_forces: bool = False) -> Composition:
     name
         Name of the property.
     has_forces
-        Whether its gradient by the positions is a force: then it is an energy, where the name tells nothing.
+        Whether its gradient by the positions is a force: then it is an energy, where the name does not say.
 
     Examples
     --------

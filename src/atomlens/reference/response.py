@@ -18,7 +18,8 @@ import torch
 from ase.units import Bohr
 from jaxtyping import Float
 
-from atomlens.models import ENERGY_UNITS, Potential
+from atomlens.models import ENERGY_UNITS
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.reference.xtb import Gfn2
 from atomlens.structures import InputError
 
@@ -58,7 +59,7 @@ class Response:
         return np.linalg.norm(self.hessian, axis=(1, 3))
 
 
-def model_response(model: Potential, atoms: ase.Atoms) -> Response:
+def model_response(model: AnyModel, atoms: ase.Atoms) -> Response:
     """Response couplings of a model by automatic differentiation, exact to rounding.
 
     Parameters
@@ -76,6 +77,8 @@ def model_response(model: Potential, atoms: ase.Atoms) -> Response:
     facts = model.facts
     if not facts.extensive or facts.unit not in ENERGY_UNITS:
         raise InputError(f"the model predicts {facts.quantity} in {facts.unit}, no energy; response needs an energy")
+    if isinstance(model, OpenedModel):
+        return _recorded_response(model, atoms)
     graph = model.graph(atoms)
     n = graph.n_atoms
     if graph.n_edges == 0 and model.long_range is None:  # nothing acts on anything
@@ -91,6 +94,20 @@ def model_response(model: Potential, atoms: ase.Atoms) -> Response:
     hessian = torch.vmap(row, chunk_size=batch)(rows)
     matrix = hessian.reshape(3 * n, 3 * n).cpu().numpy().astype(np.float64)
     return _finished(matrix * ENERGY_UNITS[facts.unit], n, 1)
+
+
+def _recorded_response(model: OpenedModel, atoms: ase.Atoms) -> Response:
+    recorded = model.recorded
+    tensors = dict(recorded.inputs(atoms).tensors)
+    positions = tensors[recorded.positions].clone().requires_grad_()
+    with torch.enable_grad():
+        energy = recorded.energy({**tensors, recorded.positions: positions})
+        (gradient,) = torch.autograd.grad(energy, positions, create_graph=True)
+        flat = gradient.flatten()
+        # Row by row: parts of these models are compiled, and cannot be vectorised over.
+        rows = [torch.autograd.grad(entry, positions, retain_graph=True)[0].flatten() for entry in flat]
+    matrix = torch.stack(rows).detach().numpy().astype(np.float64)
+    return _finished(matrix * ENERGY_UNITS[model.facts.unit], len(atoms), 1)
 
 
 def forces_response(
@@ -114,7 +131,7 @@ def forces_response(
     step
         h in Å.
     progress
-        Is told rows done and rows in all after each of the 3 N rows.
+        Called with the number of rows done and in all after each of the 3 N rows.
     rows
         Rows found so far, by the number 3 i + a of the coordinate; new ones are added. After an interruption the same
         mapping goes on where it stopped.

@@ -18,7 +18,7 @@ from ase.units import Hartree
 from jaxtyping import Float, Int
 
 from atomlens.reference.unavailable import ReferenceUnavailable
-from atomlens.structures import InputError, fragments
+from atomlens.structures import InputError, fragments, install_command
 
 # Distances between the monomers in units of the equilibrium one, in the order of the file.
 FACTORS = (0.90, 0.95, 1.00, 1.05, 1.10, 1.25, 1.50, 2.00)
@@ -68,7 +68,7 @@ def read_s66x8(path: str | Path) -> list[Dimer]:
     try:
         import h5py
     except ModuleNotFoundError as error:
-        raise ReferenceUnavailable("S66x8 is read by h5py; run: pip install 'atomlens[reference]'") from error
+        raise ReferenceUnavailable(f"S66x8 is read by h5py; run: {install_command('reference')}") from error
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; S66x8 is in COMP6, https://github.com/isayev/COMP6")
     try:

@@ -20,6 +20,7 @@ from jaxtyping import Float
 
 from atomlens.reference.orbitals import Orbitals
 from atomlens.reference.unavailable import ReferenceUnavailable
+from atomlens.structures import install_command
 
 _HIGHEST = 86
 
@@ -168,10 +169,10 @@ def told_charge(atoms: ase.Atoms) -> int:
     ReferenceUnavailable
         If it is no whole number.
     """
-    told = atoms.info.get("charge", 0)
-    if isinstance(told, int | float | np.integer | np.floating) and float(told).is_integer():
-        return int(told)
-    raise ReferenceUnavailable(f"the structure's charge is {told!r}; GFN2-xTB needs a whole number")
+    given = atoms.info.get("charge", 0)
+    if isinstance(given, int | float | np.integer | np.floating) and float(given).is_integer():
+        return int(given)
+    raise ReferenceUnavailable(f"the structure's charge is {given!r}; GFN2-xTB needs a whole number")
 
 
 @contextmanager
@@ -189,7 +190,7 @@ def _check(atoms: ase.Atoms, charge: int, uhf: int) -> None:
     if atoms.numbers.max() > _HIGHEST or atoms.numbers.min() < 1:
         k = int(np.flatnonzero((atoms.numbers > _HIGHEST) | (atoms.numbers < 1))[0])
         raise ReferenceUnavailable(f"GFN2-xTB has no parameters for {atoms.symbols[k]} (atom {k}); it ends at Rn")
-    # Z alone tells odd from even: core electrons come in pairs, those of 4f shells apart.
+    # Z alone decides between odd and even: core electrons come in pairs, those of 4f shells apart.
     electrons = int(atoms.numbers.sum()) - charge
     lanthanides = bool(((atoms.numbers > 57) & (atoms.numbers < 72)).any())
     if not lanthanides and (electrons - uhf) % 2:
@@ -208,9 +209,7 @@ def _tblite() -> Any:
     try:
         import tblite.interface
     except ModuleNotFoundError as error:
-        raise ReferenceUnavailable(
-            "GFN2-xTB comes with the package tblite; run: pip install 'atomlens[xtb]'"
-        ) from error
+        raise ReferenceUnavailable(f"GFN2-xTB comes with the package tblite; run: {install_command('xtb')}") from error
     return tblite.interface
 
 

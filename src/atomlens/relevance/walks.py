@@ -9,10 +9,11 @@ atom, so the cost is that of writing the result.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -35,6 +36,32 @@ class Walks(NamedTuple):
     atoms: Int[np.ndarray, "W S"]
     relevance: Float[np.ndarray, " W"]
 
+    def to_frame(self, symbols: Sequence[str] = ()) -> pl.DataFrame:
+        """The walks as a table, in their order; ``atom_0`` is where a walk starts, the last atom where it is read out.
+
+        Parameters
+        ----------
+        symbols
+            Chemical symbol of every atom, for a column ``elements`` ("C-C-O-O").
+
+        Examples
+        --------
+        >>> Walks(np.array([[0, 1, 1]]), np.array([0.5])).to_frame("OH").rows()
+        [(0, 1, 1, 'O-H-H', 0.5)]
+        """
+        steps = {f"atom_{t}": pl.Series(self.atoms[:, t], dtype=pl.Int32) for t in range(self.atoms.shape[1])}
+        labels = [str(symbol) for symbol in symbols]
+        names = ["-".join(labels[k] for k in walk) for walk in self.atoms.tolist()] if labels else None
+        elements = {} if names is None else {"elements": pl.Series(names, dtype=pl.String)}
+        return pl.DataFrame({**steps, **elements, "relevance": self.relevance.astype(np.float64)})
+
+    def __repr__(self) -> str:
+        if not len(self.relevance):
+            return "Walks(none)"
+        k = int(np.abs(self.relevance).argmax())
+        strongest = f"{' -> '.join(map(str, self.atoms[k].tolist()))}: {self.relevance[k]:+.3g}"
+        return f"Walks({len(self.relevance)} of {self.atoms.shape[1]} atoms each, strongest {strongest})"
+
 
 def count_walks(chain: Chain) -> int:
     """Number of full walks of a chain."""
@@ -44,7 +71,7 @@ def count_walks(chain: Chain) -> int:
 def all_walks(chain: Chain) -> Walks:
     """Every full walk of the chain.
 
-    Time and memory are those of the result (4 bytes an atom and one number a walk), besides at most
+    Time and memory are those of the result (4 bytes an atom and one number per walk), besides at most
     about 1 GB of work space.
 
     Raises
@@ -61,7 +88,7 @@ def all_walks(chain: Chain) -> Walks:
             f"{n:.3g} walks of {steps} atoms need {size / 1e9:.3g} GB; this machine has {memory / 1e9:.0f} GB. "
             "Ask for top_walks(k), or for interactions, which need no list of walks"
         )
-    # One row a step: what a block writes into each row is contiguous. The result is the transposed view.
+    # One row per step: what a block writes into each row is contiguous. The result is the transposed view.
     atoms = np.empty((steps, n), dtype=np.int32)
     relevance = chain.embedding.new_empty(n)
     done = 0

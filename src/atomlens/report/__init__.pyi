@@ -2,9 +2,11 @@ from .assets import page_template, template_text
 from .axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
 from .chapters import Chapter, make_chapter, svg_address
 from .compare_page import compare_html
+from .couplings_page import couplings_html
 from .figures import overview_figure
 from .md_figures import failure_figure, stability_figure
 from .page import Page, frames_on_page, page_html
+from .plots import Plots, pair_cylinders
 from .verdicts_page import verdicts_html
 from .wording import property_words
 
@@ -17,13 +19,16 @@ __all__ = [
     "QUIET",
     "Chapter",
     "Page",
+    "Plots",
     "compare_html",
+    "couplings_html",
     "failure_figure",
     "frames_on_page",
     "make_chapter",
     "overview_figure",
     "page_html",
     "page_template",
+    "pair_cylinders",
     "plain",
     "property_words",
     "stability_figure",

@@ -6,7 +6,7 @@ from textwrap import fill
 
 from matplotlib.axes import Axes
 
-# Told apart with every common colour vision (Okabe and Ito), from dark to light.
+# Distinct with every common colour vision (Okabe and Ito), from dark to light.
 INK, QUIET, FAINT = "#1c2126", "#5d666f", "#c4cad0"
 BLUE, ORANGE, GREEN, PINK = "#2765b0", "#d9730d", "#009e73", "#b5488d"
 ORDER_COLOURS = (QUIET, BLUE, ORANGE, GREEN)

@@ -1,4 +1,4 @@
-"""The page of a comparison: the same molecules, one column a model."""
+"""The page of a comparison: the same molecules, one column per model."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from atomlens.models import written
 from atomlens.report import assets
 from atomlens.report.page import frames_on_page
 from atomlens.report.projection import viewing_rotation
-from atomlens.report.wording import SIGNS, property_words
+from atomlens.report.wording import SIGNS, is_energy, property_words
 from atomlens.surveys import PAIR_KINDS, ComparedRun, Comparison, correlation, kind_strengths, order_shares
 from atomlens.tables import RELATIONS, package_version
 
-_SCRIPTS = ("state.js", "draw.js", "compare_pictures.js", "compare.js")
+_SCRIPTS = ("state.js", "draw.js", "tables.js", "compare_pictures.js", "compare.js")
 # Pair terms of a frame on the page, strongest first; the table beside it holds all.
 _MAX_PAIRS = 400
 
@@ -50,7 +50,7 @@ def compare_html(
     """
     runs = comparison.runs
     properties = [property_words(run.summary["property"]) for run in runs]
-    energy = comparison.unit == "eV" and all("energy" in p or "atomization" in p for p in properties)
+    energy = comparison.unit == "eV" and all(map(is_energy, properties))
     signs = SIGNS["energy" if energy else "other"]
     frames = frames_on_page(len(runs[0].summary["frames"]))
     data = {
@@ -165,5 +165,5 @@ def _agreement_text(comparison: Comparison) -> str:
     for k in range(1, len(runs)):
         r = correlation(terms[:, 0], terms[:, k])
         with_first = f" ({runs[k].name} with {runs[0].name})" if len(runs) > 2 else ""
-        parts.append(("cannot be told" if r is None else f"{r:.3f}") + with_first)
+        parts.append(("not defined" if r is None else f"{r:.3f}") + with_first)
     return ", ".join(parts)

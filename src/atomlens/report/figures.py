@@ -12,7 +12,7 @@ from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, p
 from atomlens.report.projection import viewing_rotation
 from atomlens.tables import RELATIONS, ExplainedFrame, explained_frame, order_totals
 
-# Blue lowers, orange raises; told apart with every common colour vision. The others name bonds between atoms.
+# Blue lowers, orange raises; distinct with every common colour vision. The others name bonds between atoms.
 DOWN, UP = BLUE, ORANGE
 _RELATION_COLOURS = (INK, GREEN, PINK, "#8d97a1", "#8a6d00")
 _ORDER_NAMES = ("single atoms", "pairs", "triples")
@@ -41,7 +41,7 @@ def overview_figure(explanation: Explanation | ExplainedFrame, *, title: str | N
     draw_orders(figure.add_subplot(grid[1, 1]), frame)
     if title is None:
         value = f"{frame.prediction:.3f}".replace("-", "\u2212")
-        title = f"{_formula(frame)}: {frame.quantity} {value} {frame.unit}, taken apart atom by atom"
+        title = f"{_formula(frame)}: {frame.quantity} {value} {frame.unit}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12.5, color=INK, parse_math=True)
     return figure
 
@@ -118,7 +118,7 @@ def draw_distances(axes: Axes, frame: ExplainedFrame) -> None:
         axes.set_ylim(bottom=max(np.abs(relevance).min(), 1e-5 * np.abs(relevance).max()) * 0.6)
         axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="lower left", handletextpad=0.2, borderpad=0.1)
         axes.annotate(
-            "full: lowers, open: raises",
+            "filled: lowers, open: raises",
             (1, 1),
             xycoords="axes fraction",
             ha="right",

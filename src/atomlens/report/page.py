@@ -10,8 +10,17 @@ import numpy as np
 from markupsafe import Markup
 
 from atomlens.report import assets
+from atomlens.report.answers import summary_sentences
 from atomlens.report.records import MAX_PAIRS, Orientation, frame_record, vocabulary
-from atomlens.report.wording import PRODUCT_RULES, RULES, SIGNS, property_words
+from atomlens.report.wording import (
+    PRODUCT_RULES,
+    RULES,
+    SIGNS,
+    card_entry,
+    documentation_address,
+    is_energy,
+    property_words,
+)
 from atomlens.tables import ExplainedFrame, RunInfo, package_version
 
 if TYPE_CHECKING:
@@ -24,11 +33,18 @@ _MAX_PAIRS_IN_ALL = 24_000
 _SCRIPTS = (
     "state.js",
     "draw.js",
+    "tables.js",
+    "selection.js",
     "viewer.js",
+    "picking.js",
     "terms.js",
     "matrix.js",
     "distance.js",
     "walks.js",
+    "frames.js",
+    "exports.js",
+    "saving.js",
+    "address.js",
     "main.js",
 )
 
@@ -79,18 +95,21 @@ class Page:
         n_structures: int = 0,
         n_judged: int | None = None,
         headline: str = "",
+        units: str = "structures",
     ) -> str:
         """The page as text.
 
         Parameters
         ----------
         tables
-            Names of the tables that lie beside the page.
+            Names of the files of tables in the page's folder.
         chapters, n_structures, n_judged
             Answered questions, shown before the structures, how many structures were explained, and from how many of
             them the questions were answered; all if None.
         headline
             Heading of a page of questions; of one structure if empty.
+        units
+            What was counted: structures, or replicas of a simulation.
 
         Raises
         ------
@@ -101,7 +120,7 @@ class Page:
             raise ValueError("the page has no frame; add at least one")
         first, facts = self._first, self.info.model
         words = property_words(first.quantity)
-        signs = SIGNS["energy" if first.unit == "eV" and "energy" in words else "other"]
+        signs = SIGNS["energy" if first.unit == "eV" and is_energy(words) else "other"]
         rule = RULES[first.rule]
         product = PRODUCT_RULES.get(first.product_rule or "", None) if facts.has_products else None
         model = {"cutoff": first.cutoff, "layers": first.n_layers, "features": facts.n_features}
@@ -121,6 +140,8 @@ class Page:
             sign_text=signs.sentence,
             lowers=signs.lowers.format(property=words),
             raises=signs.raises.format(property=words),
+            orange_bond=signs.orange.format(property=words),
+            documentation=documentation_address(),
             architecture=facts.name,
             model=model,
             long_range=[kind for kind, _ in first.long_range],
@@ -135,12 +156,14 @@ class Page:
             total_frames=self.n_frames,
             left_out=self.n_frames > len(self._records),
             command=self.info.command,
-            card=[(str(key), str(value)) for key, value in facts.card.items()],
+            card=[(str(key), card_entry(value)) for key, value in facts.card.items()],
             tables=tables or [],
             chapters=chapters,
             n_structures=n_structures,
             n_judged=n_structures if n_judged is None else n_judged,
             headline=headline,
+            answers=summary_sentences([chapter.verdict for chapter in chapters]),
+            units=units,
             style=Markup(assets.template_text("style.css")),
             data=assets.json_text(data),
             viewer=assets.viewer_script(),

@@ -1,4 +1,4 @@
-"""What the page is told about a frame: plain lists, bounded in size, ready for JSON."""
+"""What the page receives about a frame: plain lists, bounded in size, ready for JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atomlens.report.projection import aligned_rotation, viewing_rotation
-from atomlens.structures import BOND_CLASSES, geometry_note
+from atomlens.structures import BOND_CLASSES, geometry_note, reading_notes
 from atomlens.tables import RELATIONS, ExplainedFrame, order_totals, range_totals, relation_totals
 
 # The strongest terms that one frame may put on the page; the tables hold all of them.
@@ -58,6 +58,7 @@ def frame_record(frame: ExplainedFrame, orientation: Orientation, max_pairs: int
         "name": frame.name,
         "formula": atoms.get_chemical_formula(),
         "geometry": geometry_note(atoms) or "",
+        "notes": _notes(frame),
         "symbols": around.symbols,
         "positions": _rounded(turned - middle, 4),
         "bonds": [
@@ -85,6 +86,15 @@ def frame_record(frame: ExplainedFrame, orientation: Orientation, max_pairs: int
         edges = atoms.cell.array * atoms.pbc[:, None]
         record["cell"] = {"edges": _rounded(edges @ rotation.T, 4), "corner": _rounded(-middle, 4)}
     return record
+
+
+def _notes(frame: ExplainedFrame) -> str:
+    """What a reader must know before the numbers, in one paragraph."""
+    notes = list(reading_notes(frame.atoms))
+    if frame.outside:
+        notes.append(f"outside of what the model was trained on: {'; '.join(frame.outside)}")
+    notes.extend(frame.warnings)
+    return f"Mind: {'. '.join(notes)}." if notes else ""
 
 
 def _extent(frame: ExplainedFrame) -> float:

@@ -1,4 +1,4 @@
-"""The page of several analyses: a table a question, claim by model, and the pictures of all models side by side."""
+"""The page of several analyses: one table per question, claim by model, and the pictures of all models side by side."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def verdicts_html(
     out: Path,
     *,
     differing: str = "",
+    ranges: str = "",
     command: str = "",
     tables: Sequence[str] = (),
 ) -> str:
@@ -38,6 +39,8 @@ def verdicts_html(
         Folder that the page will lie in: links to the runs' own pages start there.
     differing
         Why the runs do not rest on the same structures; empty where they do.
+    ranges
+        Why decay is not judged over one range of distances; empty where it is.
     command
         The command line.
     tables
@@ -52,6 +55,7 @@ def verdicts_html(
         one_property=len(properties) == 1,
         one_rule=_one_rule(runs),
         differing=differing,
+        ranges=ranges,
         partly=[question["title"] for question in questions if None in question["outcomes"]],
         not_asked=NOT_ASKED,
         command=command,

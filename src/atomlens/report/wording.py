@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,14 @@ class SignText:
     lowers: str
     raises: str
     sentence: str
+    orange: str
 
 
 RULES: dict[str, RuleText] = {
     "gate": RuleText(
         "gate",
-        "activations held at their ratio output / input",
-        "Every activation act(z) is written as (act(z)/z) z and the ratio is held at its value for this structure. "
+        "activations frozen at their ratio output / input",
+        "Every activation act(z) is written as (act(z)/z) z, and the ratio is frozen at its value for this structure. "
         "What remains is linear and gives the prediction exactly.",
     ),
     "gamma": RuleText(
@@ -36,19 +39,20 @@ RULES: dict[str, RuleText] = {
         "LRP-γ: contributions of the output's sign count more",
         "Layer-wise relevance propagation with the gamma rule, generalised to signed inputs: in a layer of weights, "
         "contributions that have the sign of the output count 1 + γ times, and their sum is scaled back to the output. "
-        "Activations are held as under the gate rule.",
+        "Activations are frozen as under the gate rule.",
     ),
     "gradient": RuleText(
         "gradient",
         "activations replaced by their slope",
-        "Every activation is replaced by its tangent at this structure; what the tangents leave over counts as bias.",
+        "Every activation is replaced by its tangent at this structure; the offset of the tangent counts as bias.",
     ),
     "published": RuleText(
         "published",
         "LRP-γ of arXiv:2407.04526, γ = 0.1; it conserves nothing",
-        "Layer-wise relevance propagation as the program of arXiv:2407.04526 has it: layers with an activation are replaced "
-        "by ones in which contributions of the output's sign count 1.1 times, divided by the larger of what inputs and bias "
-        "contribute. Their output changes, so parts add up to the output of the replaced network, not to the prediction.",
+        "Layer-wise relevance propagation as the program of arXiv:2407.04526 has it: in layers with an activation, "
+        "contributions of the output's sign count 1.1 times, and the sum is divided by the larger of what inputs and "
+        "bias contribute. Outputs change by this, so the parts add up to the output of the changed network and not to "
+        "the prediction.",
         conserves=False,
     ),
 }
@@ -57,12 +61,12 @@ PRODUCT_RULES: dict[str, RuleText] = {
     "scalar": RuleText(
         "scalar",
         "vector features only gate",
-        "Where PaiNN multiplies two signals, scalar features carry the relevance and vector features are held fixed.",
+        "Where PaiNN multiplies two signals, scalar features carry the relevance and vector features are frozen.",
     ),
     "full": RuleText(
         "full",
         "both factors carry relevance",
-        "Where PaiNN multiplies two signals, both factors carry relevance, half of it each; vector features take part.",
+        "Where PaiNN multiplies two signals, each factor carries half of the relevance; vector features take part.",
     ),
 }
 
@@ -71,15 +75,75 @@ SIGNS: dict[str, SignText] = {
         "negative: lowers the {property}, stabilising",
         "positive: raises the {property}, destabilising",
         "negative terms stabilise, positive terms destabilise",
+        "An orange cylinder is a pair whose term raises the {property}: the model finds these two atoms together less "
+        "favourable than each of them alone. This does not mean that the bond is broken. Between atoms that are not "
+        "bonded, orange often means repulsion. On a bond, look at the constant part first: many models measure every "
+        "atom from an average atom of their training set, and then a bond weaker than the average has a positive term. "
+        "Compare bonds with each other rather than with zero.",
     ),
     "other": SignText(
         "negative: lowers the {property}",
         "positive: raises the {property}",
         "negative terms lower it, positive terms raise it",
+        "An orange cylinder is a pair whose term raises the {property}: the model predicts a larger value because "
+        "these two atoms are near each other. The {property} is not an energy, so the colour says nothing about "
+        "attraction or repulsion. Terms are measured from the constant part: compare pairs with each other rather than "
+        "with zero.",
     ),
 }
 
 
+# What data sets call their energies, and what a chemist calls them.
+_ENERGIES = {
+    "U0": "internal energy at 0 K",
+    "U0_atomization": "atomisation energy",
+    "U_atomization": "atomisation energy at 298 K",
+    "H_atomization": "atomisation enthalpy",
+    "G_atomization": "atomisation free energy",
+}
+
+
+def is_energy(words: str) -> bool:
+    """Whether a readable property is an energy, so that lower means more stable."""
+    return any(kind in words for kind in ("energy", "enthalpy"))
+
+
 def property_words(name: str) -> str:
-    """Readable name of a property: underscores become spaces."""
-    return name.replace("_", " ").strip() or "prediction"
+    """Readable name of a property.
+
+    Examples
+    --------
+    >>> property_words("U0_atomization"), property_words("dipole_moment"), property_words("")
+    ('atomisation energy', 'dipole moment', 'prediction')
+    """
+    return _ENERGIES.get(name) or name.replace("_", " ").strip() or "prediction"
+
+
+def card_entry(value: Any) -> str:
+    """An entry of a model card as text: nested entries with their names, separated by commas.
+
+    Examples
+    --------
+    >>> card_entry({"test": {"energy MAE": "2.3 meV"}, "seed": 1})
+    'test: energy MAE 2.3 meV, seed 1'
+    """
+    if isinstance(value, Mapping):
+        entries = [
+            f"{key}{':' if isinstance(entry, Mapping) else ''} {card_entry(entry)}" for key, entry in value.items()
+        ]
+        return ", ".join(entries)
+    if isinstance(value, list | tuple):
+        return "; ".join(map(card_entry, value))
+    return str(value)
+
+
+def documentation_address() -> str:
+    """Address of the documentation, as the installed package names it; empty where it names none."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        addresses = metadata("atomlens").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    named = dict(entry.split(", ", 1) for entry in addresses)
+    return named.get("Documentation", "")

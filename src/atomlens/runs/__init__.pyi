@@ -1,14 +1,15 @@
-from .analysis import AnalysisOptions, AnalysisRun, run_analysis
+from .analysis import AnalysisOptions, AnalysisRun, analysis_files, run_analysis
 from .compare_run import write_comparison
 from .couplings import PICTURE, CouplingFrame, CouplingSource, computed, write_couplings
 from .demonstration import MAIN_MODELS, MOLECULES, demo_steps, write_demo
 from .explaining import explained_frames
-from .md import run_md
+from .md import MD_FILES, run_md
 from .run import RunResult, write_run
 from .verdicts import VerdictComparison, all_analyses, compare_verdicts, write_verdicts
 
 __all__ = [
     "MAIN_MODELS",
+    "MD_FILES",
     "MOLECULES",
     "PICTURE",
     "AnalysisOptions",
@@ -18,6 +19,7 @@ __all__ = [
     "RunResult",
     "VerdictComparison",
     "all_analyses",
+    "analysis_files",
     "compare_verdicts",
     "computed",
     "demo_steps",

@@ -1,23 +1,25 @@
-"""A run of `analyze`: tables of all structures, the chosen questions, one page; it goes on where it was stopped."""
+"""A run of `analyze`: tables of all structures, the chosen questions, one page; it resumes where it was stopped."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_model
-from atomlens.folders import MARK, PAGE, nothing_left_in_vain, open_run, to_plain, write_text
+from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_models
+from atomlens.folders import MARK, PAGE, below, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import Potential, to_internal
+from atomlens.models import Potential, outside, to_internal
+from atomlens.potentials import AnyModel
 from atomlens.report import Chapter, Page, frames_on_page, property_words
 from atomlens.runs.answering import answer
 from atomlens.structures import InputError
 from atomlens.surveys import (
     N_JUDGED,
+    SURVEY_FILES,
     Judged,
     Progress,
     StructureSource,
@@ -31,10 +33,26 @@ from atomlens.surveys import (
 )
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
-# The null control of an untrained model needs no more structures than these, evenly spread.
-N_UNTRAINED = 100
+# Each untrained model is asked about so many structures, evenly spread: a null control needs no more.
+N_FRESH = 40
+# Of models of other libraries, which are recorded structure by structure, so many.
+N_FRESH_RECORDED = 10
 # The page shows so many structures in full.
 N_SHOWN = 5
+
+
+def analysis_files() -> tuple[str, ...]:
+    """Patterns of all files that a run writes besides page and summary."""
+    results = (
+        f"{question.slug}/{name}"
+        for question in QUESTIONS
+        for name in ("result.json", *(f"{item.name}.parquet" for item in fields(question.result_type)))
+    )
+    return (
+        *below("tables", SURVEY_FILES),
+        *below("untrained", SURVEY_FILES),
+        *below("questions", ("judged.parquet", *results)),
+    )
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,9 @@ class AnalysisOptions:
         Of controls, intervals and drawn pairs.
     trained_range
         Largest distance in Å between atoms of one training structure, where that is known.
+    distances
+        Range of pair distances in Å over which decay is judged, one for all models of a comparison; the model's own
+        if None.
     s66x8
         COMP6's file of S66x8, where it is at hand.
     judged
@@ -66,12 +87,18 @@ class AnalysisOptions:
     max_order: int = 3
     seed: int = 0
     trained_range: float | None = None
+    distances: tuple[float, float] | None = None
     s66x8: Path | None = None
     judged: int = N_JUDGED
 
     def __post_init__(self) -> None:
         if self.trained_range is not None and not 0 < self.trained_range < math.inf:
             raise InputError(f"the trained range is {self.trained_range:g} Å; it must be positive")
+        if self.distances is not None and not 0 < self.distances[0] < self.distances[1] < math.inf:
+            low, high = self.distances
+            raise InputError(
+                f"the range of distances is {low:g} to {high:g} Å; give two lengths above 0, the smaller first"
+            )
         if self.judged < 1:
             raise InputError(f"{self.judged} structures to judge; give at least 1")
 
@@ -82,8 +109,8 @@ class AnalysisOptions:
 
     @property
     def settings(self) -> Settings:
-        """What the analyses are told."""
-        return Settings(self.rule, self.product_rule, self.seed, self.trained_range, self.s66x8)
+        """What the analyses receive."""
+        return Settings(self.rule, self.product_rule, self.seed, self.trained_range, self.distances, self.s66x8)
 
 
 @dataclass(frozen=True)
@@ -111,7 +138,7 @@ class AnalysisRun:
 
 
 def run_analysis(
-    model: Potential,
+    model: AnyModel,
     model_path: str | Path,
     structures: StructureSource,
     structures_name: str,
@@ -126,7 +153,7 @@ def run_analysis(
 ) -> AnalysisRun:
     """Explain all structures, answer the questions, and write tables, results, page and summary.
 
-    A run that was killed goes on when it is called again with the same arguments: explained shards and answered
+    A run that was killed resumes when it is called again with the same arguments: explained shards and answered
     questions are kept.
 
     Parameters
@@ -144,7 +171,7 @@ def run_analysis(
         Worker processes of this machine, which share structures and then questions; or the address of a Dask scheduler
         for the structures. Scripts that ask for processes need the guard ``if __name__ == "__main__"``.
     progress
-        Told what is being done.
+        Called with what is being done.
     command
         Command line, for the page's foot.
     overwrite
@@ -160,11 +187,17 @@ def run_analysis(
     options = options or AnalysisOptions()
     if not len(structures):
         raise InputError(f"{structures_name}: holds no structure")
-    settings = {"model": str(model_path), "structures": structures_name, "n": len(structures), **options.as_dict()}
+    predicted = model.facts.quantity
+    settings = {
+        "model": str(model_path),
+        "property": predicted,
+        "structures": structures_name,
+        "n": len(structures),
+        **options.as_dict(),
+    }
     if len(structures) <= options.judged:
         del settings["judged"]  # all are judged, whatever the limit: a run goes on under any other
-    with nothing_left_in_vain(out):
-        folder = open_run(out, settings, overwrite)
+    with remove_if_empty(out), open_run(out, settings, analysis_files(), overwrite) as folder:
         survey = survey_structures(
             model,
             structures,
@@ -177,64 +210,86 @@ def run_analysis(
             rule=options.rule,
             product_rule=options.product_rule,
         )
-    judged = read_judged(structures, folder / "tables", options.judged)
-    some = evenly_spread(len(judged.structures), N_UNTRAINED)
-    survey_structures(
-        untrained_model(model, options.seed),
-        [judged.structures[k] for k in some],
-        folder / "untrained",
-        levels=_levels(options.max_order),
-        max_order=options.max_order,
-        progress=progress,
-        rule=options.rule,
-        product_rule=options.product_rule,
-    )
-    material = Material(
-        model=model,
-        structures=judged.structures,
-        tables=judged.tables,
-        untrained=renumbered(read_tables(folder / "untrained"), some),
-        unit=to_internal(model.facts.unit)[1],
-        settings=options.settings,
-    )
-    (folder / "questions").mkdir(exist_ok=True)
-    write_table(judged.table, folder / "questions" / "judged.parquet")
-    chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
+        judged = read_judged(structures, folder / "tables", options.judged)
+        count = N_FRESH if isinstance(model, Potential) else N_FRESH_RECORDED
+        some = evenly_spread(len(judged.structures), count)
+        untrained = []
+        for k, fresh in enumerate(untrained_models(model, options.seed)):
+            home = folder / "untrained" / f"seed-{k}"
+            survey_structures(
+                fresh,
+                [judged.structures[k] for k in some],
+                home,
+                levels=_levels(options.max_order),
+                max_order=options.max_order,
+                progress=progress,
+                rule=options.rule,
+                product_rule=options.product_rule,
+            )
+            untrained.append(renumbered(read_tables(home), some))
+        material = Material(
+            model=model,
+            structures=judged.structures,
+            tables=judged.tables,
+            untrained=untrained,
+            unit=to_internal(model.facts.unit)[1],
+            settings=options.settings,
+        )
+        (folder / "questions").mkdir(exist_ok=True)
+        write_table(judged.table, folder / "questions" / "judged.parquet")
+        chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
 
-    info = RunInfo(str(model_path), structures_name, model.facts, command, options.as_dict())
-    write_text(folder / PAGE, _page(material, judged, info, chapters))
-    summary = {
-        "schema": ANALYSIS_SCHEMA,
-        "what": "verdicts of a model against known chemistry; see report.html for how each is computed",
-        "versions": package_versions(),
-        "command": command,
-        "options": options.as_dict(),
-        "model": model_summary(info),
-        "structures": structures_name,
-        "property": material.property,
-        "unit": material.unit,
-        "n_structures": survey.n_done,
-        "n_skipped": survey.n_skipped,
-        "n_judged": len(judged.frames),
-        "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    verdicts = tuple(chapter.verdict for chapter in chapters)
-    return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(judged.frames), summary)
+        info = RunInfo(str(model_path), structures_name, model.facts, command, options.as_dict())
+        html, warnings = _page(material, judged, info, chapters)
+        write_text(folder / PAGE, html)
+        summary = {
+            "schema": ANALYSIS_SCHEMA,
+            "what": "verdicts of a model against known chemistry; see report.html for how each is computed",
+            "versions": package_versions(),
+            "command": command,
+            "options": options.as_dict(),
+            "model": model_summary(info),
+            "structures": structures_name,
+            "property": material.property,
+            "unit": material.unit,
+            "n_structures": survey.n_done,
+            "n_skipped": survey.n_skipped,
+            "n_judged": len(judged.frames),
+            "outside": _outside(model, judged),
+            "warnings": warnings,
+            "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        verdicts = tuple(chapter.verdict for chapter in chapters)
+        return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(judged.frames), summary)
 
 
-def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> str:
+def _outside(model: AnyModel, judged: Judged) -> dict[str, Any]:
+    """How many judged structures lie outside of what the model was trained on, and in what the first of them does."""
+    found = [
+        (frame, outside(model.facts, atoms)) for frame, atoms in zip(judged.frames, judged.structures, strict=True)
+    ]
+    odd = [(frame, sentences) for frame, sentences in found if sentences]
+    first = {"frame": int(odd[0][0]), "in": list(odd[0][1])} if odd else None
+    return {"n_checked": len(found), "n_outside": len(odd), "first": first}
+
+
+def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> tuple[str, list[str]]:
     shown = frames_on_page(len(judged.structures), N_SHOWN)
     page = Page(info, len(shown))
-    held = material.settings
+    chosen = material.settings
+    warnings: list[str] = []
     for place, number in enumerate(shown):
-        explanation = explain(material.model, material.structures[number], held.rule, held.product_rule)
-        page.add(explained_frame(explanation, index=place))
-    headline = f"What {info.model_path} has learned of the {property_words(material.property)}, against what is known"
-    tables = [f"tables/{name}" for name in sorted([*judged.tables, "skipped"])]
-    counts = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
-    return page.html(tables, chapters=chapters, headline=headline, **counts)
+        explanation = explain(material.model, material.structures[number], chosen.rule, chosen.product_rule)
+        odd = outside(material.model.facts, material.structures[number])
+        frame = explained_frame(explanation, index=place, outside=odd)
+        warnings += frame.warnings
+        page.add(frame)
+    headline = f"{Path(info.model_path).name}: what has it learned about the {property_words(material.property)}?"
+    tables = [f"tables/{name}.parquet" for name in sorted([*judged.tables, "skipped"])]
+    counts: dict[str, Any] = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
+    return page.html(tables, chapters=chapters, headline=headline, **counts), warnings
 
 
 def _levels(max_order: int) -> tuple[str, ...]:

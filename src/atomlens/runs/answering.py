@@ -29,11 +29,11 @@ def answer(
     material
         Model, structures and tables.
     folder
-        Where results are kept, a folder a question.
+        Where results are kept, one folder per question.
     n_workers
         Processes of this machine that share the questions; 1 is this process itself.
     progress
-        Told what is being done.
+        Called with what is being done.
     """
     missing = [question for question in questions if not (folder / question.slug).is_dir()]
     if n_workers > 1 and len(missing) > 1:
@@ -58,7 +58,7 @@ def _compute(question: Question, material: Material, folder: Path, progress: Pro
 def _compute_apart(
     questions: Sequence[Question], material: Material, folder: Path, n_workers: int, progress: Progress
 ) -> None:
-    """One question a process at a time: they take from seconds to a minute, and none waits for another."""
+    """One question per process at a time: they take from seconds to a minute, and none waits for another."""
     pool = ProcessPoolExecutor(
         min(n_workers, len(questions)),
         mp_context=multiprocessing.get_context("spawn"),  # threads of torch do not survive a fork

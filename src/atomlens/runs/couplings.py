@@ -14,9 +14,9 @@ import polars as pl
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from atomlens.folders import MARK, RunFolder
+from atomlens.folders import MARK, PAGE, RunFolder
 from atomlens.reference import Response
-from atomlens.report import GREEN, INK, ORANGE, PINK, plain
+from atomlens.report import GREEN, INK, ORANGE, PINK, couplings_html, plain
 from atomlens.surveys import TableStream
 from atomlens.tables import RELATIONS, package_version, survey
 
@@ -82,7 +82,7 @@ class _Drawn:
 
 
 def couplings_table(frame: CouplingFrame) -> pl.DataFrame:
-    """One row a pair i < j; see `COLUMNS`."""
+    """One row per pair i < j; see `COLUMNS`."""
     assert frame.response is not None
     around, symbols = survey(frame.atoms), np.array(frame.atoms.get_chemical_symbols(), dtype=str)
     i, j = np.triu_indices(len(frame.atoms), 1)
@@ -102,7 +102,9 @@ def couplings_table(frame: CouplingFrame) -> pl.DataFrame:
 
 
 def write_couplings(folder: RunFolder, frames: Iterable[CouplingFrame], source: CouplingSource) -> dict[str, Any]:
-    """Write ``couplings.parquet``, ``couplings.png`` and ``summary.json``; frames are taken one by one and not kept.
+    """Write ``report.html``, ``couplings.parquet``, ``couplings.png`` and ``summary.json``.
+
+    Frames are taken one by one and not kept.
 
     Returns
     -------
@@ -110,6 +112,7 @@ def write_couplings(folder: RunFolder, frames: Iterable[CouplingFrame], source: 
     """
     summaries: list[dict[str, Any]] = []
     drawn: list[pl.DataFrame] = []
+    first: pl.DataFrame | None = None
     with TableStream(folder.path) as stream:
         for frame in frames:
             summaries.append(_frame_summary(frame))
@@ -117,6 +120,7 @@ def write_couplings(folder: RunFolder, frames: Iterable[CouplingFrame], source: 
                 continue
             table = couplings_table(frame)
             stream.append({TABLE: table})
+            first = table if first is None else first
             drawn.append(table.select("distance", "coupling", "relation"))
     summary = {
         "schema": SCHEMA,
@@ -127,8 +131,12 @@ def write_couplings(folder: RunFolder, frames: Iterable[CouplingFrame], source: 
         "frames": summaries,
         "columns": COLUMNS,
     }
-    figure = couplings_figure(pl.concat(drawn), f"{source.calculator}: {source.how}")
+    points = pl.concat(drawn)
+    figure = couplings_figure(points, f"{source.calculator}: {source.how}")
     figure.savefig(folder.path / PICTURE, dpi=160)
+    if first is not None:
+        page = couplings_html(summary, first, points, couplings_figure(points))
+        (folder.path / PAGE).write_text(page, encoding="utf-8")
     text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
     (folder.path / MARK).write_text(text + "\n", encoding="utf-8")
     return summary
@@ -172,16 +180,16 @@ def couplings_figure(table: pl.DataFrame, title: str = "") -> Figure:
 
 
 def _frame_summary(frame: CouplingFrame) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "frame": frame.index,
         "formula": frame.atoms.get_chemical_formula(),
         "n_atoms": len(frame.atoms),
         "seconds": round(frame.seconds, 4),
     }
     if frame.response is None:
-        return told | {"unavailable": frame.reason}
+        return facts | {"unavailable": frame.reason}
     response = frame.response
-    return told | {
+    return facts | {
         "largest": float(response.couplings.max()),
         "asymmetry": response.asymmetry,
         "sum_rule": response.sum_rule,

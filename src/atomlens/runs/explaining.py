@@ -9,6 +9,7 @@ from typing import Any
 import ase
 
 from atomlens.interactions import explain
+from atomlens.models import outside
 from atomlens.potentials import AnyModel
 from atomlens.structures import InputError
 from atomlens.tables import AtomGroups, ExplainedFrame, explained_frame
@@ -49,7 +50,13 @@ def explained_frames(
             explanation = explain(model, atoms, **settings)
             groups = make_groups(atoms) if make_groups is not None else None
             yield explained_frame(
-                explanation, index=index, max_order=max_order, top_walks=top_walks, groups=groups, started=start
+                explanation,
+                index=index,
+                max_order=max_order,
+                top_walks=top_walks,
+                groups=groups,
+                started=start,
+                outside=outside(model.facts, atoms),
             )
         except InputError as error:
             if len(structures) == 1:

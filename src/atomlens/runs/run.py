@@ -11,7 +11,7 @@ from typing import Any
 
 from atomlens.folders import MARK, PAGE, RunFolder
 from atomlens.report import Page, frames_on_page
-from atomlens.surveys import TableStream
+from atomlens.surveys import TableStream, as_format
 from atomlens.tables import ExplainedFrame, RunInfo, frame_summary, frame_tables, run_summary
 
 
@@ -40,7 +40,13 @@ class RunResult:
 
 
 def write_run(
-    folder: RunFolder, frames: Iterable[ExplainedFrame], n_frames: int, info: RunInfo, started: float | None = None
+    folder: RunFolder,
+    frames: Iterable[ExplainedFrame],
+    n_frames: int,
+    info: RunInfo,
+    started: float | None = None,
+    *,
+    table_format: str = "parquet",
 ) -> RunResult:
     """Write tables, page and summary of all frames; frames are taken one by one and not kept.
 
@@ -56,6 +62,8 @@ def write_run(
         What was asked for.
     started
         ``time.perf_counter()`` when the run began; now if None.
+    table_format
+        ``parquet``, ``csv`` or ``both``.
 
     Raises
     ------
@@ -76,7 +84,8 @@ def write_run(
         tables = stream.names
     if first is None:
         raise ValueError("a run needs at least one frame")
-    (folder.path / PAGE).write_text(page.html(tables), encoding="utf-8")
+    files = [name for table in tables for name in as_format(folder.path / f"{table}.parquet", table_format)]
+    (folder.path / PAGE).write_text(page.html(files), encoding="utf-8")
     summary = run_summary(info, summaries, first, time.perf_counter() - started)
     text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
     (folder.path / MARK).write_text(text + "\n", encoding="utf-8")

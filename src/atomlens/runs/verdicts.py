@@ -1,4 +1,4 @@
-"""Finished analyses of several models, held against each other claim by claim, and written as one folder."""
+"""Finished analyses of several models, compared claim by claim, and written as one folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from atomlens.analyses import AnalysedRun, claims_of, is_analysis, questions_of, read_run
+from atomlens.analyses import QUESTIONS, AnalysedRun, DecayRange, claims_of, is_analysis, questions_of, read_run
 from atomlens.folders import MARK, PAGE
 from atomlens.report import verdicts_html
 from atomlens.structures import InputError
@@ -34,6 +34,7 @@ _COLUMNS = {
     "threshold": pl.Float64,
     "sentence": pl.String,
 }
+_DECAY = next(question for question in QUESTIONS if question.slug == "decay")
 # Two runs are of one structure if no coordinate differs by more (Å).
 _SAME = 1e-4
 
@@ -48,13 +49,16 @@ class VerdictComparison:
         The runs, each with a name of its own.
     differing
         Why the runs do not rest on the same structures, one sentence; empty where they do.
+    ranges
+        Why decay is not judged over one range of distances, one sentence; empty where it is.
     table
-        One row a model and finding: ``model``, ``question``, ``claim``, ``outcome``, ``value``, ``low``, ``high``,
+        One row per model and finding: ``model``, ``question``, ``claim``, ``outcome``, ``value``, ``low``, ``high``,
         ``n``, ``unit``, ``threshold``, ``sentence``; null where there is no number.
     """
 
     runs: tuple[AnalysedRun, ...]
     differing: str
+    ranges: str
     table: pl.DataFrame
 
 
@@ -89,14 +93,21 @@ def compare_verdicts(folders: Sequence[Path]) -> VerdictComparison:
     names = run_names([run.summary["model"]["path"] for run in found], [f"({run.name})" for run in found])
     runs = tuple(replace(run, name=name) for run, name in zip(found, names, strict=True))
     rows = [row for run in runs for row in _rows(run)]
-    return VerdictComparison(runs, _differing(runs), pl.DataFrame(rows, schema=_COLUMNS, orient="row"))
+    return VerdictComparison(runs, _differing(runs), _ranges(runs), pl.DataFrame(rows, schema=_COLUMNS, orient="row"))
 
 
 def write_verdicts(folder: Path, comparison: VerdictComparison, *, command: str = "") -> dict[str, Any]:
     """Write page, ``verdicts.parquet`` and summary; return the summary."""
     started = time.perf_counter()
     comparison.table.write_parquet(folder / f"{TABLE}.parquet")
-    page = verdicts_html(comparison.runs, folder, differing=comparison.differing, command=command, tables=[TABLE])
+    page = verdicts_html(
+        comparison.runs,
+        folder,
+        differing=comparison.differing,
+        ranges=comparison.ranges,
+        command=command,
+        tables=[TABLE],
+    )
     (folder / PAGE).write_text(page, encoding="utf-8")
     summary = verdicts_summary(comparison) | {
         "command": command,
@@ -123,6 +134,7 @@ def verdicts_summary(comparison: VerdictComparison) -> dict[str, Any]:
         },
         "same_structures": not comparison.differing,
         "structures_differ": comparison.differing or None,
+        "distances_differ": comparison.ranges or None,
         "questions": {
             question.slug: {
                 "outcomes": {run.name: (run.verdict(question.slug) or {}).get("outcome") for run in runs},
@@ -157,6 +169,29 @@ def _rows(run: AnalysedRun) -> list[tuple[Any, ...]]:
     return rows
 
 
+def _ranges(runs: Sequence[AnalysedRun]) -> str:
+    """The first two runs whose decay is judged over different distances: one model scores differently on each."""
+    found: list[tuple[str, DecayRange]] = []
+    for run in runs:
+        if run.verdict(_DECAY.slug) is None:
+            continue
+        try:
+            result = run.result(_DECAY)
+        except (InputError, OSError, pl.exceptions.PolarsError):
+            continue  # the page says why its picture is missing
+        if result is not None:
+            found.append((run.name, result.range))
+    for name, where in found[1:]:
+        first, base = found[0]
+        if (where.low, where.high) != (base.low, base.high):
+            high = min(where.high, base.high)
+            return (
+                f"decay is judged from {base} for {first} and from {where} for {name}, so that its numbers cannot be "
+                f"compared; analyze both with --distances {max(where.low, base.low):.4g}:{high:.4g}."
+            )
+    return ""
+
+
 def _differing(runs: Sequence[AnalysedRun]) -> str:
     """The first difference between the structures of any run and those of the first one."""
     first = runs[0]
@@ -187,7 +222,7 @@ def _unlike(a: AnalysedRun, b: AnalysedRun) -> str:
         gaps = [(pl.col(name) - pl.col(f"{name}_b")).abs().max().alias(name) for name in columns[2:]]
         found = both.select(*unlike, *gaps).collect(engine="streaming").row(0)
     except (pl.exceptions.PolarsError, OSError):
-        return "whether they are the same cannot be told, since their tables cannot be read"
+        return "whether they are the same is not known, since their tables cannot be read"
     if any(found[:2]):
         return "they are different molecules, or in another order"
     gap = max(found[2:])

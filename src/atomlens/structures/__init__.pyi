@@ -1,24 +1,48 @@
 from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds
-from .errors import InputError, NothingDone
+from .checks import MIN_SIDE, check_atoms, check_file_atoms
+from .errors import InputError, NothingDone, StructureWarning
+from .extras import install_command
+from .files import check_regular, is_plain, structure_file
 from .graph import AtomGraph, collate
 from .neighbors import build_graph
-from .reading import check_atoms, frame_index, read_structures, structure_file
-from .smiles import geometry_note, structure_from_smiles
+from .notes import add_note, geometry_note, reading_notes
+from .pairs import near_pairs
+from .reading import ReadFrames, frame_index, holds_xyz, read_frames, read_structures, warn_of_notes, where
+from .smiles import structure_from_smiles
+from .symbols import element_of
+from .xyz import frame_places, read_frame
 
 __all__ = [
     "BOND_CLASSES",
+    "MIN_SIDE",
     "AtomGraph",
     "BondTable",
     "InputError",
     "NothingDone",
+    "ReadFrames",
+    "StructureWarning",
+    "add_note",
     "build_graph",
     "check_atoms",
+    "check_file_atoms",
+    "check_regular",
     "collate",
+    "element_of",
     "fragments",
     "frame_index",
+    "frame_places",
     "geometry_note",
+    "holds_xyz",
+    "install_command",
+    "is_plain",
+    "near_pairs",
     "perceive_bonds",
+    "read_frame",
+    "read_frames",
     "read_structures",
+    "reading_notes",
     "structure_file",
     "structure_from_smiles",
+    "warn_of_notes",
+    "where",
 ]

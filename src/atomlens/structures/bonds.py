@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import ase
 import numpy as np
@@ -13,6 +16,9 @@ from rdkit.Chem import rdDetermineBonds
 
 # Names of the bond classes, in the order in which tables and pages list them; "unknown" is a bond without an order.
 BOND_CLASSES = ("single", "aromatic", "double", "triple", "unknown", "none")
+
+# Key of `ase.Atoms.info` under which bonds are kept that a file or a SMILES string gives.
+_KNOWN = "atomlens_bonds"
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,11 @@ def perceive_bonds(atoms: ase.Atoms, charge: int | None = None) -> BondTable:
     Connectivity comes from covalent radii, orders from the total `charge` in e (where None:
     ``atoms.info["charge"]`` if it is a whole number, else 0). Where orders cannot be assigned
     (a radical, another charge, metals, more than 200 atoms) connectivity alone is kept and `has_orders` is False.
-    Periodic images are not joined.
+    Periodic images are not joined. Bonds that a SMILES string or an SDF file gives are taken as they are, as long as
+    the atoms have not moved since and no other `charge` is asked about.
     """
+    if charge is None and (known := _known_bonds(atoms)) is not None:
+        return known
     charge = _told_charge(atoms) if charge is None else charge
     mol = Chem.RWMol()
     conformer = Chem.Conformer(len(atoms))
@@ -100,19 +109,53 @@ def perceive_bonds(atoms: ase.Atoms, charge: int | None = None) -> BondTable:
                 mol = ordered
             except (ValueError, RuntimeError):
                 has_orders = False
-    bonds = sorted(
+    return _table(_bonds_of(mol), has_orders, len(atoms))
+
+
+def remember_bonds(atoms: ase.Atoms, molecule: Any) -> None:
+    """Keep the bonds of an RDKit molecule with the structure that was made of it, atom by atom."""
+    kept = {"bonds": _bonds_of(molecule), "atoms": _fingerprint(atoms)}
+    atoms.info[_KNOWN] = json.dumps(kept)  # a text, so that every format which ASE writes can keep it
+
+
+def _known_bonds(atoms: ase.Atoms) -> BondTable | None:
+    told = atoms.info.get(_KNOWN)
+    if not isinstance(told, str):
+        return None
+    try:
+        kept = json.loads(told)
+        if kept["atoms"] != _fingerprint(atoms):
+            return None
+        bonds = [(int(i), int(j), float(order)) for i, j, order in kept["bonds"]]
+    except (ValueError, TypeError, KeyError):  # a file may hold anything under that name
+        return None
+    inside = all(0 <= i < j < len(atoms) and order in (1.0, 1.5, 2.0, 3.0) for i, j, order in bonds)
+    return _table(bonds, True, len(atoms)) if inside else None
+
+
+def _fingerprint(atoms: ase.Atoms) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(atoms.numbers, dtype=np.int64).tobytes())
+    digest.update(np.ascontiguousarray(np.round(atoms.positions, 5) + 0.0).tobytes())  # + 0.0: no negative zeros
+    return digest.hexdigest()
+
+
+def _bonds_of(molecule: Any) -> list[tuple[int, int, float]]:
+    return sorted(
         (
             min(b.GetBeginAtomIdx(), b.GetEndAtomIdx()),
             max(b.GetBeginAtomIdx(), b.GetEndAtomIdx()),
             b.GetBondTypeAsDouble(),
         )
-        for b in mol.GetBonds()
+        for b in molecule.GetBonds()
     )
+
+
+def _table(bonds: list[tuple[int, int, float]], has_orders: bool, n_atoms: int) -> BondTable:
     return BondTable(
         pairs=np.array([bond[:2] for bond in bonds], dtype=np.int64).reshape(-1, 2),
         orders=np.array([bond[2] if has_orders else 1.0 for bond in bonds], dtype=np.float64),
         has_orders=has_orders,
-        n_atoms=len(atoms),
+        n_atoms=n_atoms,
     )
 
 

@@ -1,4 +1,4 @@
-"""The one exception that means "your input is not usable"."""
+"""The exception that means "your input is not usable", and the warning that means "it is not what it seems"."""
 
 
 class InputError(ValueError):
@@ -10,3 +10,10 @@ class InputError(ValueError):
 
 class NothingDone(InputError):
     """Bad input that showed only after a run had begun its folder, but before there was anything in it to keep."""
+
+
+class StructureWarning(UserWarning):
+    """A file holds less, or something else, than its numbers seem to say, and was read all the same.
+
+    The command line prints it as one line; pages and summaries repeat it (`reading_notes`).
+    """

@@ -9,10 +9,10 @@ import ase
 import numpy as np
 import torch
 
+from atomlens.structures.checks import check_atoms
 from atomlens.structures.errors import InputError
 from atomlens.structures.graph import AtomGraph
 from atomlens.structures.pairs import near_pairs
-from atomlens.structures.reading import check_atoms
 
 # What one directed edge costs while a model of usual width runs (filters and messages of a layer, float64).
 _BYTES_PER_EDGE = 6_000

@@ -7,7 +7,6 @@ import ase.cell
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
-from vesin import NeighborList
 
 # vesin sorts atoms into cells of the cutoff's size, at most 1e5 of them. Where that many lie along one direction of a
 # long or flat box it divides by zero, which ends the process (vesin 0.6): search farther then, in fewer cells.
@@ -38,6 +37,8 @@ def _in_the_open(atoms: ase.Atoms, distance: float) -> Pairs:
 
 
 def _with_images(atoms: ase.Atoms, distance: float) -> Pairs:
+    from vesin import NeighborList  # it loads torch, which a look at a molecule does not need
+
     positions = np.ascontiguousarray(atoms.positions, dtype=np.float64)
     cell = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)  # only periodic directions translate anything
     searched, extent = max(distance, _SMALLEST_CELL), _extent(positions, cell)

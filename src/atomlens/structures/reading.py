@@ -1,80 +1,62 @@
-"""The border with ASE: read structures, and refuse those that no model can mean anything on."""
+"""From a file, or a SMILES string, to structures that are fit for use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import ase
 import ase.io
-import numpy as np
+from ase.io.formats import filetype
 
-from atomlens.structures.errors import InputError
-from atomlens.structures.pairs import near_pairs
-from atomlens.structures.smiles import structure_from_smiles
+from atomlens.structures.checks import check_atoms, check_file_atoms
+from atomlens.structures.errors import InputError, StructureWarning
+from atomlens.structures.files import UTF8_MARK, decoded, is_plain, lines_of, open_lines, structure_file, suffix_of
+from atomlens.structures.notes import add_note, reading_notes
+from atomlens.structures.xyz import frame_places, read_frame
 
-# Closer than this no two nuclei of matter are; nearer pairs are duplicates or a file in the wrong unit.
-MIN_DISTANCE = 0.1
-# 1 mm. Whatever lies farther out is an error in the file, and no list of neighbours can be trusted to count so far.
-MAX_COORDINATE = 1e7
+_XYZ = (".xyz", ".extxyz", ".exyz")
+_PDB = (".pdb", ".ent", ".brk")
+_MOLFILES = (".sdf", ".sd", ".mol", ".mdl")
+_PEEK = 4096
 
 
-def check_atoms(atoms: ase.Atoms) -> None:
-    """Raise `InputError` if `atoms` is not a structure that a potential is defined on.
+@dataclass(frozen=True)
+class ReadFrames:
+    """Structures that were read, and which of a file's they are.
 
-    Checked: at least one atom, known elements, finite coordinates within a millimetre, a cell of non-zero volume where
-    the structure is periodic, and no two atoms within 0.1 Å (the same spot, images included).
+    Attributes
+    ----------
+    structures
+        The structures.
+    numbers
+        Their places in the file, counted from 0.
+    total
+        How many structures the file holds; None where its format does not say without reading all of it.
     """
-    if len(atoms) == 0:
-        raise InputError("the structure has no atoms; give at least one")
-    unknown = atoms.numbers[(atoms.numbers < 1) | (atoms.numbers > 118)]
-    if len(unknown):
-        raise InputError(f"atomic number {unknown[0]} is no element; atoms need a chemical symbol")
-    bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
-    if len(bad):
-        k = int(bad[0])
-        raise InputError(
-            f"atom {k} ({atoms.symbols[k]}) is at {atoms.positions[k].tolist()}; coordinates must be finite"
-        )
-    far = np.flatnonzero((np.abs(atoms.positions) > MAX_COORDINATE).any(axis=1))
-    if len(far):
-        k = int(far[0])
-        raise InputError(
-            f"atom {k} ({atoms.symbols[k]}) is at {atoms.positions[k].tolist()}, more than {MAX_COORDINATE:.0e} Å out; "
-            "check that coordinates are in Å"
-        )
-    if atoms.pbc.any():
-        if not np.isfinite(atoms.cell.array).all():
-            raise InputError("the cell has entries that are not finite; give its three vectors in Å")
-        periodic = atoms.cell.array[atoms.pbc]
-        size = np.sqrt(max(np.linalg.det(periodic @ periodic.T), 0.0))
-        if size < 1e-6:
-            raise InputError(
-                f"the cell {atoms.cell.cellpar().round(3).tolist()} spans no volume in its periodic directions; "
-                "give three independent vectors, or pbc=False"
-            )
-    _check_overlap(atoms)
 
+    structures: list[ase.Atoms]
+    numbers: range
+    total: int | None = None
 
-def _check_overlap(atoms: ase.Atoms) -> None:
-    i, j, _ = near_pairs(atoms, MIN_DISTANCE)
-    if not len(i):
-        return
-    i, j = min(zip(i.tolist(), j.tolist(), strict=True))
-    if i == j:
-        raise InputError(
-            f"atom {i} ({atoms.symbols[i]}) lies within {MIN_DISTANCE} Å of its own periodic image; "
-            f"the cell {atoms.cell.cellpar().round(3).tolist()} is too small, check that it is in Å"
-        )
-    raise InputError(
-        f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) lie within {MIN_DISTANCE} Å of each other; "
-        "remove one of them, or check that coordinates are in Å"
-    )
+    def __str__(self) -> str:
+        """How many were read, of how many: "1 frame", "3 of 40 frames"."""
+        n = len(self.structures)
+        if self.total is None or self.total == n:
+            return f"{n} frame{'' if n == 1 else 's'}"
+        return f"{n} of {self.total} frames"
 
 
 def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> list[ase.Atoms]:
-    """Read one or many structures from any file that ASE knows, or make one from a SMILES string.
+    """Read one or many structures from a file, or make one from a SMILES string.
+
+    Formats are xyz and extended xyz, PDB and SDF (V2000, V3000), and whatever else ASE knows. What a file leaves open
+    (alternate locations, partial occupancies, missing element columns, implied hydrogen atoms) gives a
+    `StructureWarning`, and the structure remembers it (`reading_notes`).
 
     Parameters
     ----------
@@ -92,58 +74,66 @@ def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> li
         If it is neither a file nor a SMILES string, or the file is empty, of no known format, or holds a structure that
         `check_atoms` refuses.
     """
-    file = structure_file(path)
-    if file is None:
-        return _embedded(str(path), frame_index(frames), frames, seed)
-    path, index = file, frame_index(frames)
-    try:
-        structures, numbers = _read_frames(path, index)
-    except IndexError as error:
-        raise InputError(f"{path}: frames {frames!r} asks for a frame that the file does not have") from error
-    if not structures:
-        what = "holds no structure" if index == slice(None) else f"frames {frames!r} selects no structure"
-        raise InputError(f"{path}: {what}")
-    for number, atoms in zip(numbers, _only_atoms(structures, path), strict=True):
-        try:
-            check_atoms(atoms)
-        except InputError as error:
-            where = str(path) if list(numbers) == [0] else f"{path}, frame {number}"
-            raise InputError(f"{where}: {error}") from error
-    return structures
+    return read_frames(path, frames, seed=seed).structures
 
 
-def structure_file(path: str | Path) -> Path | None:
-    """The path of a file that is there, can be read and holds something; None where nothing has that name.
+def read_frames(
+    path: str | Path, frames: str = ":", *, seed: int = 0, look: Callable[[list[ase.Atoms]], None] | None = None
+) -> ReadFrames:
+    """`read_structures`, with the places of the structures in the file and their number in all.
+
+    Parameters
+    ----------
+    path, frames, seed
+        As in `read_structures`.
+    look
+        Called with the structures of a file before `check_atoms`, which takes longer.
 
     Raises
     ------
     InputError
-        If it is a folder, is empty, or may not be read.
+        As `read_structures`.
     """
-    if not _is_there(path):
-        return None
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give a structure file")
+    file, index = structure_file(path), frame_index(frames)
+    if file is None:
+        return ReadFrames([_embedded(str(path), index, frames, seed)], range(1), 1)
     try:
-        empty = path.stat().st_size == 0
-        with path.open("rb"):
-            pass
-    except PermissionError as error:
-        raise InputError(f"{path}: no permission to read it") from error
-    if empty:
-        raise InputError(f"{path} is empty; give a file with at least one structure")
-    return path
+        found = _read(file, index)
+    except IndexError as error:
+        raise InputError(f"{file}: frames {frames!r} asks for a frame that the file does not have") from error
+    if not found.structures:
+        what = "holds no structure" if index == slice(None) else f"frames {frames!r} selects no structure"
+        raise InputError(f"{file}: {what}")
+    for atoms in found.structures:
+        if not isinstance(atoms, ase.Atoms):
+            raise InputError(f"{file}: holds {type(atoms).__name__}, not structures")
+    if look is not None:
+        look(found.structures)
+    for number, atoms in zip(found.numbers, found.structures, strict=True):
+        try:
+            check_file_atoms(atoms)
+        except InputError as error:
+            raise InputError(f"{where(file, number, found.total)}: {error}") from error
+    warn_of_notes(found.structures, str(file))
+    return found
 
 
-def _is_there(path: str | Path) -> bool:
-    try:
-        return Path(path).exists()
-    except OSError:  # a name that no file can have
-        return False
+def where(path: Path, number: int, total: int | None) -> str:
+    """A structure of a file in words: the file, and which of its frames where there are several."""
+    return str(path) if number == 0 and total in (None, 1) else f"{path}, frame {number}"
 
 
-def _embedded(source: str, index: int | slice, frames: str, seed: int) -> list[ase.Atoms]:
+def warn_of_notes(structures: Sequence[ase.Atoms], name: str) -> None:
+    """Give a `StructureWarning` for every different note of some structures, and in how many of them it is."""
+    notes = Counter(note for atoms in structures for note in reading_notes(atoms))
+    for note, count in notes.items():
+        often = f" (in {count} of {len(structures)} frames)" if len(structures) > 1 else ""
+        warnings.warn(f"{name}: {note}{often}", StructureWarning, stacklevel=4)
+
+
+def _embedded(source: str, index: int | slice, frames: str, seed: int) -> ase.Atoms:
+    from atomlens.structures.smiles import structure_from_smiles  # RDKit takes half a second to load
+
     atoms = structure_from_smiles(source, seed)
     if atoms is None:
         shown = source if len(source) <= 200 else f"{source[:197]}..."
@@ -155,38 +145,110 @@ def _embedded(source: str, index: int | slice, frames: str, seed: int) -> list[a
     chosen = slice(index, None if index == -1 else index + 1) if isinstance(index, int) else index
     if not [atoms][chosen]:
         raise InputError(f"frames {frames!r} selects none: SMILES {source!r} gives one structure")
-    return [atoms]
+    return atoms
 
 
-def _read_frames(path: Path, index: int | slice) -> tuple[list[ase.Atoms], range]:
-    """The chosen frames, and their numbers in the file."""
+def _read(path: Path, index: int | slice) -> ReadFrames:
+    if holds_xyz(path):
+        return _read_xyz(path, index)
+    if (suffix := suffix_of(path)) in (*_PDB, *_MOLFILES):
+        return _picked(_read_whole(path, is_pdb=suffix in _PDB), index)
+    return _read_by_ase(path, index)
+
+
+def holds_xyz(path: Path) -> bool:
+    """Whether a file is (extended) xyz: by its suffix, else because it begins with a number alone in its line."""
+    suffix = suffix_of(path)
+    if suffix in _XYZ:
+        return True
+    if suffix in (*_PDB, *_MOLFILES):
+        return False
+    try:
+        if filetype(str(path)) == "extxyz":
+            return True
+    except Exception:  # whatever ASE's guessing meets: then it does not know the file
+        pass
+    else:
+        return False
+    with suppress(InputError), open_lines(path) as file:
+        return file.read(_PEEK).removeprefix(UTF8_MARK).split(b"\n", 1)[0].strip().isdigit()
+    return False
+
+
+def _picked(everything: list[ase.Atoms], index: int | slice) -> ReadFrames:
+    picked = range(len(everything))[index]
+    numbers = range(picked, picked + 1) if isinstance(picked, int) else picked
+    return ReadFrames([everything[k] for k in numbers], numbers, len(everything))
+
+
+def _read_xyz(path: Path, index: int | slice) -> ReadFrames:
+    with open_lines(path) as file:
+        places = frame_places(file, str(path))
+        picked = range(len(places))[index]
+        numbers = range(picked, picked + 1) if isinstance(picked, int) else picked
+        structures = []
+        for number in numbers:
+            try:
+                structures.append(read_frame(file, *places[number].tolist()))
+            except InputError as error:
+                raise InputError(f"{where(path, number, len(places))}: {error}") from error
+    return ReadFrames(structures, numbers, len(places))
+
+
+def _read_whole(path: Path, *, is_pdb: bool) -> list[ase.Atoms]:
+    with open_lines(path) as file:
+        lines = lines_of(decoded(file.read()))
+    try:
+        if is_pdb:
+            from atomlens.structures.pdb import read_pdb
+
+            return read_pdb(lines)
+        from atomlens.structures.molfile import read_molecules
+
+        return read_molecules(lines)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _read_by_ase(path: Path, index: int | slice) -> ReadFrames:
     chosen = slice(index, index + 1) if isinstance(index, int) else index
     if all(bound is None or bound >= 0 for bound in (chosen.start, chosen.stop, chosen.step)):
         with suppress(InputError):  # formats of one structure have no other frame to ask for: read them whole
-            found, first, step = _read_slice(path, chosen), chosen.start or 0, chosen.step or 1
+            found, first, step = _slice_by_ase(path, chosen), chosen.start or 0, chosen.step or 1
             if found or isinstance(index, slice):
-                return found, range(first, first + step * len(found), step)
+                whole = len(found) if chosen == slice(None) else None
+                return ReadFrames(found, range(first, first + step * len(found), step), whole)
     # What counts from the end needs all frames; ASE would take the nearest there is for one that is not there.
-    everything = _read_slice(path, slice(None))
-    picked = range(len(everything))[index]
-    numbers = range(picked, picked + 1) if isinstance(picked, int) else picked
-    return [everything[k] for k in numbers], numbers
+    return _picked(_slice_by_ase(path, slice(None)), index)
 
 
-def _read_slice(path: Path, frames: slice) -> list[ase.Atoms]:
+def _slice_by_ase(path: Path, frames: slice) -> list[ase.Atoms]:
+    if path.suffix.lower() in (".gz", ".bz2", ".xz") and is_plain(path):
+        raise InputError(f"{path}: is not compressed as its name says; name it without {path.suffix}")
     try:
         found = ase.io.read(path, index=frames, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: not a structure file that ASE can read ({reason})") from error
-    return found if isinstance(found, list) else [found]
-
-
-def _only_atoms(structures: list[ase.Atoms], path: Path) -> Iterator[ase.Atoms]:
+    structures = found if isinstance(found, list) else [found]
     for atoms in structures:
-        if not isinstance(atoms, ase.Atoms):
-            raise InputError(f"{path}: holds {type(atoms).__name__}, not structures")
-        yield atoms
+        _note_occupancies(atoms)
+    return structures
+
+
+def _note_occupancies(atoms: object) -> None:
+    """A crystal's sites that are not, or not always, filled by the atom that stands there (CIF)."""
+    told = atoms.info.get("occupancy") if isinstance(atoms, ase.Atoms) else None
+    if not isinstance(told, dict):
+        return
+    partial = [site for site in told.values() if isinstance(site, dict) and max(site.values(), default=1.0) < 0.995]
+    if isinstance(atoms, ase.Atoms) and partial:
+        sites = "1 site" if len(partial) == 1 else f"{len(partial)} sites"
+        add_note(
+            atoms,
+            f"{sites} of the crystal with occupancy below 1 (down to {min(max(s.values()) for s in partial):g}); each "
+            "counts as wholly filled by its most frequent element",
+        )
 
 
 def frame_index(frames: str) -> int | slice:

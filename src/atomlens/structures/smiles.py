@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import ase
 from rdkit import Chem, rdBase
 from rdkit.Chem import Descriptors, rdDistGeom, rdForceFieldHelpers
 
+from atomlens.structures.bonds import remember_bonds
 from atomlens.structures.errors import InputError
+from atomlens.structures.notes import GEOMETRY
 
-# Key of `ase.Atoms.info` that says how a geometry was made, where no file gave it.
-_GEOMETRY = "atomlens_geometry"
 # Embedding takes seconds at this size and minutes soon after.
 _MAX_HEAVY = 150
 _STEPS = 2_000
+# Seconds for an attempt; what takes longer rarely ends well.
+_PATIENCE = 20
 
 
 def structure_from_smiles(smiles: str, seed: int = 0) -> ase.Atoms | None:
@@ -66,24 +69,25 @@ def structure_from_smiles(smiles: str, seed: int = 0) -> ase.Atoms | None:
     atoms = ase.Atoms(numbers, molecule.GetConformer().GetPositions())
     charge = Chem.GetFormalCharge(molecule)
     made = f"geometry of SMILES {shown} by RDKit {rdBase.rdkitVersion}: ETKDGv3 with seed {seed}, {relaxed}"
-    atoms.info = {"name": shown, "smiles": name, "charge": charge, _GEOMETRY: made + _electrons(molecule, charge)}
+    atoms.info = {"name": shown, "smiles": name, "charge": charge, GEOMETRY: made + _electrons(molecule, charge)}
+    remember_bonds(atoms, molecule)
     return atoms
-
-
-def geometry_note(atoms: ase.Atoms) -> str | None:
-    """How the geometry was made, in one sentence, if `structure_from_smiles` made it; None for that of a file."""
-    note = atoms.info.get(_GEOMETRY)
-    return note if isinstance(note, str) else None
 
 
 def _embed(molecule: Any, shown: str, seed: int) -> str:
     """Give the molecule a conformer; return how it was relaxed."""
     settings = rdDistGeom.ETKDGv3()
     settings.randomSeed = seed
+    settings.timeout = _PATIENCE
+    started = time.monotonic()
     if rdDistGeom.EmbedMolecule(molecule, settings) != 0:
+        if time.monotonic() - started > 0.9 * _PATIENCE:
+            raise InputError(
+                f"RDKit finds no geometry for SMILES {shown!r} within {_PATIENCE} s; give a file with its geometry"
+            )
         settings.useRandomCoords = True  # rings and cages that do not unfold from the first guess
         if rdDistGeom.EmbedMolecule(molecule, settings) != 0:
-            raise InputError(f"RDKit finds no geometry for SMILES {shown!r}; give a file")
+            raise InputError(f"RDKit finds no geometry for SMILES {shown!r}; give a file with its geometry")
     if rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
         field, left = "MMFF94", rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=_STEPS)
     elif rdForceFieldHelpers.UFFHasAllMoleculeParams(molecule):

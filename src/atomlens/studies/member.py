@@ -43,7 +43,7 @@ def run_member(
     analysis, simulation
         What is asked of it.
     report
-        Told each stage.
+        Called with each stage.
     """
     finished = folder / ROW
     if finished.is_file():
@@ -65,6 +65,7 @@ def run_member(
             chosen_questions("species,decay"),
             max_order=2,
             trained_range=analysis.trained_range or None,
+            distances=analysis.distances,
             s66x8=home / analysis.s66x8 if analysis.s66x8 else None,
         )
         run_analysis(model, str(path), structures, analysis.path, folder / "analysis", options)
@@ -86,6 +87,8 @@ def run_member(
         "n_parameters": sum(p.numel() for p in model.parameters()),
         "force_error": _number(errors, "forces MAE"),
         "energy_error": _number(errors, "energy MAE"),
+        "range_low": decay.range.low,
+        "range_high": decay.range.high,
         "deviation": score.value,
         **{f"deviation/{name}": value for name, value in score.parts.items()},
         **{f"score/decay/{name}": found.effect.value for name, found in decay.scores.items()},
@@ -112,6 +115,6 @@ def restricted_mean(fates: list[dict[str, Any]], limit: float) -> float:
 
 
 def _number(errors: dict[str, Any], name: str) -> float | None:
-    """The number of an error that a card tells with its unit."""
+    """The number of an error that a card gives with its unit."""
     text = errors.get(name)
     return None if text is None else float(str(text).split()[0])

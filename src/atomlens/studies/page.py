@@ -48,7 +48,7 @@ def seed_means(table: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     table
-        One row a model.
+        One row per model.
     """
     axes = setting_columns(table)
     names = [name for name in _AVERAGED if name in table.columns and table[name].drop_nulls().len()]
@@ -66,8 +66,15 @@ def mean_and_spread(column: pl.Series, form: str = ".4g") -> str:
     values = column.cast(pl.Float64).drop_nulls().drop_nans()
     if not len(values):
         return ""
-    spread = f" ± {values.std():.2g}" if len(values) > 1 and values.std() else ""
-    return f"{values.mean():{form}}{spread}"
+    numbers = values.to_numpy()
+    mean, spread = float(numbers.mean()), float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
+    if not spread:
+        return f"{mean:{form}}"
+    # Two figures of the spread, and the mean to the same decimal place.
+    digits = 1 - math.floor(math.log10(spread))
+    if digits > 5:
+        return f"{mean:{form}} ± {spread:.2g}"
+    return f"{round(mean, digits):.{max(digits, 0)}f} ± {round(spread, digits):.{max(digits, 0)}f}"
 
 
 def setting_columns(table: pl.DataFrame) -> list[str]:
@@ -108,18 +115,18 @@ def study_page(
 
 
 def sentence(found: list[Association]) -> str:
-    """What the study says of the deviation score, in one sentence."""
+    """What the study says about the deviation score, in one sentence."""
     score = next((item for item in found if item.predictor == "deviation"), None)
     if score is None or not score.spearman.has_interval:
         return "Too few models with a deviation score and a survival time: the study cannot tell."
     partial = f"; given the force error {score.partial}" if math.isfinite(score.partial.value) else ""
     if score.spearman.high < 0:
-        told = "Models of higher deviation score break sooner"
+        result = "Models of higher deviation score break sooner"
     elif score.spearman.low > 0:
-        told = "Against expectation, models of higher deviation score last longer"
+        result = "Against expectation, models of higher deviation score last longer"
     else:
-        told = "The deviation score does not foretell survival here"
-    return f"{told}: rank correlation {score.spearman} over {score.spearman.n} kinds of models{partial}."
+        result = "The deviation score does not predict survival here"
+    return f"{result}: rank correlation {score.spearman} over {score.spearman.n} kinds of models{partial}."
 
 
 def survival_figure(table: pl.DataFrame) -> Figure:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from atomlens.analyses import CUTOFF_ZONE, NEAREST
 from atomlens.folders import build, read_toml
 from atomlens.structures import InputError, frame_index
 from atomlens.training import DataSettings, FitSettings, TrainConfig
@@ -17,6 +19,8 @@ from atomlens.training import DataSettings, FitSettings, TrainConfig
 # Sections of a training configuration; `seed` stands outside of them.
 _SECTIONS = ("data", "model", "fit")
 _PATHS = ("path", "test_path")
+# Models of one study, and bytes of a model's name.
+_MOST_MODELS, _LONGEST_NAME = 10_000, 200
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class AnalysisSettings:
         Structures, and which of them.
     trained_range
         Largest distance in Å between atoms of the training structures; that of the structures if 0.
+    nearest, farthest
+        Range of pair distances in Å over which the decay of all models is judged; 0 and 0 for the widest range that
+        the shortest cutoff of the grid allows.
     s66x8
         COMP6's file of S66x8, to compare dimer curves with; none if empty.
     """
@@ -36,10 +43,22 @@ class AnalysisSettings:
     path: str
     frames: str = ":"
     trained_range: float = 0.0
+    nearest: float = 0.0
+    farthest: float = 0.0
     s66x8: str = ""
 
     def __post_init__(self) -> None:
         frame_index(self.frames)
+        if (self.nearest, self.farthest) != (0.0, 0.0) and not 0 < self.nearest < self.farthest:
+            raise ValueError(
+                f"nearest = {self.nearest:g}, farthest = {self.farthest:g}; give two lengths above 0, the smaller "
+                "first, or neither"
+            )
+
+    @property
+    def distances(self) -> tuple[float, float] | None:
+        """The range in Å; None where every model is judged over its own, as none is common to all."""
+        return (self.nearest, self.farthest) if self.farthest else None
 
 
 @dataclass(frozen=True)
@@ -155,6 +174,7 @@ def read_study(path: str | Path) -> tuple[StudyConfig, tuple[Member, ...]]:
     try:
         config = build(StudyConfig, read_toml(path))
         members = _members(config, path.parent.resolve())
+        config = _with_one_range(config, members)
     except InputError as error:
         message = str(error)
         raise InputError(message if message.startswith(str(path)) else f"{path}: {message}") from error
@@ -170,6 +190,8 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
     for axis, values in config.grid.items():
         if not isinstance(values, list) or not values:
             raise InputError(f"axis {axis!r}: give a list of at least one value, received {values!r}")
+    if (size := math.prod(map(len, config.grid.values()))) > _MOST_MODELS:
+        raise InputError(f"the grid has {size} models; up to {_MOST_MODELS} can be studied, take values off its axes")
     members = []
     for places in product(*(range(len(values)) for values in config.grid.values())):
         if config.half and sum(k for axis, k in zip(config.grid, places, strict=True) if axis != "seed") % 2:
@@ -186,7 +208,7 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
                 table["data"][key] = str((home / table["data"][key]).resolve())
         name = "-".join(_label(axis, value) for axis, value in axes.items())
         table["name"] = f"{config.name}-{name}"
-        build(TrainConfig, table)  # a mistake is told before anything is trained
+        build(TrainConfig, table)  # report a mistake before anything is trained
         members.append(Member(name, axes, table))
     first: dict[str, str] = {}
     for member in members:
@@ -194,7 +216,50 @@ def _members(config: StudyConfig, home: Path) -> tuple[Member, ...]:
         if other := first.get(same):
             raise InputError(f"the grid names a model twice, as {other} and as {member.name}; take one off its axis")
         first[same] = member.name
+    _check_names([member.name for member in members])
     return tuple(members)
+
+
+def _with_one_range(config: StudyConfig, members: tuple[Member, ...]) -> StudyConfig:
+    """The study with the range of distances that all of its models have, where none is given.
+
+    Raises
+    ------
+    InputError
+        If the given range ends beyond where a cutoff of the grid bends all terms.
+    """
+    models = [build(TrainConfig, member.config).model for member in members]
+    ends = [model.cutoff - CUTOFF_ZONE for model in models if model.long_range == "none"]
+    analysis = config.analysis
+    if analysis.distances is not None:
+        if ends and analysis.farthest > min(ends):
+            raise InputError(
+                f"farthest = {analysis.farthest:g}: the shortest cutoff of the grid bends all terms from "
+                f"{min(ends):g} Å on; end the range there or earlier"
+            )
+        return config
+    if not ends or min(ends) <= NEAREST:
+        return config
+    return replace(config, analysis=replace(analysis, nearest=NEAREST, farthest=min(ends)))
+
+
+def _check_names(names: list[str]) -> None:
+    """Names become folders: each must be one, and no two the same, on file systems that know no capitals either."""
+    first: dict[str, str] = {}
+    for name in names:
+        if not name.strip("._- ") or name.startswith(".") or len(name.encode()) > _LONGEST_NAME:
+            raise InputError(
+                f"a model of the grid would be called {name[:_LONGEST_NAME]!r}, which cannot be a folder; give values "
+                f"of axes other names, of letters and digits and at most {_LONGEST_NAME} in all"
+            )
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        if (other := first.get(folded)) is not None:
+            raise InputError(
+                f"two models of the grid would share the folder {name!r}"
+                + (f" ({other!r} on some systems)" if other != name else "")
+                + "; give the values of its axes names that differ in more than punctuation and capitals"
+            )
+        first[folded] = name
 
 
 def _shown(axis: str, value: Any) -> Any:
@@ -211,7 +276,7 @@ def _epochs(table: dict[str, Any], steps: int) -> int:
     n_train = table["data"].get("n_train", DataSettings.n_train)
     batch = table["fit"].get("batch_size", FitSettings.batch_size)
     if not (isinstance(n_train, int) and isinstance(batch, int) and n_train > 0 and batch > 0):
-        return 1  # the mistake is told when the configuration is built
+        return 1  # the mistake is reported when the configuration is built
     return math.ceil(steps / math.ceil(n_train / batch))
 
 

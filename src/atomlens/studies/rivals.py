@@ -1,4 +1,4 @@
-r"""What else could foretell stability: rough bond scans, energies that do not add, models that disagree."""
+r"""What else could predict stability: rough bond scans, energies that do not add, models that disagree."""
 
 from __future__ import annotations
 

@@ -16,17 +16,18 @@ import polars as pl
 import torch
 
 from atomlens.analyses import common_deviations
-from atomlens.folders import MARK, PAGE, atomic_file, open_run, to_plain, write_text
+from atomlens.folders import MARK, MARKER, PAGE, RUN_FILES, atomic_file, below, open_run, to_plain, write_text
 from atomlens.potentials import load_potential
+from atomlens.runs import MD_FILES, analysis_files
 from atomlens.structures import InputError, read_structures
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
-from atomlens.studies.member import CONFIG, run_member
+from atomlens.studies.member import CONFIG, ROW, run_member
 from atomlens.studies.page import study_page
 from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of
 from atomlens.studies.rivals import disagreement
 from atomlens.surveys import dask_client
 from atomlens.tables import package_versions
-from atomlens.training import TrainingError
+from atomlens.training import TRAINING_FILES, TrainingError
 
 SCHEMA = 1
 # Parts of the deviation score stand in columns of this name.
@@ -36,6 +37,18 @@ N_COMPARED = 10
 # What one model may fail of; `InputError` is a ValueError, `TrainingError` a RuntimeError as torch's own are.
 _FAILURES = (OSError, RuntimeError, ValueError, ArithmeticError, MemoryError)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def study_files() -> tuple[str, ...]:
+    """Patterns of all files that a study writes besides page and summary."""
+    one = (
+        ROW,
+        CONFIG,
+        *below("train", (MARKER, *TRAINING_FILES)),
+        *below("analysis", (*RUN_FILES, *analysis_files())),
+        *below("md", (*RUN_FILES, *MD_FILES)),
+    )
+    return ("models.parquet", "models.csv", *below("models/*", one))
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,7 @@ def run_study(
     n_workers, scheduler
         Processes of this machine, or the address of a Dask scheduler; needs the extra ``dask`` for more than one.
     report
-        Told each stage and each finished model.
+        Called with each stage and each finished model.
     command
         Command line, for the page's foot.
     overwrite
@@ -99,44 +112,49 @@ def run_study(
     config, members = read_study(path)
     home = path.parent.resolve()
     asked = {"study": config.name, **settings_of(config)}
-    folder = open_run(out, to_plain(asked), overwrite, grows=not _finished(out, members)).resolve()
-    _check_the_same(out, members)
-    rows: dict[str, dict[str, Any]] = {}
-    failed: dict[str, str] = {}
-    for name, row in _rows(config, members, folder, home, n_workers, scheduler, report):
-        if isinstance(row, str):
-            failed[name] = row
-        else:
-            rows[name] = row
-        report(f"{name}: {'failed, ' + row if isinstance(row, str) else 'done'}; {len(rows)} of {len(members)} done")
-    members = tuple(member for member in members if member.name in rows)
-    if not members:
-        raise InputError(
-            f"all {len(failed)} models failed; the first, {next(iter(failed))}: {next(iter(failed.values()))}"
-        )
-    table = pl.DataFrame([rows[member.name] for member in members], infer_schema_length=None)
-    table, common = _with_common_score(table)
-    table = _with_disagreement(table, config, members, folder, home)
-    found = associations(table)
-    with atomic_file(folder / "models.parquet") as part:
-        table.write_parquet(part)
-    with atomic_file(folder / "models.csv") as part:
-        table.write_csv(part)
-    write_text(folder / PAGE, study_page(config, table, found, failed, command, common))
-    summary = {
-        "schema": SCHEMA,
-        "what": "models of a study: errors, deviation score, rivals, and how long simulations last",
-        "versions": package_versions(),
-        "command": command,
-        "settings": {**asked, "models": [member.config for member in members]},
-        "deviation_parts": common,
-        "associations": found,
-        "models": table.to_dicts(),
-        "failed": failed,
-    }
-    text = json.dumps(to_plain(summary), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(folder / MARK, text + "\n")
-    return StudyRun(folder, table, found, failed)
+    grows = not _finished(out, members)
+    with open_run(out, to_plain(asked), study_files(), overwrite, grows=grows) as opened:
+        folder = opened.resolve()
+        _check_the_same(out, members)
+        rows: dict[str, dict[str, Any]] = {}
+        failed: dict[str, str] = {}
+        for name, row in _rows(config, members, folder, home, n_workers, scheduler, report):
+            if isinstance(row, str):
+                failed[name] = row
+            else:
+                rows[name] = row
+            report(
+                f"{name}: {'failed, ' + row if isinstance(row, str) else 'done'}; {len(rows)} of {len(members)} done"
+            )
+        members = tuple(member for member in members if member.name in rows)
+        if not members:
+            raise InputError(
+                f"all {len(failed)} models failed; the first, {next(iter(failed))}: {next(iter(failed.values()))}"
+            )
+        table = pl.DataFrame([rows[member.name] for member in members], infer_schema_length=None)
+        check_one_range(table)
+        table, common = _with_common_score(table)
+        table = _with_disagreement(table, config, members, folder, home)
+        found = associations(table)
+        with atomic_file(folder / "models.parquet") as part:
+            table.write_parquet(part)
+        with atomic_file(folder / "models.csv") as part:
+            table.write_csv(part)
+        write_text(folder / PAGE, study_page(config, table, found, failed, command, common))
+        summary = {
+            "schema": SCHEMA,
+            "what": "models of a study: errors, deviation score, rivals, and how long simulations last",
+            "versions": package_versions(),
+            "command": command,
+            "settings": {**asked, "models": [member.config for member in members]},
+            "deviation_parts": common,
+            "associations": found,
+            "models": table.to_dicts(),
+            "failed": failed,
+        }
+        text = json.dumps(to_plain(summary), indent=1, ensure_ascii=False, allow_nan=False)
+        write_text(folder / MARK, text + "\n")
+        return StudyRun(folder, table, found, failed)
 
 
 def _finished(out: Path, members: tuple[Member, ...]) -> bool:
@@ -146,10 +164,10 @@ def _finished(out: Path, members: tuple[Member, ...]) -> bool:
     """
     try:
         summary = json.loads((out / MARK).read_text("utf-8"))
-        told = {config["name"]: config for config in summary["settings"]["models"]}
+        stored = {config["name"]: config for config in summary["settings"]["models"]}
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return told == {member.config["name"]: to_plain(member.config) for member in members}
+    return stored == {member.config["name"]: to_plain(member.config) for member in members}
 
 
 def _check_the_same(out: Path, members: tuple[Member, ...]) -> None:
@@ -215,11 +233,29 @@ def _ran_out(error: BaseException | None) -> str:
     while error is not None:
         if isinstance(error, OSError) and error.errno in _FULL:
             return f"the disk is full ({error.strerror})"
-        # torch has a class for devices only; of the processor's memory it tells in words.
+        # torch has a class for devices only; errors of the processor's memory are words only.
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             return "out of memory"
         error = error.__cause__
     return ""
+
+
+def check_one_range(table: pl.DataFrame) -> None:
+    """All models must be scored over one range of distances; those whose cutoff leaves none have no such score.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    scored = table.filter(pl.col("range_high") > pl.col("range_low"))
+    ranges = scored.select("range_low", "range_high").unique(maintain_order=True).rows()
+    if len(ranges) > 1:
+        one, other = (f"{low:g} to {high:g} Å" for low, high in ranges[:2])
+        raise InputError(
+            f"models are scored over different distances ({one}, {other}), and scores over different ranges cannot be "
+            "compared; give nearest and farthest in [analysis] and another --out"
+        )
 
 
 def _with_common_score(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

@@ -9,14 +9,15 @@ from .comparison import (
     run_names,
 )
 from .sample import N_JUDGED, Judged, evenly_spread, read_judged, read_tables, renumbered
-from .shards import Progress, SurveyResult, no_progress, survey_structures
+from .shards import SURVEY_FILES, Progress, SurveyResult, no_progress, survey_structures
 from .sources import StructureSource, XyzFrames, is_xyz, open_frames
-from .stream import TableStream, write_table
+from .stream import TableStream, as_format, write_table
 from .workers import dask_client, keep_memory
 
 __all__ = [
     "N_JUDGED",
     "PAIR_KINDS",
+    "SURVEY_FILES",
     "ComparedRun",
     "Comparison",
     "Judged",
@@ -25,6 +26,7 @@ __all__ = [
     "SurveyResult",
     "TableStream",
     "XyzFrames",
+    "as_format",
     "compare_runs",
     "correlation",
     "dask_client",

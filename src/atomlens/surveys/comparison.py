@@ -1,8 +1,7 @@
-"""Finished runs of several models on the same structures, held against each other term by term."""
+"""Finished runs of several models on the same structures, compared term by term."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,13 +11,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from atomlens.folders import MARK
+from atomlens.folders import MARK, read_summary
 from atomlens.structures import BOND_CLASSES, InputError
 from atomlens.tables import RELATIONS, SCHEMA
 
 # Kinds of pairs, from strong bonds to strangers: bonds by their order, all other pairs by the bonds between them.
 PAIR_KINDS = (*reversed(BOND_CLASSES[:-2]), BOND_CLASSES[-2], *RELATIONS[1:])
 _KEYS = ["frame", "atom_1", "atom_2"]
+_NEEDED = ("schema", "frames", "unit", "model", "rule", "property", "structures")
 # Two runs are of one structure if no coordinate differs by more (Å).
 _SAME = 1e-4
 
@@ -57,7 +57,7 @@ class Comparison:
     unit
         Unit of all terms.
     pairs
-        One row a pair of atoms that any run has a term for: ``frame``, ``atom_1``, ``atom_2``, ``element_1``,
+        One row per pair of atoms that any run has a term for: ``frame``, ``atom_1``, ``atom_2``, ``element_1``,
         ``element_2``, ``distance`` (Å), ``kind`` (one of `PAIR_KINDS`), and ``term_0``, ``term_1``, ... of the runs,
         null beyond a model's cutoff.
     """
@@ -116,7 +116,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def kind_strengths(comparison: Comparison, pairs: pl.DataFrame | None = None) -> list[dict[str, Any]]:
-    """Mean strength, mean |I|, and mean term of every kind of pair that is there, one value a run."""
+    """Mean strength, mean |I|, and mean term of every kind of pair that is there, one value per run."""
     table = comparison.pairs if pairs is None else pairs
     result = []
     for kind in PAIR_KINDS:
@@ -140,13 +140,12 @@ def order_shares(run: ComparedRun, frames: Sequence[int] | None = None) -> list[
 
 def _read(folder: Path) -> ComparedRun:
     try:
-        summary = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        summary = read_summary(folder)
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no run there ({MARK} is missing); give a folder of atomlens explain") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder}: its {MARK} cannot be read ({error}); explain again") from error
-    needed = ("schema", "frames", "unit", "model", "rule", "property", "structures")
-    if not isinstance(summary, dict) or any(key not in summary for key in needed) or not summary["frames"]:
+    if any(key not in summary for key in _NEEDED) or not summary["frames"]:
         raise InputError(f"{folder}: not a run of atomlens explain; give folders that it wrote")
     if summary["schema"] != SCHEMA:
         raise InputError(
@@ -172,7 +171,7 @@ def _rules(summary: dict[str, Any]) -> str:
 
 
 def run_names(models: Sequence[str], tags: Sequence[str]) -> list[str]:
-    """Zoo or file name of every model; where two are one, its run's tag, and at last a number, tells them apart.
+    """Zoo or file name of every model; where two are one, its run's tag, and at last a number, distinguishes them.
 
     Examples
     --------

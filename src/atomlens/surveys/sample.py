@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from atomlens.surveys.shards import LEVELS
 from atomlens.surveys.sources import StructureSource
 
-# Structures that questions are answered from, unless told otherwise. Intervals over so many molecules are narrow, and
+# Structures that questions are answered from, by default. Intervals over so many molecules are narrow, and
 # pairs and triples of so many fit in memory.
 N_JUDGED = 2000
 

@@ -18,9 +18,9 @@ import numpy as np
 import polars as pl
 import torch
 
-from atomlens.interactions import BatchExplanation, explain_graphs
-from atomlens.models import Potential
-from atomlens.potentials import load_potential
+from atomlens.interactions import BatchExplanation, explain_batch, explain_graphs
+from atomlens.models import Potential, impossible
+from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model, load_potential
 from atomlens.structures import AtomGraph, InputError
 from atomlens.surveys.sources import StructureSource
 from atomlens.surveys.stream import write_table
@@ -65,6 +65,7 @@ class ShardTask:
     first: int
     structures: StructureSource
     settings: ShardSettings
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -141,22 +142,27 @@ def _one_thread() -> Iterator[None]:
 
 
 @lru_cache(maxsize=2)
-def _model(path: Path, digest: str) -> Potential:
-    return load_potential(path)
+def _model(path: Path, digest: str, origin: Origin | None) -> AnyModel:
+    if origin is None:
+        return load_potential(path)
+    model = load_model(origin.name, energy_unit=origin.energy_unit, trust=origin.trust)
+    if origin.digest() != digest:
+        raise InputError(f"{origin.name}: changed since the run began; begin another one")
+    return model.untrained(origin.shuffled) if origin.shuffled is not None and isinstance(model, OpenedModel) else model
 
 
 def _tables(task: ShardTask) -> dict[str, pl.DataFrame]:
-    model, settings = _model(task.folder / MODEL, task.model_digest), task.settings
+    model, settings = _model(task.folder / MODEL, task.model_digest, task.origin), task.settings
     skipped: dict[int, tuple[str, str]] = {}
     frames: list[int] = []
     structures: list[ase.Atoms] = []
-    graphs: list[AtomGraph] = []
+    graphs: list[AtomGraph | None] = []
     for frame, atoms in enumerate(task.structures[:], start=task.first):
         try:
             if isinstance(atoms, InputError):
                 raise atoms
             model.check_elements(atoms)
-            graph = model.graph(atoms)
+            graph = model.graph(atoms) if isinstance(model, Potential) else None
         except InputError as error:
             name = "" if isinstance(atoms, InputError) else _formula(atoms)
             skipped[frame] = (name, str(error))
@@ -165,16 +171,17 @@ def _tables(task: ShardTask) -> dict[str, pl.DataFrame]:
         structures.append(atoms)
         graphs.append(graph)
     tables: dict[str, pl.DataFrame] = {}
-    if batch := _explained(model, graphs, settings):
-        good = _finite(batch)
+    if batch := _explained(model, structures, graphs, settings):
+        reasons = _impossible(batch)
+        good = np.array([not reason for reason in reasons])
         for k in np.flatnonzero(~good).tolist():
-            reason = f"the model predicts {batch.predictions[k]} {batch.unit}, in steps that are not all finite"
+            reason = f"the model predicts what cannot be a result: {reasons[k]}"
             skipped[frames[k]] = (_formula(structures[k]), reason)
         if not good.all():  # rare, so the others are simply done again
             kept = np.flatnonzero(good).tolist()
             frames, structures = [frames[k] for k in kept], [structures[k] for k in kept]
             graphs = [graphs[k] for k in kept]
-            batch = _explained(model, graphs, settings)
+            batch = _explained(model, structures, graphs, settings)
     if batch:
         rows = batch_rows(structures, np.array(frames))
         tables = {name: table for name, table in batch_tables(rows, batch).items() if name in settings.levels}
@@ -184,17 +191,27 @@ def _tables(task: ShardTask) -> dict[str, pl.DataFrame]:
     return {**tables, SKIPPED: _skipped(skipped)}
 
 
-def _explained(model: Potential, graphs: list[AtomGraph], settings: ShardSettings) -> BatchExplanation | None:
-    if not graphs:
+def _explained(
+    model: AnyModel, structures: list[ase.Atoms], graphs: list[AtomGraph | None], settings: ShardSettings
+) -> BatchExplanation | None:
+    if not structures:
         return None
+    rules = (settings.rule, settings.product_rule)
     with warnings.catch_warnings():
-        # A structure without finite terms is told of in its own place.
+        # A structure without finite terms is reported in its own place.
         warnings.simplefilter("ignore", RuntimeWarning)
-        return explain_graphs(model, graphs, settings.rule, settings.product_rule, max_order=settings.max_order)
+        if isinstance(model, Potential):
+            made = [graph for graph in graphs if graph is not None]
+            return explain_graphs(model, made, *rules, max_order=settings.max_order)
+        return explain_batch(model, structures, *rules, max_order=settings.max_order)
 
 
-def _finite(batch: BatchExplanation) -> np.ndarray:
-    return np.isfinite(batch.predictions + batch.residuals + batch.remainders)
+def _impossible(batch: BatchExplanation) -> list[str]:
+    with np.errstate(invalid="ignore"):  # what is not finite is reported as such
+        scales = np.abs(batch.predictions - batch.constants)
+        residuals = batch.residuals + 0.0 * batch.remainders  # not finite where either is not
+    rows = zip(batch.predictions, np.diff(batch.starts), residuals, scales, strict=True)
+    return [impossible(float(y), int(n), batch.unit, float(r), float(s), "float64") for y, n, r, s in rows]
 
 
 def _formula(atoms: ase.Atoms) -> str:

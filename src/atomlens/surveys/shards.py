@@ -4,13 +4,12 @@
                       top_walks=50, n_workers=1, scheduler=None, shard_size=128, progress=no_progress) -> SurveyResult
 
 Structures are explained in shards, each a folder of Parquet files that is complete or not there; at the end they are
-joined to one file a table. What is finished stays finished, whatever happens to the process.
+joined to one file per table. What is finished stays finished, whatever happens to the process.
 """
 
 from __future__ import annotations
 
 import copy
-import fcntl
 import hashlib
 import json
 import shutil
@@ -24,10 +23,10 @@ from typing import Any
 import torch
 
 from atomlens.chain import check_product_rule, make_rule
-from atomlens.folders import claim, write_text
+from atomlens.folders import alone_in, claim, write_text
 from atomlens.interactions import check_order
 from atomlens.models import Potential, save_model
-from atomlens.potentials import load_potential
+from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model
 from atomlens.structures import InputError, NothingDone
 from atomlens.surveys.shard import (
     MODEL,
@@ -45,6 +44,15 @@ from atomlens.surveys.workers import work
 
 LEVELS = ("frames", "atoms", "pairs", "triples", "walks")
 STATE = "survey.json"
+# Patterns of all files that a survey writes.
+SURVEY_FILES = (
+    STATE,
+    MODEL,
+    f".{MODEL}",
+    *(f"{name}.parquet" for name in (*LEVELS, SKIPPED)),
+    f"{SHARDS}/??????/shard.json",
+    *(f"{SHARDS}/??????/{name}.parquet" for name in (*LEVELS, SKIPPED)),
+)
 _FORMAT = 1
 
 # Called with what is being done (and how fast), how many structures are done, and how many there are.
@@ -65,7 +73,7 @@ class SurveyResult:
 
 
 def survey_structures(
-    model: Potential | str | Path,
+    model: AnyModel | str | Path,
     source: StructureSource | str | Path,
     folder: str | Path,
     *,
@@ -107,7 +115,7 @@ def survey_structures(
     shard_size
         Structures a shard.
     progress
-        Told how far the work is.
+        Called with the progress of the work.
 
     Raises
     ------
@@ -123,16 +131,17 @@ def survey_structures(
         raise InputError("there is no structure to explain; give at least one")
     if shard_size < 1:
         raise ValueError(f"shard_size is {shard_size}; it must be at least 1")
-    potential = (model if isinstance(model, Potential) else load_potential(model)).converted(torch.float64, "cpu")
+    potential = load_model(model) if isinstance(model, str | Path) else model
+    origin = potential.origin if isinstance(potential, OpenedModel) else None
     folder = Path(folder).resolve()
     with _alone_in(folder):
-        digest = _write_model(potential, folder)
+        digest = _write_model(potential, folder) if isinstance(potential, Potential) else potential.origin.digest()
         asked = {"model": digest, "structures": fingerprint(source), "options": _options(settings, shard_size)}
         state = _opened(folder, asked)
         if state.get("complete") and all((folder / f"{name}.parquet").is_file() for name in state["tables"]):
             _clean(folder)
             return SurveyResult(folder, state["n_done"], state["n_skipped"])
-        reports = _all_shards(folder, digest, source, settings, shard_size, (n_workers, scheduler), progress)
+        reports = _all_shards(folder, (digest, origin), source, settings, shard_size, (n_workers, scheduler), progress)
         n_done, n_skipped = sum(r.n_done for r in reports), sum(r.n_skipped for r in reports)
         if not n_done:
             raise NothingDone(f"none of the {n_skipped} structures can be explained; the first: {reports[0].reason}")
@@ -169,7 +178,7 @@ def _options(settings: ShardSettings, shard_size: int) -> dict[str, Any]:
 
 def _all_shards(
     folder: Path,
-    digest: str,
+    model: tuple[str, Origin | None],
     source: StructureSource,
     settings: ShardSettings,
     size: int,
@@ -185,7 +194,7 @@ def _all_shards(
     def tasks() -> Iterator[ShardTask]:
         for number in missing:
             part = source[first[number] : first[number] + size]
-            yield ShardTask(folder, digest, number, first[number], part, settings)
+            yield ShardTask(folder, model[0], number, first[number], part, settings, model[1])
 
     done = earlier = sum(r.n_done + r.n_skipped for r in found.values() if r is not None)
     progress("explain", done, total)
@@ -201,16 +210,10 @@ def _all_shards(
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a lock that the system takes off whatever way the process ends; sweep what killed writers left."""
+    """Keep other processes out; sweep what killed writers left."""
     try:
-        (folder / SHARDS).mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(f"{folder}: another process is writing there; wait for it, or end it") from error
-            except OSError:  # some network file systems have no locks; shards are safe without one
-                pass
+        with alone_in(folder):
+            (folder / SHARDS).mkdir(exist_ok=True)
             for stale in (folder / SHARDS).glob(".*.part-*"):
                 shutil.rmtree(stale, ignore_errors=True)
             yield
@@ -219,7 +222,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _write_model(model: Potential, folder: Path) -> str:
-    new, bare = folder / f".{MODEL}", copy.copy(model)
+    new, bare = folder / f".{MODEL}", copy.copy(model.converted(torch.float64, "cpu"))
     bare.config = replace(model.config, card={})  # where a model was read from does not make it another one
     save_model(bare, new)
     digest = hashlib.sha256(new.read_bytes()).hexdigest()
@@ -235,7 +238,7 @@ def _opened(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         state, what = claim(folder / STATE, asked)
     except (OSError, ValueError) as error:
-        if not (folder / STATE).exists():  # not begun: whoever holds the folder tells of that
+        if not (folder / STATE).exists():  # not begun: whoever has claimed the folder reports that
             raise
         raise InputError(
             f"{folder}: {STATE} cannot be read ({error}); delete the folder or name another one"

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, overload, runtime_checkable
 
 import ase
-import ase.io
 import numpy as np
-from ase.io.formats import filetype, get_compression
 from jaxtyping import Int
 
-from atomlens.structures import InputError, check_atoms, frame_index
+from atomlens.structures import (
+    InputError,
+    check_file_atoms,
+    frame_index,
+    frame_places,
+    holds_xyz,
+    is_plain,
+    read_frame,
+    warn_of_notes,
+    where,
+)
 
 # Structures whose fingerprint is taken at a time.
 _CHUNK = 1024
@@ -64,32 +70,11 @@ class XyzFrames:
             If the file cannot be read, or is no xyz file, or breaks off within a frame.
         """
         path = Path(path)
-        places = array("q")  # millions of them: 16 bytes a frame
         try:
             with path.open("rb") as file:
-                while line := file.readline():
-                    if not line.strip():
-                        continue
-                    if _is_cell_vector(line):  # of the frame before; ASE reads it
-                        if places:
-                            places[-1] = file.tell()
-                        continue
-                    start = file.tell() - len(line)
-                    for _ in range(int(line) + 1):
-                        if not file.readline():
-                            raise InputError(
-                                f"{path}: breaks off within frame {len(places) // 2}; the file is truncated"
-                            )
-                    places.extend((start, file.tell()))
+                return cls(path.resolve(), frame_places(file, str(path)))
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        except ValueError as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{path}: frame {len(places) // 2} does not begin with a number of atoms") from error
-        if not places:
-            raise InputError(f"{path}: holds no structure")
-        return cls(path.resolve(), np.frombuffer(places, dtype=np.int64).reshape(-1, 2))
 
     def __len__(self) -> int:
         return len(self.places)
@@ -117,8 +102,10 @@ class XyzFrames:
     def __iter__(self) -> Iterator[ase.Atoms | InputError]:
         with self.path.open("rb") as file:
             for start, stop in self.places.tolist():
-                file.seek(start)
-                yield _parsed(file.read(stop - start))
+                try:
+                    yield read_frame(file, start, stop)
+                except InputError as error:
+                    yield error
 
     def fingerprint(self) -> str:
         """Digest of the file and of which of its frames are meant."""
@@ -129,17 +116,14 @@ class XyzFrames:
 
 
 def is_xyz(path: Path) -> bool:
-    """Whether ASE takes a file for (extended) xyz, and its frames lie in it uncompressed."""
-    try:
-        return get_compression(str(path))[1] is None and filetype(str(path)) == "extxyz"
-    except Exception:  # whatever ASE's guessing meets: then it is no xyz
-        return False
+    """Whether a file is (extended) xyz, and its frames lie in it uncompressed."""
+    return holds_xyz(path) and is_plain(path)
 
 
 def open_frames(path: Path, frames: str = ":") -> XyzFrames:
     """Some frames of an xyz file, to be read when they are needed.
 
-    Up to `LOOKED_AT` frames are all looked at now, so that a bad one is told before any work begins; of more, the first
+    Up to `LOOKED_AT` frames are all looked at now, so a bad one is found before any work begins; of more, the first
     is, and a survey lists those that it cannot use.
 
     Parameters
@@ -164,36 +148,24 @@ def open_frames(path: Path, frames: str = ":") -> XyzFrames:
     if not numbers:
         raise InputError(f"{path}: frames {frames!r} selects no structure")
     chosen = XyzFrames(every.path, every.places[np.array(numbers)])
-    looked_at = len(chosen) if len(chosen) <= LOOKED_AT else 1
-    for number, atoms in zip(numbers, chosen[:looked_at], strict=False):
-        where = str(path) if list(numbers[:2]) == [0] else f"{path}, frame {number}"
+    looked_at: list[ase.Atoms] = []
+    for number, atoms in zip(numbers, chosen[: len(chosen) if len(chosen) <= LOOKED_AT else 1], strict=False):
         if isinstance(atoms, InputError):
-            raise InputError(f"{where}: {atoms}")
+            raise InputError(f"{where(path, number, len(every))}: {atoms}")
         try:
-            check_atoms(atoms)
+            check_file_atoms(atoms)
         except InputError as error:
-            raise InputError(f"{where}: {error}") from error
+            raise InputError(f"{where(path, number, len(every))}: {error}") from error
+        looked_at.append(atoms)
+    warn_of_notes(looked_at, str(path))
     return chosen
-
-
-def _is_cell_vector(line: bytes) -> bool:
-    return line.lstrip().startswith(b"VEC")
-
-
-def _parsed(text: bytes) -> ase.Atoms | InputError:
-    try:
-        atoms = ase.io.read(io.StringIO(text.decode()), index=0, format="extxyz")
-    except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return InputError(f"ASE cannot read it ({reason})")
-    return atoms if isinstance(atoms, ase.Atoms) else InputError("not one structure")
 
 
 def fingerprint(source: StructureSource) -> str:
     """Digest that differs between sources of different structures."""
-    told = getattr(source, "fingerprint", None)
-    if callable(told):
-        return str(told())
+    stated = getattr(source, "fingerprint", None)
+    if callable(stated):
+        return str(stated())
     digest = hashlib.sha256()
     for start in range(0, len(source), _CHUNK):
         for atoms in source[start : start + _CHUNK]:

@@ -77,6 +77,33 @@ def write_table(table: pl.DataFrame, path: Path) -> Path:
     return path
 
 
+def as_format(table: Path, wanted: str) -> list[str]:
+    """Turn a Parquet file into the wanted format; return the names of the files that there are then.
+
+    Parameters
+    ----------
+    table
+        The Parquet file. Under ``csv`` it is replaced.
+    wanted
+        ``parquet`` (nothing to do), ``csv`` or ``both``. Only a part of the table is in memory at a time.
+
+    Raises
+    ------
+    ValueError
+        If the format is not known.
+    """
+    if wanted not in ("parquet", "csv", "both"):
+        raise ValueError(f"table format {wanted!r} is not known; choose parquet, csv or both")
+    if wanted == "parquet":
+        return [table.name]
+    text = table.with_suffix(".csv")
+    pl.scan_parquet(table).sink_csv(text)
+    if wanted == "both":
+        return [table.name, text.name]
+    table.unlink()
+    return [text.name]
+
+
 def merge_tables(parts: Iterable[Path], target: Path) -> int:
     """Join Parquet files of one table, in order, to one; it appears when it is complete. Return its number of rows.
 

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from atomlens.structures import InputError
+from atomlens.structures import InputError, install_command
 from atomlens.surveys.shard import ShardReport, ShardTask, make_shard
 
 # A task whose workers die or that fails is given to others so many times.
@@ -57,7 +57,7 @@ def dask_client(stack: ExitStack, n_workers: int, scheduler: str | None) -> Any:
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise InputError("several workers need Dask; run: pip install 'atomlens[dask]'") from error
+        raise InputError(f"several workers need Dask; run: {install_command('dask')}") from error
     if scheduler is None:
         cluster = LocalCluster(
             n_workers=n_workers,

@@ -1,4 +1,4 @@
-"""Explained structures as tidy tables: one row an atom, a pair, a triple, a walk, a term of groups."""
+"""Explained structures as tidy tables: one row per atom, pair, triple, walk, or term of groups."""
 
 import lazy_loader
 

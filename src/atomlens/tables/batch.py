@@ -1,4 +1,4 @@
-"""Tables of many explained structures at once, one row a term, without a table for each structure."""
+"""Tables of many explained structures at once, one row per term, without a table for each structure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from atomlens.interactions import BatchExplanation, explain
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 from atomlens.relevance import Walks
 from atomlens.structures import BOND_CLASSES, BondTable, perceive_bonds
 from atomlens.tables.frame import frame_name
@@ -156,7 +156,7 @@ def batch_tables(rows: BatchRows, batch: BatchExplanation) -> dict[str, pl.DataF
 
 
 def batch_walks(
-    rows: BatchRows, model: Potential, unit: str, *, count: int, rule: str = "gate", product_rule: str = "scalar"
+    rows: BatchRows, model: AnyModel, unit: str, *, count: int, rule: str = "gate", product_rule: str = "scalar"
 ) -> pl.DataFrame:
     """Table of the `count` strongest walks of every structure; these are listed one structure after the other."""
     atoms, relevance = [], []

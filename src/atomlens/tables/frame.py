@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 import time
 from dataclasses import dataclass, replace
 
@@ -10,10 +10,14 @@ import ase
 import numpy as np
 
 from atomlens.interactions import Explanation, Interactions
+from atomlens.models import implausible, impossible
 from atomlens.relevance import AtomShares, Walks
 from atomlens.structures import InputError
 from atomlens.tables.groups import AtomGroups
 from atomlens.tables.surroundings import Surroundings, survey
+
+# Names of energies that do not grow with the molecule.
+_INTENSIVE = re.compile(r"homo|lumo|gap|orbital", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,12 @@ class ExplainedFrame:
         Sums of the long-range energies by kind ("coulomb", "dispersion"), which pair terms hold; none for most models.
     seconds
         Time spent on explaining this frame.
+    outside
+        In what the structure differs from all that the model was trained on (`atomlens.models.outside`).
     no_walks
         Why the model has no walks; None if it has.
+    warnings
+        What makes the prediction suspicious, a sentence each.
     """
 
     index: int
@@ -73,7 +81,9 @@ class ExplainedFrame:
     group_terms: Interactions | None
     seconds: float
     long_range: tuple[tuple[str, float], ...] = ()
+    outside: tuple[str, ...] = ()
     no_walks: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def atoms(self) -> ase.Atoms:
@@ -95,6 +105,7 @@ def explained_frame(
     groups: AtomGroups | None = None,
     surroundings: Surroundings | None = None,
     started: float | None = None,
+    outside: tuple[str, ...] = (),
 ) -> ExplainedFrame:
     """Ask an explanation for everything that a report shows.
 
@@ -114,6 +125,8 @@ def explained_frame(
         Bonds and distances, where they are known already.
     started
         ``time.perf_counter()`` when work on this structure began; now if None.
+    outside
+        In what the structure differs from all that the model was trained on.
 
     Raises
     ------
@@ -121,10 +134,19 @@ def explained_frame(
         If the prediction, or what it is made of, is not finite: there is nothing to explain then.
     """
     start = time.perf_counter() if started is None else started
-    if not math.isfinite(explanation.prediction + explanation.residual):
+    atoms, unit = explanation.atoms, explanation.unit
+    reason = impossible(
+        explanation.prediction,
+        len(atoms),
+        unit,
+        explanation.residual if explanation.conserves else 0.0,
+        abs(explanation.prediction - explanation.constant),
+        str(explanation.chain.embedding.dtype).removeprefix("torch."),
+    )
+    if reason:
         raise InputError(
-            f"the model predicts {explanation.prediction} {explanation.unit} for {frame_name(explanation.atoms)}, "
-            "in steps that are not all finite; check the structure against what the model was trained on"
+            f"the model predicts for {frame_name(atoms)} what cannot be a result: {reason}; check the structure "
+            "against what the model was trained on, and the model's unit"
         )
     surroundings = replace(surroundings or survey(explanation.atoms), groups=groups)
     interactions = explanation.interactions(max_order=max_order)
@@ -154,7 +176,9 @@ def explained_frame(
         long_range=tuple(
             (kind, float(explanation.long_range_terms(kind).relevance.sum())) for kind in explanation.long_range_kinds
         ),
+        outside=outside,
         no_walks=explanation.no_walks,
+        warnings=tuple(filter(None, [_suspicion(explanation)])),
     )
 
 
@@ -162,6 +186,12 @@ def _strongest(explanation: Explanation, count: int) -> Walks:
     if explanation.no_walks is None:
         return explanation.top_walks(count)
     return Walks(np.zeros((0, explanation.n_layers + 1), dtype=np.int32), np.zeros(0))
+
+
+def _suspicion(explanation: Explanation) -> str:
+    # A sum over atoms has atom references or a mean for each of them; orbital energies are the common other kind.
+    extensive = not _INTENSIVE.search(explanation.property)
+    return implausible(explanation.prediction, explanation.atoms.numbers, explanation.unit, extensive=extensive)
 
 
 def frame_name(atoms: ase.Atoms) -> str:

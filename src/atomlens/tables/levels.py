@@ -1,6 +1,6 @@
 r"""Terms, walks and shares of a frame as tables.
 
-Every table has one row a term and names the unit of its relevance in the column, for example ``relevance_eV``.
+Every table has one row per term and names the unit of its relevance in the column, for example ``relevance_eV``.
 Atoms are counted from 0. Distances are in Å, to the nearest periodic image. ``COLUMNS`` says what each column means.
 """
 
@@ -16,7 +16,7 @@ from atomlens.tables.frame import ExplainedFrame
 from atomlens.tables.rows import atom_rows, constant, no_group, pair_rows, triple_rows, walk_rows
 from atomlens.tables.surroundings import Surroundings
 
-# Meaning of every column; a name that ends in _k stands for one column a atom of the term (atom_1, atom_2, ...).
+# Meaning of every column; a name that ends in _k stands for one column per atom of the term (atom_1, atom_2, ...).
 COLUMNS: dict[str, str] = {
     "frame": "number of the structure among those asked for, counted from 0",
     "name": "what the file calls the structure, else its formula",
@@ -101,22 +101,22 @@ class FrameRows:
 
 
 def atoms_table(frame: ExplainedFrame) -> pl.DataFrame:
-    """One row an atom: element, position, its one-body term, and its three shares of the prediction."""
+    """One row per atom: element, position, its one-body term, and its three shares of the prediction."""
     return atom_rows(_rows(frame), frame.interactions.order(1), frame.shares, frame.unit)
 
 
 def pairs_table(frame: ExplainedFrame) -> pl.DataFrame:
-    """One row a pair term."""
+    """One row per pair term."""
     return pair_rows(_rows(frame), frame.interactions.order(2), frame.unit)
 
 
 def triples_table(frame: ExplainedFrame) -> pl.DataFrame:
-    """One row a triple term."""
+    """One row per triple term."""
     return triple_rows(_rows(frame), frame.interactions.order(3), frame.unit)
 
 
 def walks_table(frame: ExplainedFrame) -> pl.DataFrame:
-    """One row a walk, strongest first; ``atom_0`` is where it starts (embedding), the last one where it is read out."""
+    """One row per walk, strongest first; ``atom_0`` is where it starts (embedding), the last atom its read-out."""
     return walk_rows(_rows(frame), frame.walks, frame.unit)
 
 
@@ -125,7 +125,7 @@ def _rows(frame: ExplainedFrame) -> FrameRows:
 
 
 def groups_table(frame: ExplainedFrame) -> pl.DataFrame:
-    """One row a term of one group or of a pair of groups.
+    """One row per term of one group or of a pair of groups.
 
     Raises
     ------

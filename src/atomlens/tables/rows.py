@@ -16,7 +16,7 @@ from atomlens.tables.surroundings import RELATIONS
 
 @runtime_checkable
 class Rows(Protocol):
-    """Atoms that terms speak of, those of one structure or those of many, and what a table tells about them."""
+    """Atoms that terms speak of, those of one structure or those of many, and what a table states about them."""
 
     @property
     def symbols(self) -> list[str]:
@@ -54,7 +54,7 @@ class Rows(Protocol):
 
 
 def atom_rows(rows: Rows, one_body: Terms, shares: AtomShares, unit: str) -> pl.DataFrame:
-    """One row an atom: element, position, its one-body term, and its three shares of the prediction."""
+    """One row per atom: element, position, its one-body term, and its three shares of the prediction."""
     n = len(shares.readout)
     relevance = np.zeros(n)
     relevance[one_body.atoms[:, 0]] = one_body.relevance
@@ -78,7 +78,7 @@ def atom_rows(rows: Rows, one_body: Terms, shares: AtomShares, unit: str) -> pl.
 
 
 def pair_rows(rows: Rows, terms: Terms, unit: str) -> pl.DataFrame:
-    """One row a pair term."""
+    """One row per pair term."""
     i, j = terms.atoms.T
     distance = rows.distances(i, j)
     return pl.DataFrame(
@@ -95,7 +95,7 @@ def pair_rows(rows: Rows, terms: Terms, unit: str) -> pl.DataFrame:
 
 
 def triple_rows(rows: Rows, terms: Terms, unit: str) -> pl.DataFrame:
-    """One row a triple term."""
+    """One row per triple term."""
     sides = list(combinations(range(3), 2))
     distances = {(a, b): rows.distances(terms.atoms[:, a], terms.atoms[:, b]) for a, b in sides}
     relations = np.stack([rows.relations(terms.atoms[:, a], terms.atoms[:, b]) for a, b in sides])
@@ -113,7 +113,7 @@ def triple_rows(rows: Rows, terms: Terms, unit: str) -> pl.DataFrame:
 
 
 def walk_rows(rows: Rows, walks: Walks, unit: str) -> pl.DataFrame:
-    """One row a walk, as listed, strongest first in each frame.
+    """One row per walk, as listed, strongest first in each frame.
 
     ``atom_0`` is where it starts (embedding), the last one where it is read out.
     """

@@ -10,7 +10,7 @@ from typing import Any
 from ase.data import chemical_symbols
 
 from atomlens.models import ModelFacts
-from atomlens.structures import geometry_note
+from atomlens.structures import geometry_note, reading_notes
 from atomlens.tables.frame import ExplainedFrame
 from atomlens.tables.levels import COLUMNS
 from atomlens.tables.totals import order_totals, range_totals, relation_totals
@@ -35,6 +35,8 @@ class RunInfo:
         The command line, or what stands for it.
     options
         Every setting of the run, with defaults filled in.
+    in_file
+        How many structures the file holds, where that is known.
     """
 
     model_path: str
@@ -42,6 +44,7 @@ class RunInfo:
     model: ModelFacts
     command: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    in_file: int | None = None
 
 
 def package_version(name: str = "atomlens") -> str:
@@ -82,6 +85,9 @@ def frame_summary(frame: ExplainedFrame) -> dict[str, Any]:
         "n_atoms": len(frame.atoms),
         "formula": frame.atoms.get_chemical_formula(),
         "geometry": geometry_note(frame.atoms) or "from the file",
+        "notes": list(reading_notes(frame.atoms)),
+        "outside": list(frame.outside),
+        "warnings": list(frame.warnings),
         "prediction": frame.prediction,
         "constant": frame.constant,
         "constant_meaning": frame.constant_meaning,
@@ -125,6 +131,7 @@ def run_summary(info: RunInfo, frames: list[dict[str, Any]], first: ExplainedFra
         "product_rule": first.product_rule,
         "seed": None,
         "n_frames": len(frames),
+        "n_frames_in_file": info.in_file,
         "frames": frames,
         "columns": {name.replace("UNIT", first.unit): text for name, text in COLUMNS.items()},
         "seconds": round(seconds, 3),

@@ -84,7 +84,7 @@ def nearest_vectors(atoms: ase.Atoms, i: Int[np.ndarray, " M"], j: Int[np.ndarra
     # Triples and walks name the same pairs over and over; the search through images is done once a pair.
     pairs, where = np.unique(i.astype(np.int64) * n + j, return_inverse=True)
     difference = positions[pairs % n] - positions[pairs // n]
-    # ASE's annotation says bool; it takes one flag a direction.
+    # ASE's annotation says bool; it takes one flag per direction.
     nearest = find_mic(difference, atoms.cell, atoms.pbc)[0]  # pyright: ignore[reportArgumentType]
     return nearest[where.reshape(-1)]
 

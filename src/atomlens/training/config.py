@@ -9,6 +9,10 @@ from typing import Literal
 
 from atomlens.folders import build, read_toml
 from atomlens.models import (
+    LONGEST_CUTOFF,
+    MOST_CHANNELS,
+    MOST_LAYERS,
+    MOST_RADIAL,
     Architecture,
     ChargeBalance,
     CutoffConfig,
@@ -23,6 +27,9 @@ from atomlens.models import (
     RepresentationConfig,
 )
 from atomlens.structures import InputError
+
+# Threads of one process; torch dies of numbers far above those of the machine's cores.
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -45,10 +52,15 @@ class DataSettings:
         Sizes of the split; without `n_test` everything that remains is tested on.
     split_seed
         Seed of the shuffle.
+    groups
+        Property whose equal values keep structures together, such as the number of their molecule; the sizes of the
+        split then count groups, and structures of a negative group are always trained on. Empty: each by itself.
     check_forces
         Refuse forces that do not match the energies (`atomlens.data.check_forces`).
     energy_unit, force_unit, length_unit
         Units of the file where it does not say.
+    energy_key, forces_key
+        Entries of energies and forces, where the file has several (`atomlens.data.Keys`).
     """
 
     description: str = ""
@@ -61,10 +73,13 @@ class DataSettings:
     n_val: int = 0
     n_test: int | None = None
     split_seed: int = 0
+    groups: str = ""
     check_forces: bool = True
     energy_unit: str | None = None
     force_unit: str | None = None
     length_unit: str | None = None
+    energy_key: str | None = None
+    forces_key: str | None = None
 
     def __post_init__(self) -> None:
         if self.set == "file" and not self.path:
@@ -90,6 +105,9 @@ class ModelSettings:
     centre
         Whether the mean (an atom, where the property is extensive) is taken off, and the last layer has a bias. Without
         both the network has to say all that references do not, so that pair terms hold the whole of the binding.
+    scale
+        What is 1 for the network, in the property's unit; from the training set if 0 (see
+        `atomlens.training.standardise`). Errors count in this unit, so runs that are compared share one.
     activation
         The architecture's own where empty: shifted softplus for SchNet, SiLU for PaiNN and for SO3net's readout.
     l_max
@@ -114,6 +132,7 @@ class ModelSettings:
     readout: Literal["sum", "mean", "softmax", "dipole"] = "sum"
     references: Literal["fit", "none", "free_atoms"] = "fit"
     centre: bool = True
+    scale: float = 0.0
     radial: RadialKind = "gaussian"
     envelope: CutoffKind = "cosine"
     onset: float = 0.0
@@ -127,6 +146,13 @@ class ModelSettings:
         for name in ("n_features", "n_layers", "cutoff"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)}; it must be positive")
+        if not (self.scale >= 0 and math.isfinite(self.scale)):
+            raise ValueError(f"scale = {self.scale}; it must be positive, or 0 for that of the training set")
+        for name, most in (("n_features", MOST_CHANNELS), ("n_layers", MOST_LAYERS), ("n_rbf", MOST_RADIAL)):
+            if not 0 < getattr(self, name) <= most:
+                raise ValueError(f"{name} = {getattr(self, name)}; give 1 to {most}")
+        if self.cutoff > LONGEST_CUTOFF:
+            raise ValueError(f"cutoff = {self.cutoff} Å; up to {LONGEST_CUTOFF} Å can be used")
         if not self.centre and (self.references == "fit" or self.readout != "sum"):
             raise ValueError(
                 f"centre = false needs readout = 'sum', received {self.readout!r}, and references = 'none' or "
@@ -214,6 +240,8 @@ class FitSettings:
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} = {value}; it must be positive")
+        if self.threads > MOST_THREADS:
+            raise ValueError(f"threads = {self.threads}; up to {MOST_THREADS} can be used")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay = {self.ema_decay}; it must be at least 0 and below 1")
         if not 0 < self.plateau_factor < 1:

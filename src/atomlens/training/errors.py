@@ -12,7 +12,7 @@ from atomlens.models import Potential
 
 
 class TrainingError(RuntimeError):
-    """A training that cannot go on, told in one line: what happened and what to change."""
+    """A training that cannot continue, reported in one line: what happened and what to change."""
 
 
 @dataclass(frozen=True)

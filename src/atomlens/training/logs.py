@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from atomlens.folders import atomic_file
-from atomlens.structures import InputError
+from atomlens.structures import InputError, install_command
 from atomlens.training.loop import EpochResult, Fit
 
 
@@ -17,7 +17,7 @@ class RunLogs:
         try:
             from torch.utils.tensorboard.writer import SummaryWriter
         except ModuleNotFoundError as error:
-            raise InputError("training needs the package tensorboard; run: pip install 'atomlens[train]'") from error
+            raise InputError(f"training needs the package tensorboard; run: {install_command('train')}") from error
         self.path = out / "metrics.csv"
         if fit.history:
             with atomic_file(self.path) as part:

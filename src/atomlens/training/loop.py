@@ -14,7 +14,7 @@ from torch import Tensor
 
 from atomlens.data import Batch, GraphStore, Split, epoch_order
 from atomlens.models import Potential
-from atomlens.structures import InputError
+from atomlens.structures import InputError, install_command
 from atomlens.training.config import FitSettings
 from atomlens.training.ema import WeightAverage
 from atomlens.training.errors import Errors, TrainingError, evaluate
@@ -197,5 +197,5 @@ def _fabric() -> Any:
     try:
         from lightning.fabric import Fabric
     except ModuleNotFoundError as error:
-        raise InputError("training needs the package lightning; run: pip install 'atomlens[train]'") from error
+        raise InputError(f"training needs the package lightning; run: {install_command('train')}") from error
     return Fabric(accelerator="cpu", devices=1)

@@ -13,20 +13,25 @@ from jaxtyping import Int
 from atomlens.data import (
     Dataset,
     GraphStore,
+    Keys,
     Split,
     Units,
     find_edges,
     load_qm9,
     load_split,
+    make_group_split,
     make_split,
     read_dataset,
     require_matching_forces,
     save_split,
 )
-from atomlens.models import Atomwise, OutputConfig, Potential
+from atomlens.models import Atomwise, OutputConfig, Potential, empty_potential, named_tensors
 from atomlens.structures import InputError
-from atomlens.training.config import TrainConfig
+from atomlens.training.config import DataSettings, TrainConfig
 from atomlens.training.standardise import standardise
+
+# With gradients and the optimiser's averages, 4 GB.
+_MOST_PARAMETERS = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Prepared:
 def prepare(config: TrainConfig, base: Path, out: Path) -> Prepared:
     """Read the data, split them (or read the run's split), and make the model with its references.
 
-    Everything that the run will need is read and checked here, so that bad input is told before hours of training.
+    Everything that the run will need is read and checked here, so that bad input is reported before hours of training.
 
     Raises
     ------
@@ -64,10 +69,7 @@ def prepare(config: TrainConfig, base: Path, out: Path) -> Prepared:
     if settings.forces and settings.check_forces:
         require_matching_forces(dataset)
     split_path = out / "split.json"
-    if split_path.exists():
-        split = load_split(split_path, len(dataset))
-    else:
-        split = make_split(len(dataset), settings.n_train, settings.n_val, settings.n_test, settings.split_seed)
+    split = load_split(split_path, len(dataset)) if split_path.exists() else _split(dataset, settings)
     elements = dataset.subset(split.train).elements
     _check_elements(dataset, np.concatenate([split.val, split.test]), elements)
     model = make_model(config, dataset, split, elements)
@@ -81,6 +83,16 @@ def prepare(config: TrainConfig, base: Path, out: Path) -> Prepared:
         tests.append(TestSet(Path(settings.test_path).stem, _store(config, extra, model), np.arange(len(extra))))
     save_split(split, split_path)
     return Prepared(dataset, split, store, model, tuple(tests))
+
+
+def _split(dataset: Dataset, settings: DataSettings) -> Split:
+    sizes = settings.n_train, settings.n_val, settings.n_test
+    if not settings.groups:
+        return make_split(len(dataset), *sizes, settings.split_seed)
+    column = dataset.column(settings.groups)
+    if column.per_atom or column.values.ndim != 1 or not np.issubdtype(column.values.dtype, np.integer):
+        raise InputError(f"{dataset.name}: {settings.groups} cannot group structures; name a property of whole numbers")
+    return make_group_split(np.asarray(column.values), *sizes, settings.split_seed)
 
 
 def _store(config: TrainConfig, dataset: Dataset, model: Potential) -> GraphStore:
@@ -105,7 +117,8 @@ def read_source(config: TrainConfig, base: Path, path: str) -> Dataset:
     settings = config.data
     if settings.set == "qm9":
         return load_qm9()
-    return read_dataset(base / path, Units(settings.energy_unit, settings.length_unit, settings.force_unit))
+    units = Units(settings.energy_unit, settings.length_unit, settings.force_unit)
+    return read_dataset(base / path, units, Keys(settings.energy_key, settings.forces_key))
 
 
 def make_model(config: TrainConfig, dataset: Dataset, split: Split, elements: tuple[int, ...]) -> Potential:
@@ -116,7 +129,14 @@ def make_model(config: TrainConfig, dataset: Dataset, split: Split, elements: tu
     output = OutputConfig(settings.property, column.unit, extensive=extensive, has_forces=settings.forces)
     torch.manual_seed(config.seed)
     try:
-        model = Potential(config.model.model_config(output, elements)).cast(torch.float32)
+        asked = config.model.model_config(output, elements)
+        if (
+            size := sum(tensor.numel() for tensor in named_tensors(empty_potential(asked)).values())
+        ) > _MOST_PARAMETERS:
+            raise InputError(f"model: it would have {size} parameters; up to {_MOST_PARAMETERS} can be trained")
+        model = Potential(asked).cast(torch.float32)
+    except InputError:
+        raise
     except ValueError as error:  # what only the data tell, such as a property that is no energy
         raise InputError(f"model: {error}") from error
     standard = standardise(
@@ -134,5 +154,5 @@ def make_model(config: TrainConfig, dataset: Dataset, split: Split, elements: tu
         bias.zero_()
     model.atomrefs.copy_(torch.from_numpy(standard.references[: len(model.atomrefs)]))
     model.mean.fill_(standard.mean)
-    model.scale.fill_(standard.scale)
+    model.scale.fill_(config.model.scale or standard.scale)
     return model

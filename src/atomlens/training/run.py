@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from atomlens.folders import atomic_file, write_text
+from atomlens.folders import alone_in, atomic_file, is_ours, mark, remove_if_empty, write_text
 from atomlens.models import save_model
 from atomlens.structures import InputError
 from atomlens.training.card import make_card
@@ -25,6 +27,15 @@ CHECKPOINT = "checkpoint.pt"
 MODEL = "model.safetensors"
 CARD = "card.json"
 _FORMAT = "atomlens-training-1"
+# Patterns of all files that a training writes.
+TRAINING_FILES = (
+    CHECKPOINT,
+    MODEL,
+    CARD,
+    "metrics.csv",
+    "split.json",
+    "tensorboard/events.out.tfevents.*",
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ def train(
     resume: bool = False,
     report: Callable[[str], None] = print,
     max_hours: float | None = None,
+    command: str = "",
 ) -> TrainResult:
     """Train a model as its configuration says, and test it.
 
@@ -71,9 +83,11 @@ def train(
     resume
         Continue the run in `out`; without a checkpoint there, start.
     report
-        Receives one line an epoch.
+        Receives one line per epoch.
     max_hours
         Stop after the epoch in which this time has passed, as if all epochs were done; `resume` can go on.
+    command
+        The command as it was typed, for the card; the call of this function where empty.
 
     Raises
     ------
@@ -84,9 +98,21 @@ def train(
     """
     config_path, out = Path(config_path), Path(out)
     config = read_config(config_path)
+    with remove_if_empty(out, InputError), alone_in(out), _said_of(out):
+        _check_folder(out, resume)
+        mark(out, TRAINING_FILES)
+        return _train(config, config_path, out, report, max_hours, command or f"train({config_path!s}, {out!s})")
+
+
+def _train(
+    config: TrainConfig,
+    config_path: Path,
+    out: Path,
+    report: Callable[[str], None],
+    max_hours: float | None,
+    command: str,
+) -> TrainResult:
     checkpoint = out / CHECKPOINT
-    if checkpoint.exists() and not resume:
-        raise InputError(f"{out} holds a run; continue it with --resume, or give another --out")
     torch.set_num_threads(config.fit.threads)
     prepared = prepare(config, config_path.parent, out)
     fit = Fit(prepared.model, config.fit, config.seed)
@@ -111,23 +137,23 @@ def train(
             break
     seconds += time.monotonic() - started
     logs.close()
-    return finish(config, config_path, out, prepared, fit, seconds, report)
+    return finish(config, out, prepared, fit, seconds, report, command)
 
 
 def finish(
     config: TrainConfig,
-    config_path: Path,
     out: Path,
     prepared: Prepared,
     fit: Fit,
     seconds: float,
     report: Callable[[str], None],
+    command: str,
 ) -> TrainResult:
     """Test the best weights, write model and card."""
     model = fit.use_best()
     size = config.fit.validate_batch_size
     test = {t.name: evaluate(model, t.store.batches(t.indices, size)) for t in prepared.tests}
-    card = make_card(config, config_path, prepared, fit, seconds, test)
+    card = make_card(config, command, prepared, fit, seconds, test)
     model.config = replace(model.config, card=card)
     write_text(out / CARD, json.dumps(card, indent=1, ensure_ascii=False))
     save_model(model, out / MODEL)
@@ -136,18 +162,52 @@ def finish(
     return TrainResult(out / MODEL, out / CARD, card, test)
 
 
+def _check_folder(out: Path, resume: bool) -> None:
+    """Refuse a run that is to be resumed, and a folder with files that a training would write over."""
+    if (out / CHECKPOINT).exists():
+        if not resume:
+            raise InputError(f"{out} holds a run; continue it with --resume, or give another --out")
+    elif not is_ours(out) and (others := sorted(p.name for p in out.iterdir() if p.name != "split.json")):
+        raise InputError(
+            f"{out} is not empty and holds no run of atomlens (it has {others[0]}); give another --out, or an empty one"
+        )
+
+
+@contextmanager
+def _said_of(out: Path) -> Iterator[None]:
+    """Say what the system refused in one line; the last checkpoint is whole, whatever happens after it."""
+    try:
+        yield
+    except OSError as error:
+        kept = "the last whole epoch is kept: make room or mend it, then go on with --resume"
+        raise InputError(f"{out}: {error.strerror or error}; {kept}") from error
+
+
 def _save(path: Path, config: TrainConfig, fit: Fit, seconds: float) -> None:
     state = {"format": _FORMAT, "config": asdict(config), "seconds": seconds, "fit": fit.state()}
+    data = io.BytesIO()  # torch's own writer does not say why it could not write
+    torch.save(state, data)
     with atomic_file(path) as part:
-        torch.save(state, part)
+        part.write_bytes(data.getbuffer())
 
 
 def _load(path: Path, config: TrainConfig, fit: Fit) -> float:
+    """Take back what `_save` wrote: tensors, numbers, text and lists; a name of anything else ends the reading."""
     try:
         state = torch.load(path, weights_only=True)
-        assert state["format"] == _FORMAT
+        if state["format"] != _FORMAT:
+            raise ValueError(f"format {state['format']!r}")
+        _check_same(path, config, state)
+        fit.restore(state["fit"])
+        return float(state["seconds"])
+    except InputError:
+        raise
     except Exception as error:  # torch raises many kinds for a file that is not a checkpoint
-        raise InputError(f"{path}: not a checkpoint of this version ({error}); start anew in another --out") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: not a checkpoint of this version ({reason}); start anew in another --out") from error
+
+
+def _check_same(path: Path, config: TrainConfig, state: dict[str, Any]) -> None:
     now = asdict(config)
     for part in ("data", "model"):
         # Settings that a later version added have their defaults here, which is what the run was started with.
@@ -156,8 +216,6 @@ def _load(path: Path, config: TrainConfig, fit: Fit) -> float:
             raise InputError(f"{path}: the run was started with another {part}.{changed[0]}; give another --out")
     if state["config"]["seed"] != config.seed:
         raise InputError(f"{path}: the run was started with seed {state['config']['seed']}; give another --out")
-    fit.restore(state["fit"])
-    return float(state["seconds"])
 
 
 def _line(config: TrainConfig, result: EpochResult, seconds: float) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from atomlens.analyses.inputs import Material
-from atomlens.analyses.pair_scores import Score, is_energy, no_score, shuffled_within
+from atomlens.analyses.pair_scores import SHUFFLES, Score, is_energy, no_score, shuffled_within
 from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
-from atomlens.analyses.verdict import Control
+from atomlens.analyses.verdict import Control, control_of
 from atomlens.interactions import explain
 from atomlens.reference import read_s66x8
 from atomlens.structures import InputError
@@ -26,7 +27,7 @@ def curve_score(material: Material, *, seed: int, n_resamples: int, progress: Pr
     if path is None:
         return no_score(NAME, "no file of S66x8 was given")
     if not is_energy(material):
-        return no_score(NAME, f"S66x8 has energies, and the model predicts {material.property}")
+        return no_score(NAME, f"S66x8 has energies, and the model predicts {material.property}", inapplicable=True)
     try:
         dimers = read_s66x8(path)
     except InputError as error:
@@ -55,6 +56,31 @@ def curve_score(material: Material, *, seed: int, n_resamples: int, progress: Pr
     known = np.array([energies[key] - energies[key[0], _BASE] for key in keys])
     factors = np.array([key[1] for key in keys])
     system = np.unique([key[0] for key in keys], return_inverse=True)[1].reshape(-1)
+    return compare_curves(own, known, factors, system, seed=seed, n_resamples=n_resamples)
+
+
+def compare_curves(
+    own: Float[np.ndarray, " n"],
+    known: Float[np.ndarray, " n"],
+    factors: Float[np.ndarray, " n"],
+    system: Int[np.ndarray, " n"],
+    *,
+    seed: int,
+    n_resamples: int,
+) -> Score:
+    """Rank correlation of terms with energies along curves, with its interval over dimers.
+
+    Parameters
+    ----------
+    own, known
+        Term and energy at every step, less those at twice the equilibrium distance.
+    factors
+        Distance in units of that at equilibrium.
+    system
+        Number of the dimer.
+    seed, n_resamples
+        Of shuffles and bootstrap.
+    """
     rows = Rows(system, int(system.max()) + 1)
     effect = molecule_effect(
         NAME,
@@ -64,13 +90,13 @@ def curve_score(material: Material, *, seed: int, n_resamples: int, progress: Pr
         n_resamples=n_resamples,
     )
     rng = np.random.default_rng(seed)
-    shuffled = np.mean([rank_correlation(rng.permutation(own), known) for _ in range(10)])
-    within = np.mean([rank_correlation(shuffled_within(own, system, rng), known) for _ in range(10)])
+    shuffled = [rank_correlation(rng.permutation(own), known) for _ in range(SHUFFLES)]
+    within = [rank_correlation(shuffled_within(own, system, rng), known) for _ in range(SHUFFLES)]
     return Score(
         effect,
         (
-            Control("shuffled terms", float(shuffled)),
-            Control("terms shuffled along each curve", float(within)),
+            control_of("shuffled terms", shuffled),
+            control_of("terms shuffled along each curve", within),
             # Any falling curve does this well; a model has to do better to have learned these dimers.
             Control("distance alone", rank_correlation(-1.0 / factors, known)),
         ),

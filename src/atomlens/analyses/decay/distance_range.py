@@ -8,6 +8,7 @@ from scipy.spatial.distance import pdist
 
 from atomlens.analyses.inputs import Material
 from atomlens.analyses.pair_scores import is_energy
+from atomlens.structures import InputError
 
 # Fits start where bonds no longer hold a pair at its distance, and end before the cutoff bends every curve to zero.
 NEAREST = 2.5
@@ -17,7 +18,7 @@ _REACH, _FARTHEST = 1.0, 10.0
 
 
 @dataclass(frozen=True)
-class Range:
+class DecayRange:
     """Distances in Å, and what the model predicts.
 
     Attributes
@@ -38,6 +39,8 @@ class Range:
         The fitted range of pair distances.
     formulas
         How many compositions there are among the structures.
+    fixed
+        Whether the range was given, so that models can be compared, and is not the widest that this model allows.
     """
 
     quantity: str
@@ -51,6 +54,7 @@ class Range:
     low: float
     high: float
     formulas: int
+    fixed: bool = False
 
     @property
     def scanned(self) -> float:
@@ -60,13 +64,20 @@ class Range:
     @property
     def tail_end(self) -> float:
         """Where the tail of two molecules ends in Å: what the cutoff bends is not part of it."""
+        if self.fixed:
+            return self.high
         return self.scanned if self.long_range else self.cutoff - CUTOFF_ZONE
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether the cutoff leaves no distance to judge, whatever the structures."""
+        return not self.long_range and self.cutoff - CUTOFF_ZONE <= self.low
 
     def __str__(self) -> str:
         return f"{self.low:.3g} to {self.high:.3g} Å"
 
 
-def find_range(material: Material, trained: float | None = None) -> Range:
+def find_range(material: Material, trained: float | None = None) -> DecayRange:
     """The range of a model; `trained` in Å if known, else the largest distance in the material's structures."""
     facts, source = material.model.facts, "given"
     cutoff, long_range = facts.cutoff, facts.long_range != "none"
@@ -77,7 +88,14 @@ def find_range(material: Material, trained: float | None = None) -> Range:
         source = "largest distance in the structures"
         if any(atoms.pbc.any() for atoms in material.structures):
             trained, source = sees, "periodic structures, whose distances have no end"
-    return Range(
+    widest = trained if long_range else min(trained, cutoff - CUTOFF_ZONE)
+    low, high = material.settings.distances or (NEAREST, widest)
+    if not long_range and high > cutoff - CUTOFF_ZONE and material.settings.distances:
+        raise InputError(
+            f"distances {low:g} to {high:g} Å: the cutoff of {cutoff:g} Å bends all terms from "
+            f"{cutoff - CUTOFF_ZONE:g} Å on; end the range there or earlier"
+        )
+    return DecayRange(
         quantity=material.property,
         unit=material.unit,
         is_energy=is_energy(material),
@@ -86,7 +104,8 @@ def find_range(material: Material, trained: float | None = None) -> Range:
         sees=sees,
         trained=trained,
         trained_source=source,
-        low=NEAREST,
-        high=trained if long_range else min(trained, cutoff - CUTOFF_ZONE),
+        low=low,
+        high=high,
         formulas=material.tables["frames"]["formula"].n_unique(),
+        fixed=material.settings.distances is not None,
     )

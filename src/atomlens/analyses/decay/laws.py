@@ -1,9 +1,11 @@
 r"""Laws of decay: power or exponential, and local exponents.
 
-.. math:: \ln |v| = a_g + n \ln r + \sigma \epsilon \qquad\text{or}\qquad \ln |v| = a_g - b\,r + \sigma \epsilon
+.. math:: \ln |v| = a_g + n_g \ln r + \sigma \epsilon \qquad\text{or}\qquad \ln |v| = a_g - b_g\,r + \sigma \epsilon
 
-with one constant :math:`a_g` a group (the elements of the pair) and one n or b for all; :math:`\epsilon` is standard
-normal, so that values scatter log-normally around the law. That scatter, and one exponent for all, are our choice.
+with a constant :math:`a_g` for each group (the elements of the pair); :math:`\epsilon` is standard normal, so that
+values scatter log-normally around the law. Where laws are compared, each group has its own n or b: with one for all,
+exponentials of different rates look like a power. An exponent of all pairs is one slope beside the constants. Both are
+our choice.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from atomlens.analyses.statistics import Rows, molecule_effect
+from atomlens.analyses.statistics import N_RESAMPLES, Rows, molecule_effect
 from atomlens.analyses.verdict import Effect
 
 # Fewer values than this make no slope.
 MIN_VALUES = 20
+# A group of fewer values has no law of its own and is left out of the comparison of laws.
+_MIN_GROUP = 10
 _FOLDS = 5
 
 
@@ -79,7 +83,7 @@ def exponent(decay: Decay, at_least: int = MIN_VALUES) -> float:
     return _slope(np.log(decay.distance), np.log(decay.strength), decay.group, at_least)
 
 
-def exponent_effect(name: str, decay: Decay, *, seed: int = 0, n_resamples: int = 400) -> Effect:
+def exponent_effect(name: str, decay: Decay, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Effect:
     """Local exponent with its interval over molecules."""
     n = int(decay.molecule.max()) + 1 if len(decay) else 0
     rows = Rows(decay.molecule, n) if n else None
@@ -92,8 +96,10 @@ def exponent_effect(name: str, decay: Decay, *, seed: int = 0, n_resamples: int 
     return molecule_effect(name, of_drawn, n, seed=seed, n_resamples=n_resamples)
 
 
-def exponent_distance(name: str, one: Decay, other: Decay, *, seed: int = 0, n_resamples: int = 400) -> Effect:
-    """How far two exponents lie apart, :math:`|n_1 - n_2|`, with its interval over molecules drawn for both at once.
+def exponent_difference(
+    name: str, one: Decay, other: Decay, *, seed: int = 0, n_resamples: int = N_RESAMPLES
+) -> Effect:
+    """An exponent less another, :math:`n_1 - n_2`, with its interval over molecules drawn for both at once.
 
     Both must hold the same molecules, numbered alike.
     """
@@ -104,16 +110,16 @@ def exponent_distance(name: str, one: Decay, other: Decay, *, seed: int = 0, n_r
 
     def of_drawn(drawn: Int[np.ndarray, " m"]) -> float:
         a, b = (_slope(x[rows.of(drawn)], y[rows.of(drawn)], g[rows.of(drawn)]) for rows, x, y, g in parts)
-        return abs(a - b)
+        return a - b
 
     return molecule_effect(name, of_drawn, n, seed=seed, n_resamples=n_resamples)
 
 
-def law_preference(name: str, decay: Decay, *, seed: int = 0, n_resamples: int = 400) -> Effect:
-    r"""Mean log-likelihood a held-out value by which a power law beats an exponential, in nats.
+def law_preference(name: str, decay: Decay, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Effect:
+    r"""Mean log-likelihood per held-out value by which power laws beat exponentials, in nats.
 
-    Five folds over molecules: constants, slope and scatter are fitted on four fifths of the molecules and both laws
-    are scored on the rest; the interval draws molecules. Positive: a power law foretells unseen molecules better.
+    Five folds over molecules: constants, slopes and scatter are fitted on four fifths of the molecules and both laws
+    are scored on the rest; the interval draws molecules. Positive: power laws predict unseen molecules better.
     """
     gain = law_gain(decay, seed)
     kept = np.isfinite(gain)
@@ -132,7 +138,7 @@ def law_preference(name: str, decay: Decay, *, seed: int = 0, n_resamples: int =
 
 
 def law_gain(decay: Decay, seed: int = 0) -> Float[np.ndarray, " n"]:
-    """Held-out log-likelihood of the power law less the exponential's, value by value; NaN where there is none."""
+    """Held-out log-likelihood of power laws less that of exponentials, value by value; NaN where there is none."""
     gain = np.full(len(decay), math.nan)
     if len(decay) < MIN_VALUES:
         return gain
@@ -166,14 +172,19 @@ def _centred(x: np.ndarray, group: np.ndarray) -> np.ndarray:
 def _held_out(
     x: np.ndarray, y: np.ndarray, group: np.ndarray, x_new: np.ndarray, y_new: np.ndarray, group_new: np.ndarray
 ) -> np.ndarray:
-    """Log-density of new values under the law fitted to (x, y); NaN in groups that were not there."""
-    slope = _slope(x, y, group)
+    """Log-density of new values under the laws fitted to (x, y) by group; NaN in groups too small for a law."""
     size = int(max(group.max(initial=0), group_new.max(initial=0))) + 1
     counts = np.bincount(group, minlength=size)
-    with np.errstate(invalid="ignore"):
-        constants = np.bincount(group, y - slope * x, minlength=size) / np.where(counts, counts, math.nan)
-    freedom = len(x) - int((counts > 0).sum()) - 1
-    if not math.isfinite(slope) or freedom < 1:
+    divisor = np.maximum(counts, 1)
+    mean_x, mean_y = (np.bincount(group, values, minlength=size) / divisor for values in (x, y))
+    dx, dy = x - mean_x[group], y - mean_y[group]
+    spread = np.bincount(group, dx * dx, minlength=size)
+    usable = (counts >= _MIN_GROUP) & (spread > 1e-12 * divisor)
+    slope = np.bincount(group, dx * dy, minlength=size) / np.where(usable, spread, math.nan)
+    here = usable[group]
+    freedom = int(here.sum()) - 2 * int(usable.sum())
+    if freedom < 1:
         return np.full(len(x_new), math.nan)
-    variance = max(float(np.square(y - slope * x - constants[group]).sum()) / freedom, 1e-12)
-    return -0.5 * (np.log(2 * math.pi * variance) + np.square(y_new - slope * x_new - constants[group_new]) / variance)
+    variance = max(float(np.square(dy[here] - (slope[group] * dx)[here]).sum()) / freedom, 1e-12)
+    miss = y_new - mean_y[group_new] - slope[group_new] * (x_new - mean_x[group_new])
+    return -0.5 * (np.log(2 * math.pi * variance) + np.square(miss) / variance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import ase
 import numpy as np
@@ -11,9 +12,9 @@ import polars as pl
 from jaxtyping import Float
 
 from atomlens.analyses.decay.laws import Decay, decay_of, exponent_effect
-from atomlens.analyses.inputs import Material, untrained_model
+from atomlens.analyses.inputs import Material, seed_column, untrained_models
 from atomlens.analyses.pair_scores import with_species
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 from atomlens.reference import d4_dispersion, gfn2_energy, gfn2_response, model_response
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, evenly_spread, no_progress
@@ -22,6 +23,8 @@ from atomlens.surveys import Progress, evenly_spread, no_progress
 NON_BONDED = ("1-4", "further", "other molecule")
 # Columns of the wide table: the model's terms and couplings, then references, in the order of the page.
 SOURCES = ("term", "untrained", "model_response", "untrained_response", "gfn2_response", "d4")
+# Couplings of each untrained model are computed for so many structures.
+N_UNTRAINED_RESPONSE = 10
 _BIN = 0.25
 _WINDOW = 0.5
 _ENOUGH = 200  # pairs of a species that get a curve of their own
@@ -47,7 +50,7 @@ class References:
     """
 
     response: PairMatrix = lambda atoms: gfn2_response(atoms).couplings
-    own_response: Callable[[Potential, ase.Atoms], Float[np.ndarray, "N N"]] = lambda model, atoms: (
+    own_response: Callable[[AnyModel, ase.Atoms], Float[np.ndarray, "N N"]] = lambda model, atoms: (
         model_response(model, atoms).couplings
     )
     dispersion: PairMatrix = lambda atoms: d4_dispersion(atoms).pair_energies
@@ -67,22 +70,23 @@ def non_bonded(
     columns = [*_KEYS, "species", "distance"]
     pairs = with_species(material.tables["pairs"]).filter(pl.col("relation").is_in(NON_BONDED))
     table = pairs.select(*columns, pl.col(material.relevance).alias("term"))
-    if "pairs" in material.untrained:
-        fresh = material.untrained["pairs"].select(*_KEYS, pl.col(material.relevance).alias("untrained"))
-        table = table.join(fresh, on=_KEYS, how="left", maintain_order="left")
-    else:
+    for seed, fresh in enumerate(material.untrained_level("pairs")):
+        terms = fresh.select(*_KEYS, pl.col(material.relevance).alias(seed_column("untrained", seed)))
+        table = table.join(terms, on=_KEYS, how="left", maintain_order="left")
+    if "untrained" not in table.columns:
         table = table.with_columns(pl.lit(None, dtype=pl.Float64).alias("untrained"))
-    fresh_model = untrained_model(material.model, material.settings.seed)
-    asked: dict[str, PairMatrix] = {
-        "model_response": lambda atoms: references.own_response(material.model, atoms),
-        "untrained_response": lambda atoms: references.own_response(fresh_model, atoms),
-        "gfn2_response": references.response,
-        "d4": references.dispersion,
+    asked: dict[str, tuple[PairMatrix, int]] = {
+        "model_response": (lambda atoms: references.own_response(material.model, atoms), n_response),
+        "gfn2_response": (references.response, n_response),
+        "d4": (references.dispersion, n_response),
     }
-    chosen = evenly_spread(len(material.structures), n_response)
-    structures = {k: material.structures[k] for k in chosen}
+    for seed, model in enumerate(untrained_models(material.model, material.settings.seed)):
+        ask = partial(references.own_response, model)
+        asked[seed_column("untrained_response", seed)] = (ask, min(n_response, N_UNTRAINED_RESPONSE))
     failures: dict[str, dict[str, int]] = {}
-    for source, ask in asked.items():
+    chosen = evenly_spread(len(material.structures), n_response)
+    for source, (ask, count) in asked.items():
+        structures = {chosen[k]: material.structures[chosen[k]] for k in evenly_spread(len(chosen), count)}
         found, failures[source] = _looked_up(table, structures, source, ask, progress)
         table = table.join(found, on=_KEYS, how="left", maintain_order="left")
     return table, failures

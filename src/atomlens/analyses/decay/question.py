@@ -11,17 +11,23 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from atomlens.analyses.decay.benchmark_curves import curve_score
+from atomlens.analyses.decay.cutoff_scores import score_cutoff
 from atomlens.analyses.decay.dimer_scan import SCAN_SCHEMA, make_dimers, scan_dimers
-from atomlens.analyses.decay.distance_range import Range, find_range
+from atomlens.analyses.decay.dimer_scores import score_dimers
+from atomlens.analyses.decay.distance_range import DecayRange, find_range
 from atomlens.analyses.decay.judgement import findings
 from atomlens.analyses.decay.laws import law_preference
+from atomlens.analyses.decay.pair_forces import force_bins, force_score, pair_force_rows
 from atomlens.analyses.decay.pairs import SOURCES, References, bin_table, decay_from, exponent_table, non_bonded
-from atomlens.analyses.decay.scores import score_dimers, score_pairs
-from atomlens.analyses.inputs import Material, untrained_model
+from atomlens.analyses.decay.scores import score_pairs
+from atomlens.analyses.inputs import Material, untrained_models
 from atomlens.analyses.pair_scores import Score
+from atomlens.analyses.statistics import N_RESAMPLES
 from atomlens.analyses.verdict import Effect, Verdict, conclude
 from atomlens.surveys import Progress, no_progress
 
+# Dimers that each untrained model is asked about.
+_UNTRAINED_DIMERS = 4
 SLUG = "decay"
 TITLE = "Decay with distance"
 
@@ -42,8 +48,11 @@ class DecayResult:
         Local exponents by source, species and window, with intervals over molecules.
     scans
         Dimers pulled apart (`scan_dimers`).
+    pair_forces, force_bins
+        Pair forces of some structures, one row per ordered pair (`atomlens.interactions.PairForces.table`), and how
+        they go with distance (`force_bins`).
     laws
-        By source: how much better a power law foretells values in the range than an exponential, nats a value.
+        By source: how much better a power law predicts values in the range than an exponential, nats per value.
     scores
         What is judged, by name.
     failures
@@ -52,10 +61,12 @@ class DecayResult:
 
     property: str
     unit: str
-    range: Range
+    range: DecayRange
     bins: pl.DataFrame
     exponents: pl.DataFrame
     scans: pl.DataFrame
+    pair_forces: pl.DataFrame
+    force_bins: pl.DataFrame
     laws: dict[str, Effect]
     scores: dict[str, Score]
     failures: dict[str, dict[str, int]]
@@ -66,9 +77,9 @@ def compute(
     *,
     progress: Progress = no_progress,
     references: References | None = None,
-    n_response: int = 10,
-    n_dimers: int = 12,
-    n_resamples: int = 400,
+    n_response: int = 40,
+    n_dimers: int = 40,
+    n_resamples: int = N_RESAMPLES,
 ) -> DecayResult:
     """Gather terms and references, pull dimers apart, fit laws.
 
@@ -81,7 +92,8 @@ def compute(
     references
         GFN2-xTB and D4 by default.
     n_response
-        Response couplings and D4 are computed for that many structures, evenly spread (GFN2: 6 N forces each).
+        Response couplings, D4 and pair forces are computed for that many structures, evenly spread (GFN2: 6 N forces
+        each).
     n_dimers
         Dimers to pull apart; 0 for none.
     n_resamples
@@ -89,20 +101,25 @@ def compute(
     """
     references = References() if references is None else references
     seed = material.settings.seed
-    table, failures = non_bonded(material, references, n_response, progress)
     where = find_range(material, material.settings.trained_range)
+    table, failures = non_bonded(material, references, n_response, progress)
+    boot = {"seed": seed, "n_resamples": n_resamples}
     laws = {
-        source: law_preference(source, decay_from(table, source).between(where.low, where.high), seed=seed)
+        source: law_preference(source, decay_from(table, source).between(where.low, where.high), **boot)
         for source in SOURCES
     }
-    scores = score_pairs(table, where, seed=seed, n_resamples=n_resamples)
-    scans = untrained_scans = pl.DataFrame(schema=SCAN_SCHEMA)
+    scores = score_pairs(table, where, **boot) | score_cutoff(table, where, **boot)
+    scans, untrained_scans = pl.DataFrame(schema=SCAN_SCHEMA), []
     if dimers := make_dimers(material.structures, n_dimers, seed):
         energy, end = references.energy if where.is_energy else None, where.scanned
         scans, failures["dimers"] = scan_dimers(material, dimers, energy, references.dispersion, end, progress)
-        fresh = replace(material, model=untrained_model(material.model, seed))
-        untrained_scans, _ = scan_dimers(fresh, dimers, None, None, end, progress)
-    scores |= score_dimers(scans, untrained_scans, where, seed=seed, n_resamples=n_resamples)
+        if where.is_energy:
+            for fresh in untrained_models(material.model, seed):
+                some = replace(material, model=fresh)
+                untrained_scans.append(scan_dimers(some, dimers[:_UNTRAINED_DIMERS], None, None, end, progress)[0])
+    scores |= score_dimers(scans, untrained_scans, where, **boot)
+    forces, reason = pair_force_rows(material, n_response, progress)
+    scores["pair_forces"] = force_score(forces, reason, where.high, **boot)
     scores["s66x8"] = curve_score(material, seed=seed, n_resamples=n_resamples, progress=progress)
     return DecayResult(
         property=material.property,
@@ -111,6 +128,8 @@ def compute(
         bins=bin_table(table),
         exponents=exponent_table(table, where.low, where.high, seed=seed, n_resamples=min(n_resamples, 200)),
         scans=scans,
+        pair_forces=forces,
+        force_bins=force_bins(forces),
         laws=laws,
         scores=scores,
         failures={source: reasons for source, reasons in failures.items() if reasons},
@@ -118,5 +137,5 @@ def compute(
 
 
 def judge(result: DecayResult) -> Verdict:
-    """Hold model against references."""
+    """Compare the model with references."""
     return conclude(SLUG, findings(result.scores, result.laws, result.range, result.failures))

@@ -12,11 +12,12 @@ import polars as pl
 import torch
 from jaxtyping import Float
 
-from atomlens.analyses.inputs import Material, Settings, untrained_model
+from atomlens.analyses.inputs import Material, Settings, seed_column, untrained_models
 from atomlens.analyses.shares import participation_ratios
 from atomlens.analyses.statistics import rank_correlation
 from atomlens.interactions import explain
-from atomlens.models import Atomwise, Potential
+from atomlens.models import Atomwise
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.reference import Kind, ReferenceUnavailable, composition, gfn2
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -27,12 +28,13 @@ _MIN_RANKED = 4
 def orbital_overlaps(
     material: Material, n_molecules: int, rng: np.random.Generator, progress: Progress = no_progress
 ) -> tuple[pl.DataFrame, str]:
-    """One row a molecule, and why rows are missing.
+    """One row per molecule, and why rows are missing.
 
     Columns: ``frame``, ``n_atoms``, ``orbital_participation``, ``overlap``, and rank correlations with the orbital:
     ``rank`` (all atoms), ``rank_heavy`` (without hydrogen), each of the shares, of shares ``_shuffled`` within the
-    molecule, of the ``_untrained`` model's, and of the ``_element``'s mean share alone; ``rank_weight`` with the same
-    three for the weights of a softmax readout, where there is one: ``_untrained`` are the weights of `untrained_model`.
+    molecule, of those of untrained models (``_untrained``, `seed_column`), and of the ``_element``'s mean share alone;
+    ``rank_weight`` with the same three for the weights of a softmax readout, where there is one: ``_untrained`` are the
+    weights of `untrained_models`.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def orbital_overlaps(
     by_element = dict(atoms.group_by("element").agg(pl.col(column).abs().mean()).iter_rows())
     explained = material.tables["frames"]["frame"].to_list()
     frames = [explained[place] for place in evenly_spread(len(explained), n_molecules)]
-    fresh = untrained_model(material.model, material.settings.seed)
+    untrained = untrained_models(material.model, material.settings.seed)
     chosen = atoms.filter(pl.col("frame").is_in(frames))
     shares = {key[0]: part for key, part in chosen.partition_by("frame", as_dict=True, maintain_order=True).items()}
     rows, reason = [], ""
@@ -68,9 +70,10 @@ def orbital_overlaps(
         views = {
             "": given,
             "_shuffled": rng.permutation(given),
-            "_untrained": _shares(fresh, structure, material.settings),
             "_element": np.array([by_element[symbol] for symbol in mine["element"]]),
         }
+        for seed, fresh in enumerate(untrained):
+            views[seed_column("_untrained", seed)] = _shares(fresh, structure, material.settings)
         row: dict[str, float] = {
             "frame": frame,
             "n_atoms": len(structure),
@@ -80,7 +83,8 @@ def orbital_overlaps(
         row |= _ranks(structure, population, views)
         if (weights := readout_weights(material.model, structure)) is not None:
             views |= {"": weights, "_shuffled": rng.permutation(weights)}
-            views["_untrained"] = readout_weights(fresh, structure)
+            for seed, fresh in enumerate(untrained):
+                views[seed_column("_untrained", seed)] = readout_weights(fresh, structure)
             row |= {f"rank_weight{k}": v for k, v in _correlations(population, views).items()}
         rows.append(row)
     if not rows:
@@ -88,14 +92,14 @@ def orbital_overlaps(
     return pl.DataFrame(rows, infer_schema_length=None), ""
 
 
-def _shares(model: Potential, atoms: ase.Atoms, held: Settings) -> Float[np.ndarray, " N"]:
+def _shares(model: AnyModel, atoms: ase.Atoms, held: Settings) -> Float[np.ndarray, " N"]:
     """Absolute shares of the atoms; the tables of the untrained model hold the first structures only."""
     return np.abs(explain(model, atoms, rule=held.rule, product_rule=held.product_rule).atom_shares().readout)
 
 
-def readout_weights(model: Potential, atoms: ase.Atoms) -> Float[np.ndarray, " N"] | None:
+def readout_weights(model: AnyModel, atoms: ase.Atoms) -> Float[np.ndarray, " N"] | None:
     """Weights that a softmax readout gives to the atoms of a structure; None for any other readout."""
-    if not isinstance(model.readout, Atomwise) or model.readout.attention is None:
+    if isinstance(model, OpenedModel) or not isinstance(model.readout, Atomwise) or model.readout.attention is None:
         return None
     graph = model.graph(atoms)
     with torch.no_grad():

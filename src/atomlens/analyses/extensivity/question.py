@@ -1,13 +1,14 @@
 r"""Does an extensive property add over molecules, and an intensive one not?
 
-Four things are asked of a model. What it predicts for two molecules far apart (`apart`); whether that stops changing;
-how its terms grow with the number N of atoms, :math:`\log \sum |I| = a + b \log N`; and over how many atoms its atomic
-shares spread, with the slope of log participation ratio against log N: 1 where shares follow the molecule's size, 0
-where they stay on a few atoms. For a highest occupied orbital, shares are held against that orbital (`orbital`).
+Four things are asked of a model. What it predicts for two molecules far apart (`separated_pairs`); whether that stops
+changing; how its terms grow with the number N of atoms, :math:`\log \sum |I| = a + b \log N`; and over how many atoms
+its atomic shares spread, with the slope of log participation ratio against log N: 1 where shares follow the molecule's
+size, 0 where they stay on a few atoms. For a highest occupied orbital, shares are compared with that orbital
+(`orbital`).
 
-An untrained model is the null control of each. Two findings hold for any weights of some architectures: that a sum
-over atoms adds far apart, and that a sum or mean over atoms changes no more once no two atoms of both molecules see
-each other. Their sentences say so, and the untrained model is told beside them: they describe the architecture.
+Untrained models of several seeds are the null control of each. Two findings hold for any weights of some architectures:
+that a sum over atoms adds far apart, and that a sum or mean over atoms changes no more once no two atoms of both
+molecules see each other. They are answered *by construction*.
 """
 
 from __future__ import annotations
@@ -18,9 +19,21 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
+from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.extensivity.result import ExtensivityResult, compute
+from atomlens.analyses.inputs import seed_column, seed_columns
 from atomlens.analyses.statistics import molecule_effect
-from atomlens.analyses.verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, conclude, decide
+from atomlens.analyses.verdict import (
+    Control,
+    Effect,
+    Finding,
+    Outcome,
+    Verdict,
+    cannot_tell,
+    conclude,
+    control_of,
+    not_applicable,
+)
 from atomlens.reference import Kind, composed
 
 __all__ = ["SLUG", "TITLE", "ExtensivityResult", "compute", "judge"]
@@ -33,8 +46,8 @@ _ADVANTAGE = 0.0
 # Interactions of neutral molecules fall at least as R^-3: (2 Å / 10 Å)^3 is 1 %, and some slack for slower starts.
 _LATE_CHANGE = 0.05
 _LATE_FROM = 10.0
-# Half-way between what does not grow with N (0) and what does (1).
-_EXPONENT = 0.5
+# What grows with N has an exponent of 1, by so much; what does not grow is below half-way.
+_ONE, _EXPONENT = (0.75, 1.25), 0.5
 # Sizes of molecules must differ by this factor, or no exponent of N can be told.
 _SIZE_SPAN = 1.5
 # A quarter of the variance of ranks.
@@ -42,6 +55,7 @@ _RANK = 0.5
 # Terms below this are zero in any unit: at the very cutoff they fade out.
 _ROUNDING = 1e-9
 _RULES = (Kind.SUM, "mean", Kind.LARGER, Kind.SMALLER, Kind.VECTOR)
+_SHUFFLES = 20
 _WORDS = {
     Kind.SUM: "the sum of both",
     "mean": "their mean over atoms",
@@ -59,7 +73,7 @@ _READOUTS = {
 
 
 def judge(result: ExtensivityResult) -> Verdict:
-    """Hold what was measured against how the property composes."""
+    """Compare what was measured with how the property composes."""
     findings = (_composes(result), _settles(result), _grows(result), _spreads(result))
     if result.kind == Kind.LARGER:
         findings += _follows_orbital(result)
@@ -78,30 +92,37 @@ def _settles_by_construction(result: ExtensivityResult, gap: float) -> bool:
 def _composes(result: ExtensivityResult) -> Finding:
     claim = "Two molecules far apart have together what the property's rule says of each."
     if result.kind == Kind.UNKNOWN:
-        return cannot_tell(claim, result.reason)
+        return not_applicable(claim, f"What do two molecules have together? No rule: {result.reason}.")
     kind = Kind(result.kind)
-    claim = f"Of two molecules far apart, the {result.property} is {_WORDS[kind]}."
+    claim = Claim(
+        f"Of two molecules far apart, the {result.property} is {_WORDS[kind]}.",
+        f"Is the {result.property} of two molecules far apart {_WORDS[kind]}?",
+        "Predictions for several molecules can be trusted as far as those for one.",
+        "Do not use this model for several molecules at once.",
+        result.reason,
+        _ADVANTAGE,
+        counted="pairs of molecules",
+    )
     if not len(result.dimers):
-        return cannot_tell(claim, _no_dimers(result), result.reason)
+        return cannot_tell(claim.text, _no_dimers(result), result.reason)
     d = {name: result.dimers[name].to_numpy() for name in result.dimers.columns}
     n_dimers = len(result.dimers)
     # Pairs stand in the order of their formulas: half the list away is another molecule.
-    partner = np.roll(np.arange(n_dimers), max(1, n_dimers // 2))
+    partners = [np.roll(np.arange(n_dimers), k) for k in range(1, n_dimers) if 4 * min(k, n_dimers - k) >= n_dimers]
     view = "turned" if kind is Kind.VECTOR else "together"
+    own = ("alone_1", "alone_2", view)
 
-    def errors(drawn: np.ndarray, model: str, shuffled: bool = False) -> dict[str, float]:
-        names = ("alone_1", "alone_2") if not model else (f"{model}_1", f"{model}_2")
-        together = d[view if not model else f"{model}_{view}"][drawn]
+    def errors(drawn: np.ndarray, names: tuple[str, str, str], partner: np.ndarray | None = None) -> dict[str, float]:
         found: dict[str, float] = {}
         for rule in _RULES:
             # Another pair's second molecule in place of its own, for the expected rule only.
-            second = d[names[1]][partner] if shuffled and rule == kind else d[names[1]]
+            second = d[names[1]] if partner is None or rule != kind else d[names[1]][partner]
             whole = composed(rule, d[names[0]], second, d["n_1"], d["n_2"])[drawn]
-            found[rule] = float(np.sqrt(np.mean((together - whole) ** 2)))
+            found[rule] = float(np.sqrt(np.mean((d[names[2]][drawn] - whole) ** 2)))
         return found
 
-    def advantage(drawn: np.ndarray, model: str = "", shuffled: bool = False) -> float:
-        found = errors(drawn, model, shuffled)
+    def advantage(drawn: np.ndarray, names: tuple[str, str, str] = own, partner: np.ndarray | None = None) -> float:
+        found = errors(drawn, names, partner)
         rival = min(error for rule, error in found.items() if rule != kind)
         # Rounding is no error: a rule that is exact is fifteen decades ahead of one that is off by everything.
         least = np.finfo(float).eps * float(np.sqrt(np.mean(d["together"][drawn] ** 2)))
@@ -116,35 +137,45 @@ def _composes(result: ExtensivityResult) -> Finding:
         seed=result.seed,
     )
     built_in = kind is Kind.SUM and _adds_by_construction(result)
+    seeds = range(len(seed_columns(result.dimers, "untrained_together")))
+    fresh = [tuple(seed_column(f"untrained_{name}", k) for name in ("1", "2", view)) for k in seeds]
     controls = (
-        Control("second molecules shuffled", advantage(everyone, shuffled=True)),
-        Control("untrained model", advantage(everyone, "untrained"), is_null=not built_in),
+        control_of("second molecules shuffled", [advantage(everyone, partner=k) for k in partners[:_SHUFFLES]]),
+        control_of("untrained model", [advantage(everyone, (a, b, c)) for a, b, c in fresh], is_null=not built_in),
     )
-    outcome = decide(effect, _ADVANTAGE, controls)
-    found = errors(everyone, "")
+    found = errors(everyone, own)
     rival = min((rule for rule in _RULES if rule != kind), key=lambda rule: found[rule])
-    sentence = (
-        f"Far apart the prediction is off {_WORDS[kind]} by {found[kind]:.2g} {result.unit} (root mean square of "
-        f"{n_dimers} pairs), off {_WORDS[rival]} by {found[rival]:.2g} {result.unit}"
+    more = (
+        f"off {_WORDS[kind]} by {found[kind]:.2g} {result.unit} (root mean square), off {_WORDS[rival]} by "
+        f"{found[rival]:.2g} {result.unit}; the readout is {_READOUTS[result.readout]}"
     )
-    sentence += f"; the readout is {_READOUTS[result.readout]}"
-    sentence += ", which adds whatever the weights: given by the architecture, not learned." if built_in else "."
     if result.same_formula:
-        sentence += " Some pairs are of one formula: the set has too few others."
-    return Finding(claim, outcome, sentence, effect, _ADVANTAGE, controls, result.reason)
+        more += "; some pairs are of one formula, as the set has too few others"
+    if built_in and claim.decide(effect) is not Outcome.DEVIATES:
+        why = "A sum over atoms adds whatever the weights: given by the architecture, not learned."
+        return judge_claim(claim, effect, controls, outcome=Outcome.BY_CONSTRUCTION, why=why, more=more)
+    return judge_claim(claim, effect, controls, more=more)
 
 
 def _settles(result: ExtensivityResult) -> Finding:
-    claim = f"From {_LATE_FROM:g} Å on, moving two molecules further apart changes nothing."
-    reference = "neutral molecules interact as R^-3 or weaker (J. Phys.: Condens. Matter 21, 333102, table 1)"
+    claim = Claim(
+        f"From {_LATE_FROM:g} Å on, moving two molecules further apart changes nothing.",
+        f"Does the prediction for two molecules stop changing from {_LATE_FROM:g} Å on?",
+        "Distant molecules do not disturb each other.",
+        "Distant molecules disturb each other: predictions depend on what else is in the box.",
+        "neutral molecules interact as R^-3 or weaker (J. Phys.: Condens. Matter 21, 333102, table 1)",
+        _LATE_CHANGE,
+        above=False,
+        counted="pairs of molecules",
+    )
     if result.property.lower() == "r2":
-        return cannot_tell(claim, result.reason)
+        return not_applicable(claim.text, f"{claim.asked} {result.reason}.", claim.reference)
     if not len(result.dimers):
-        return cannot_tell(claim, _no_dimers(result), reference)
+        return cannot_tell(claim.text, _no_dimers(result), claim.reference)
     gaps, y = _scan(result, "together")
     late = int(np.searchsorted(gaps, _LATE_FROM))
     if late >= len(gaps) - 1:
-        return cannot_tell(claim, f"molecules were moved apart to {gaps[-1]:g} Å only", reference)
+        return cannot_tell(claim.text, f"molecules were moved apart to {gaps[-1]:g} Å only", claim.reference)
 
     def share(drawn: np.ndarray, scanned: np.ndarray = y) -> float:
         whole = np.sqrt(np.mean(np.ptp(scanned[drawn], axis=1) ** 2))
@@ -155,31 +186,27 @@ def _settles(result: ExtensivityResult) -> Finding:
         f"change from {gaps[late]:g} to {gaps[-1]:g} Å / largest change over the scan", share, len(y), seed=result.seed
     )
     built_in = _settles_by_construction(result, float(gaps[late]))
-    fresh = share(np.arange(len(y)), _scan(result, "untrained")[1])
-    controls = (Control("untrained model", fresh, is_null=not built_in),)
+    everyone = np.arange(len(y))
+    fresh = [share(everyone, _scan(result, name)[1]) for name in seed_columns(result.scan, "untrained")]
+    controls = (control_of("untrained model", fresh, is_null=not built_in),)
     settled = float(np.median(result.dimers["settled"].to_numpy()))
     touching = result.scan.filter(pl.col("between").abs() > _ROUNDING)
     reach = f"{touching['gap'].max():g} Å" if len(touching) else "no gap"
-    sentence = (
-        f"The prediction stops changing (to 1 %) at {settled:g} Å, median of {len(y)} pairs; terms between the "
-        f"molecules are there up to {reach} (the cutoff is {result.cutoff:g} Å)"
+    more = (
+        f"it stops changing (to 1 %) at {settled:g} Å (median); terms between the molecules are there up to {reach} "
+        f"(the cutoff is {result.cutoff:g} Å)"
     )
-    if effect.value > _LATE_CHANGE:
-        sentence += (
-            f", yet {effect.value:.0%} of the largest change happen beyond {gaps[late]:g} Å, where no term joins "
+    if built_in and claim.decide(effect) is not Outcome.DEVIATES:
+        why = (
+            f"Beyond the cutoff the model is blind, as {_READOUTS[result.readout]} without energies of all pairs is "
+            "whatever the weights: given by the architecture, not learned."
         )
+        return judge_claim(claim, effect, controls, outcome=Outcome.BY_CONSTRUCTION, why=why, more=more)
+    if effect.value > _LATE_CHANGE:
         what = f"the readout ({_READOUTS[result.readout]}) couples"
         what = "energies of all pairs couple" if result.long_range else what
-        sentence += f"them: {what} all atoms at any distance."
-    elif built_in:
-        sentence += (
-            f"; beyond it the model is blind, as {_READOUTS[result.readout]} without energies of all pairs is whatever "
-            "the weights: given by the architecture, not learned."
-        )
-    else:
-        sentence += "; beyond it the model is blind." if result.cutoff < gaps[-1] and not result.long_range else "."
-    outcome = decide(effect, _LATE_CHANGE, controls, above=False)
-    return Finding(claim, outcome, sentence, effect, _LATE_CHANGE, controls, reference)
+        more += f"; no term joins them beyond, but {what} all atoms at any distance"
+    return judge_claim(claim, effect, controls, more=more)
 
 
 def _scan(result: ExtensivityResult, column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -191,115 +218,144 @@ def _scan(result: ExtensivityResult, column: str) -> tuple[np.ndarray, np.ndarra
 
 
 def _grows(result: ExtensivityResult) -> Finding:
-    expected = {Kind.SUM: "grow", Kind.LARGER: "do not grow", Kind.SMALLER: "do not grow"}
-    claim = f"Summed absolute terms of the {result.property} {expected.get(Kind(result.kind), 'grow or not')} with N."
+    extensive, expected = result.kind == Kind.SUM, result.kind in (Kind.SUM, Kind.LARGER, Kind.SMALLER)
+    claim = Claim(
+        f"Summed absolute terms of the {result.property} {'grow' if extensive else 'do not grow'} with N.",
+        f"Do summed absolute terms of the {result.property} {'grow in proportion to' if extensive else 'not grow with'}"
+        " the number N of atoms?",
+        "Terms of molecules of different size may be compared."
+        if extensive
+        else "No terms have to cancel as molecules grow.",
+        "Terms cancel more and more as molecules grow: do not add up or compare them between sizes.",
+        result.reason,
+        _EXPONENT,
+        _ONE if extensive else None,
+        above=False,
+    )
     sizes = result.molecules["n_atoms"].to_numpy()
     if problem := _no_sizes(sizes):
-        return cannot_tell(claim, problem)
+        return cannot_tell(claim.text, f"{claim.asked} {problem}.")
     strength = _strength(result.molecules)
     exponent = _exponent("exponent of summed |terms| against N", sizes, strength, result.seed)
     total = _exponent("", sizes, np.abs(result.molecules["change"].to_numpy()), result.seed)
-    sentence = f"Summed |terms| grow as N to the power {exponent}; the prediction without its constant as {total}"
-    if Kind(result.kind) not in expected:
-        reason = f" ({result.reason})" if result.reason else ""
-        return Finding(claim, Outcome.CANNOT_TELL, f"{sentence}; no growth is expected of it{reason}.", exponent)
-    untrained = math.nan
-    if len(result.untrained):
-        untrained = _slope(result.untrained["n_atoms"].to_numpy(), _strength(result.untrained))
-    extensive = result.kind == Kind.SUM
-    controls = (Control("untrained model", untrained),)
+    more = f"the prediction without its constant grows as N to the power {total}"
+    if not expected:
+        return _nothing_expected(claim, exponent, result.reason)
+    fresh = [_slope(one["n_atoms"].to_numpy(), _strength(one)) for one in _seeds(result.untrained)]
+    controls = (control_of("untrained model", fresh),)
     if extensive:
         # Terms that do not know their molecule's size do not grow, which passes for right where no growth is expected.
-        rng = np.random.default_rng(result.seed)
-        controls = (Control("sizes shuffled", _slope(rng.permutation(sizes), strength)), *controls)
-    if not extensive and exponent.value > _EXPONENT:
-        sentence += ": what more atoms add has to cancel"
-    outcome = decide(exponent, _EXPONENT, controls, above=extensive)
-    return Finding(claim, outcome, sentence + ".", exponent, _EXPONENT, controls, result.reason)
+        controls = (_sizes_shuffled(sizes, strength, result.seed), *controls)
+    return judge_claim(claim, exponent, controls, more=more)
 
 
 def _spreads(result: ExtensivityResult) -> Finding:
-    where = {Kind.SUM: "spread over all atoms", Kind.LARGER: "stay on few atoms", Kind.SMALLER: "stay on few atoms"}
-    claim = f"Atomic shares of the {result.property} {where.get(Kind(result.kind), 'spread or not')} as molecules grow."
-    reference = "participation ratio: R. J. Bell and P. Dean, Discuss. Faraday Soc. 50, 55 (1970)"
+    extensive, expected = result.kind == Kind.SUM, result.kind in (Kind.SUM, Kind.LARGER, Kind.SMALLER)
+    claim = Claim(
+        f"Atomic shares of the {result.property} {'spread over all' if extensive else 'stay on few'} atoms as"
+        " molecules grow.",
+        f"Do atomic shares of the {result.property} {'spread over all' if extensive else 'stay on few'} atoms as "
+        "molecules grow?",
+        "Shares of atoms may be read as where the property sits.",
+        "Do not read shares of atoms as where the property sits.",
+        "participation ratio: R. J. Bell and P. Dean, Discuss. Faraday Soc. 50, 55 (1970)",
+        _EXPONENT,
+        _ONE if extensive else None,
+        above=False,
+    )
     sizes, ratio = result.molecules["n_atoms"].to_numpy(), result.molecules["participation"].to_numpy()
     if problem := _no_sizes(sizes):
-        return cannot_tell(claim, problem, reference)
+        return cannot_tell(claim.text, f"{claim.asked} {problem}.", claim.reference)
     effect = _exponent("exponent of the participation ratio of atomic shares against N", sizes, ratio, result.seed)
-    sentence = (
-        f"Shares spread over {np.nanmedian(ratio):.2g} of {np.median(sizes):.2g} atoms (medians), growing as N to the "
-        f"power {effect}"
-    )
+    more = f"shares spread over {np.nanmedian(ratio):.2g} of {np.median(sizes):.2g} atoms (medians)"
     if len(result.orbitals):
         orbital = _exponent(
             "", result.orbitals["n_atoms"].to_numpy(), result.orbitals["orbital_participation"].to_numpy(), result.seed
         )
         spread = np.nanmedian(result.orbitals["orbital_participation"].to_numpy())
-        sentence += f"; the GFN2 orbital spreads over {spread:.2g} atoms, growing as {orbital}"
-    if Kind(result.kind) not in where:
-        return Finding(
-            claim, Outcome.CANNOT_TELL, sentence + "; neither is expected of it.", effect, reference=reference
-        )
-    untrained = math.nan
-    if len(result.untrained):
-        untrained = _slope(result.untrained["n_atoms"].to_numpy(), result.untrained["participation"].to_numpy())
-    extensive = result.kind == Kind.SUM
+        more += f"; the GFN2 orbital spreads over {spread:.2g} atoms, growing as N to the power {orbital}"
+    if not expected:
+        return _nothing_expected(claim, effect, result.reason)
+    fresh = [_slope(one["n_atoms"].to_numpy(), one["participation"].to_numpy()) for one in _seeds(result.untrained)]
     if extensive:
         # Shares dealt anew spread over all atoms, too: what fails here is another molecule's size.
-        null = Control("sizes shuffled", _slope(np.random.default_rng(result.seed).permutation(sizes), ratio))
+        null = _sizes_shuffled(sizes, ratio, result.seed)
     else:
         null = Control("shares dealt anew over all atoms", _slope(sizes, result.molecules["dealt"].to_numpy()))
-    controls = (null, Control("untrained model", untrained))
-    outcome = decide(effect, _EXPONENT, controls, above=extensive)
-    return Finding(claim, outcome, sentence + ".", effect, _EXPONENT, controls, reference)
+    return judge_claim(claim, effect, (null, control_of("untrained model", fresh)), more=more)
+
+
+def _nothing_expected(claim: Claim, effect: Effect, reason: str) -> Finding:
+    """A number of a property that no growth is known for."""
+    why = f"Nothing is expected of it{f': {reason}' if reason else ''}."
+    return describe(claim, effect, why)
+
+
+def _sizes_shuffled(sizes: np.ndarray, values: np.ndarray, seed: int) -> Control:
+    rng = np.random.default_rng(seed)
+    return control_of("sizes shuffled", [_slope(rng.permutation(sizes), values) for _ in range(_SHUFFLES)])
+
+
+def _seeds(table: pl.DataFrame) -> list[pl.DataFrame]:
+    """The part of every untrained model."""
+    return table.partition_by("seed", maintain_order=True) if "seed" in table.columns else []
 
 
 def _follows_orbital(result: ExtensivityResult) -> tuple[Finding, ...]:
-    claims = (
-        ("rank", "Atomic shares of the HOMO rank atoms as the GFN2 orbital does."),
-        ("rank_heavy", "Atomic shares of the HOMO rank atoms other than hydrogen as the GFN2 orbital does."),
-        ("rank_weight", "Weights that the readout gives to atoms rank them as the GFN2 orbital does."),
-    )
     reference = "HOMO population of GFN2-xTB (Bannwarth et al., J. Chem. Theory Comput. 15, 1652, 2019)"
+    claims = {
+        name: Claim(
+            f"{what} as the GFN2 orbital does.",
+            f"{asked} as the GFN2 orbital does?",
+            "They show where the orbital is.",
+            "Do not read them as where the orbital is.",
+            reference,
+            _RANK,
+            counted="molecules",
+        )
+        for name, what, asked in (
+            ("rank", "Atomic shares of the HOMO rank atoms", "Do shares rank atoms"),
+            (
+                "rank_heavy",
+                "Atomic shares of the HOMO rank atoms other than hydrogen",
+                "Do shares rank atoms other than hydrogen",
+            ),
+            (
+                "rank_weight",
+                "Weights that the readout gives to atoms rank them",
+                "Do weights of the readout rank atoms",
+            ),
+        )
+    }
     if not len(result.orbitals):
-        return (cannot_tell(claims[0][1], result.orbitals_missing, reference),)
+        return (cannot_tell(claims["rank"].text, result.orbitals_missing, reference),)
     columns = {name: result.orbitals[name].to_numpy() for name in result.orbitals.columns}
     findings = []
-    for name, claim in claims:
+    for name, claim in claims.items():
         values = columns.get(name, np.array([]))
-        if not np.isfinite(values).any():
+        values = values[np.isfinite(values)]
+        if not len(values):
             if name != "rank_weight":
-                findings.append(cannot_tell(claim, "no molecule has enough atoms to rank", reference))
+                findings.append(cannot_tell(claim.text, "no molecule has enough atoms to rank", reference))
             continue
-        mean = _mean_of(values)
-        effect = molecule_effect("mean rank correlation within molecules", mean, len(values), seed=result.seed)
-        everyone = np.arange(len(values))
-        controls = tuple(
-            Control(label, _mean_of(columns[f"{name}_{key}"])(everyone), is_null=key != "element")
-            for key, label in (
-                ("shuffled", "shares shuffled within molecules"),
-                ("untrained", "untrained model"),
-                ("element", "mean share of the element alone"),
-            )
+        effect = molecule_effect(
+            "mean rank correlation within molecules", _mean_of(values), len(values), seed=result.seed
         )
-        overlap = f"; mean overlap {np.nanmean(columns['overlap']):.2f} of 1" if name == "rank" else ""
-        n_ranked = int(np.isfinite(values).sum())
-        what = "Readout weights" if name == "rank_weight" else "Shares"
-        which = "atoms other than hydrogen" if name == "rank_heavy" else "atoms"
-        sentence = (
-            f"{what} rank {which} as the GFN2 orbital with a mean correlation of {effect} over {n_ranked} molecules"
-            f"{overlap}; mean shares of the elements alone with {controls[2].value:.2g}."
+        fresh = [float(np.nanmean(columns[key])) for key in seed_columns(result.orbitals, f"{name}_untrained")]
+        controls = (
+            Control("shares shuffled within molecules", float(np.nanmean(columns[f"{name}_shuffled"]))),
+            control_of("untrained model", fresh),
+            Control("mean share of the element alone", float(np.nanmean(columns[f"{name}_element"])), is_null=False),
         )
-        findings.append(Finding(claim, decide(effect, _RANK, controls), sentence, effect, _RANK, controls, reference))
+        more = f"mean shares of the elements alone {controls[2].value:.2g}"
+        if name == "rank":
+            more += f"; mean overlap {np.nanmean(columns['overlap']):.2f} of 1"
+        findings.append(judge_claim(claim, effect, controls, more=more))
     return tuple(findings)
 
 
 def _mean_of(values: np.ndarray) -> Callable[[np.ndarray], float]:
-    def mean(drawn: np.ndarray) -> float:
-        kept = values[drawn][np.isfinite(values[drawn])]
-        return float(kept.mean()) if len(kept) else math.nan
-
-    return mean
+    return lambda drawn: float(values[drawn].mean())
 
 
 def _strength(table: pl.DataFrame) -> np.ndarray:

@@ -9,7 +9,7 @@ import polars as pl
 
 from atomlens.analyses.extensivity.orbital import orbital_overlaps
 from atomlens.analyses.extensivity.separated_pairs import scan_pairs
-from atomlens.analyses.inputs import Material
+from atomlens.analyses.inputs import Material, by_seed
 from atomlens.analyses.shares import molecule_strengths, participation_ratios, range_shares
 from atomlens.reference import composition
 from atomlens.surveys import Progress, no_progress
@@ -38,12 +38,13 @@ class ExtensivityResult:
     same_formula
         Whether pairs are of one formula.
     molecules, untrained
-        One row a molecule: strengths by order (`molecule_strengths`), ``participation`` of its atomic shares, and
-        ``dealt``: the same for shares dealt anew over all atoms of the set. ``untrained`` has the null model's.
+        One row per molecule: strengths by order (`molecule_strengths`), ``participation`` of its atomic shares, and
+        ``dealt``: the same for shares dealt anew over all atoms of the set. ``untrained`` has those of untrained
+        models, by ``seed``.
     ranges
         Strength by order and range.
     orbitals
-        One row a molecule (`atomlens.analyses.extensivity.orbital`); empty where none was computed.
+        One row per molecule (`atomlens.analyses.extensivity.orbital`); empty where none was computed.
     orbitals_missing
         Why there are none.
     seed
@@ -103,7 +104,7 @@ def compute(
         scan=scans.scan,
         same_formula=scans.same_formula,
         molecules=_molecules(material.tables, material.unit, rng),
-        untrained=_molecules(material.untrained, material.unit, rng) if material.untrained else pl.DataFrame(),
+        untrained=by_seed([_molecules(tables, material.unit, rng) for tables in material.untrained]),
         ranges=range_shares(material.tables, material.unit),
         orbitals=orbitals,
         orbitals_missing=missing,

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from atomlens.analyses.assemblies import joined, lone_molecules, moved_apart, predictions, shift_to_contact
-from atomlens.analyses.inputs import Material, untrained_model
+from atomlens.analyses.inputs import Material, seed_column, untrained_models
 from atomlens.interactions import explain
 from atomlens.surveys import Progress, no_progress
 
@@ -30,14 +30,15 @@ class Scans:
     Attributes
     ----------
     dimers
-        One row a pair: ``frame_1``, ``frame_2``, ``n_1``, ``n_2`` (atoms), ``alone_1``, ``alone_2`` (predictions),
+        One row per pair: ``frame_1``, ``frame_2``, ``n_1``, ``n_2`` (atoms), ``alone_1``, ``alone_2`` (predictions),
         ``together`` (far apart), ``turned`` (root mean square over four turns of the second molecule, far apart),
         ``settled`` (gap in Å from which on the prediction changes by less than 1 % of its largest change),
-        ``untrained_1``, ``untrained_2``, ``untrained_together``, ``untrained_turned``.
+        ``untrained_1``, ``untrained_2``, ``untrained_together``, ``untrained_turned`` (each for several untrained
+        models, `seed_column`).
     scan
-        One row a pair and gap: ``dimer``, ``gap`` (Å), ``together``, ``between`` (term of the two molecules as
-        groups), ``strength`` (Σ|pair terms| across), ``pairs`` (how many), ``untrained`` (what the null model predicts
-        for both).
+        One row per pair and gap: ``dimer``, ``gap`` (Å), ``together``, ``between`` (term of the two molecules as
+        groups), ``strength`` (Σ|pair terms| across), ``pairs`` (how many), ``untrained`` (what untrained models
+        predict for both).
     same_formula
         Whether the two molecules of a pair have one formula, for want of two.
     """
@@ -71,7 +72,7 @@ def scan_pairs(
     """
     rng = np.random.default_rng(material.settings.seed) if rng is None else rng
     pairs = _draw_pairs(material, n_dimers, rng)
-    fresh = untrained_model(material.model, material.settings.seed).eval()
+    untrained = untrained_models(material.model, material.settings.seed)
     dimers, scan = [], []
     for number, (i, j) in enumerate(pairs):
         progress("molecules moved apart", number, len(pairs))
@@ -80,11 +81,16 @@ def scan_pairs(
             _at_gap(first, ase.Atoms(placed[-1].numbers, _turn(placed[-1], turn)), gaps[-1]) for turn in _HALF_TURNS
         ]
         rows = [_explained(material, number, gap, first, second) for gap, second in zip(gaps, placed, strict=True)]
-        moved = predictions(fresh, [joined([first, second]) for second in placed])
-        scan += [row | {"untrained": float(y)} for row, y in zip(rows, moved, strict=True)]
+        together = [joined([first, second]) for second in placed]
+        for seed, fresh in enumerate(untrained):
+            column = seed_column("untrained", seed)
+            rows = [row | {column: float(y)} for row, y in zip(rows, predictions(fresh, together), strict=True)]
+        scan += rows
         row: dict[str, float] = {"frame_1": i, "frame_2": j, "n_1": len(first), "n_2": len(placed[0])}
         alone = [first, placed[-1]]
-        for model, names in ((material.model, ("alone_1", "alone_2", "together", "turned")), (fresh, _UNTRAINED)):
+        named = [(material.model, _PREDICTED)]
+        named += [(m, [seed_column(f"untrained_{n}", k) for n in UNTRAINED]) for k, m in enumerate(untrained)]
+        for model, names in named:
             y = predictions(model, [*alone, joined(alone), *(joined([first, turn]) for turn in turns)])
             row |= dict(zip(names, (*y[:3], np.sqrt(np.mean(y[3:] ** 2))), strict=True))
         row["settled"] = settling_gap(np.array(gaps), np.array([r["together"] for r in rows]))
@@ -94,7 +100,8 @@ def scan_pairs(
     return Scans(pl.DataFrame(dimers, infer_schema_length=None), pl.DataFrame(scan, infer_schema_length=None), alike)
 
 
-_UNTRAINED = ("untrained_1", "untrained_2", "untrained_together", "untrained_turned")
+_PREDICTED = ["alone_1", "alone_2", "together", "turned"]
+UNTRAINED = ("1", "2", "together", "turned")
 
 
 def settling_gap(gaps: np.ndarray, together: np.ndarray) -> float:

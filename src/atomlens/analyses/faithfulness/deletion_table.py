@@ -20,8 +20,9 @@ from atomlens.analyses.faithfulness.deletion import (
 )
 from atomlens.analyses.faithfulness.edge_weights import gradient_times_input, weight_gradient
 from atomlens.analyses.faithfulness.known_terms import pearson, slope
+from atomlens.analyses.pair_scores import SHUFFLES
 from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
-from atomlens.analyses.verdict import Control, Effect
+from atomlens.analyses.verdict import Control, Effect, control_of
 from atomlens.chain import Chain, make_chain, make_rule
 from atomlens.interactions import interaction_terms
 from atomlens.models import Potential
@@ -161,9 +162,12 @@ def controls_of(
     rows = rows_of(deletions, kind, method)
     frame, change = rows["frame"].to_numpy(), rows["change"].to_numpy()
     rng = np.random.default_rng(0)
-    other = rows["foretold"].to_numpy().copy()
-    for k in np.unique(frame):
-        other[frame == k] = rng.permutation(other[frame == k])
+    others = []
+    for _ in range(SHUFFLES):
+        other = rows["foretold"].to_numpy().copy()
+        for k in np.unique(frame):
+            other[frame == k] = rng.permutation(other[frame == k])
+        others.append(pearson(other, change))
     # Without training the terms foretell deletions as well: faithful to the model is not true to nature, so an
     # untrained model is told beside the score and is no null.
     parts = [part[kind] for part in fresh if part is not None]
@@ -174,7 +178,7 @@ def controls_of(
         )
     alone = "distance and elements alone" if kind == "pair" else "element alone"
     return [
-        Control("another deletion of the same molecule", pearson(other, change)),
+        control_of("another deletion of the same molecule", others),
         Control(alone, pearson(_by_class(rows), change), is_null=False),
         Control("untrained model", untrained, is_null=False),
     ]

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from atomlens.analyses.claims import Claim, judge_claim
 from atomlens.analyses.faithfulness.deletion_table import (
     KINDS,
     controls_of,
@@ -20,8 +21,10 @@ from atomlens.analyses.faithfulness.deletion_table import (
 from atomlens.analyses.faithfulness.known_terms import UNTRAINED, rule_names, stored_known_scores
 from atomlens.analyses.inputs import Material, untrained_model
 from atomlens.analyses.statistics import MIN_MOLECULES
-from atomlens.analyses.verdict import Control, Effect, Finding, Verdict, cannot_tell, conclude, decide
+from atomlens.analyses.verdict import Control, Effect, Finding, Verdict, cannot_tell, conclude
 from atomlens.models import to_internal
+from atomlens.potentials import OpenedModel
+from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
 SLUG = "faithfulness"
@@ -83,6 +86,11 @@ def compute(
     n_deletions
         Pairs, and atoms, a structure; drawn at random where there are more.
     """
+    if isinstance(material.model, OpenedModel):
+        raise InputError(
+            f"faithfulness deletes messages inside the model, which is possible for SchNet and PaiNN; "
+            f"leave it out for a {material.model.facts.name} (--questions species,extensivity,decay,many-body)"
+        )
     model = material.model.converted(torch.float64)
     default = _default_method(material)
     total = min(n_structures, len(material.structures))
@@ -125,38 +133,56 @@ def _default_method(material: Material) -> str:
 
 
 def judge(result: FaithfulnessResult) -> Verdict:
-    """Held against deletions in this model; what is known of its rule from other models is told beside it."""
+    """Compared with deletions in this model; what is known of its rule from other models is shown next to it."""
     findings = tuple(_deletion_finding(result, kind) for kind in reversed(KINDS))
     return conclude(SLUG, findings, beside=(_known_finding(result),))
 
 
 def _deletion_finding(result: FaithfulnessResult, kind: str) -> Finding:
-    what = {
-        "pair": "Stopping the messages between two atoms changes the prediction as the walks along them foretell.",
-        "atom": "Stopping all messages of an atom changes the prediction as the walks through it foretell.",
+    text, asked = {
+        "pair": (
+            "Stopping the messages between two atoms changes the prediction as the walks along them predict.",
+            "Do walks between two atoms predict what changes when their messages stop?",
+        ),
+        "atom": (
+            "Stopping all messages of an atom changes the prediction as the walks through it predict.",
+            "Do walks through an atom predict what changes when its messages stop?",
+        ),
     }[kind]
-    reference = "the model itself, with these edges left out of its graph"
+    claim = Claim(
+        text,
+        asked,
+        "Terms show what this model really uses.",
+        "Terms under this rule do not show what this model really uses: try another rule.",
+        "the model itself, with these edges left out of its graph",
+        DELETION_THRESHOLD,
+    )
     if result.n_structures < MIN_MOLECULES:
         reason = f"{result.n_structures} structures in which atoms see each other; at least {MIN_MOLECULES} are needed"
-        return cannot_tell(what, reason, reference)
+        return cannot_tell(text, reason, claim.reference)
     effect, controls = result.effects[kind], tuple(result.controls[kind])
     if not effect.has_interval:
-        return cannot_tell(what, "what is foretold, or what changes, does not vary", reference)
+        return cannot_tell(text, "what is predicted, or what changes, does not vary", claim.reference)
     row = result.scores.filter((pl.col("kind") == kind) & (pl.col("method") == result.method)).to_dicts()[0]
-    sentence = (
-        f"Deleting {'pairs of edges' if kind == 'pair' else 'atoms'}: foretold and true changes correlate with "
-        f"{effect}; "
-        f"a foretold {result.unit} becomes {row['slope']:.2f} {result.unit} ({result.method}, {effect.n} structures)."
+    more = (
+        f"of {'pairs of edges' if kind == 'pair' else 'atoms'}, a predicted {result.unit} is {row['slope']:.2f} "
+        f"{result.unit} ({result.method})"
     )
-    outcome = decide(effect, DELETION_THRESHOLD, controls)
-    return Finding(what, outcome, sentence, effect, DELETION_THRESHOLD, controls, reference)
+    return judge_claim(claim, effect, controls, more=more)
 
 
 def _known_finding(result: FaithfulnessResult) -> Finding:
-    claim = "Pair terms of models fitted to known pair potentials are the pair terms of these potentials."
-    reference = "stored scores of models of this architecture (benchmarks/faithfulness.py)"
+    claim = Claim(
+        "Pair terms of models fitted to known pair potentials are the pair terms of these potentials.",
+        "Does the rule give back known pair potentials?",
+        "The rule reads such models rightly. It concerns the rule, not this model, and does not enter the verdict.",
+        "The rule misreads such models. It concerns the rule, not this model, and does not enter the verdict.",
+        "stored scores of models of this architecture (benchmarks/faithfulness.py)",
+        KNOWN_THRESHOLD,
+        counted="clusters",
+    )
     if not len(result.known):
-        return cannot_tell(claim, "no stored scores", reference)
+        return cannot_tell(claim.text, "no stored scores", claim.reference)
     pairs = result.known.filter(
         (pl.col("architecture") == result.architecture)
         & (pl.col("order") == 2)
@@ -164,7 +190,9 @@ def _known_finding(result: FaithfulnessResult) -> Finding:
     )
     rows = pairs.filter(pl.col("method") == f"terms {result.method}")
     if not len(rows):
-        return cannot_tell(claim, f"no stored scores of {result.architecture} under {result.method}", reference)
+        return cannot_tell(
+            claim.text, f"no stored scores of {result.architecture} under {result.method}", claim.reference
+        )
     worst = rows.sort("correlation").to_dicts()[0]
     effect = Effect(
         f"correlation with the true pair terms, {worst['potential']}",
@@ -173,15 +201,12 @@ def _known_finding(result: FaithfulnessResult) -> Finding:
         worst["correlation_high"],
         worst["n"],
     )
-    sentence = (
-        f"On {rows['potential'].n_unique()} known pair potentials, {rows['seed'].n_unique()} trainings each, the terms "
-        f"of {result.architecture} under {result.method} correlate with the true ones by at least {effect} "
-        f"({worst['potential']}), slope {worst['slope']:.2f}; this concerns the rule, not this model, and does not "
-        "enter the verdict."
+    more = (
+        f"the lowest of {rows['potential'].n_unique()} known pair potentials, {rows['seed'].n_unique()} trainings of "
+        f"{result.architecture} each, under {result.method}; slope {worst['slope']:.2f}"
     )
     same = (pl.col("potential") == worst["potential"]) & (pl.col("seed") == worst["seed"])
     fresh = pairs.filter((pl.col("method") == UNTRAINED) & same)
     # The sign of an untrained model's terms is that of its random readout.
     controls = tuple(Control("untrained model, without sign", abs(value)) for value in fresh["correlation"])
-    outcome = decide(effect, KNOWN_THRESHOLD, controls)
-    return Finding(claim, outcome, sentence, effect, KNOWN_THRESHOLD, controls, reference)
+    return judge_claim(claim, effect, controls, more=more)

@@ -13,10 +13,10 @@ import polars as pl
 from scipy.spatial.distance import cdist
 
 from atomlens.analyses.assemblies import cluster_of, joined, lone_molecules, predictions
-from atomlens.analyses.inputs import Material, untrained_model
+from atomlens.analyses.inputs import Material, seed_column, untrained_models
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.interactions import explain
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 from atomlens.reference import ManyBodyExpansion, ReferenceUnavailable, gfn2_energy, many_body_expansion
 from atomlens.structures import InputError, fragments
 from atomlens.surveys import Progress, no_progress
@@ -28,6 +28,8 @@ _SIZES = (2, 6)
 _MAX_ATOMS = 100
 # Contact in sums of van der Waals radii: hydrogen bonds are shorter than one, and so are repulsive contacts.
 _TIGHTNESS = (0.8, 1.1)
+# Untrained models are asked about so many clusters.
+N_UNTRAINED_CLUSTERS = 12
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Cluster:
 
 
 def find_clusters(material: Material, n_clusters: int, rng: np.random.Generator) -> list[Cluster]:
-    """Clusters among the structures; where these are fewer than five, clusters built of three of their molecules.
+    """Clusters among the structures; where an interval needs more, clusters built of three of their molecules.
 
     Every molecule is in one cluster where there are enough of them. Where the model knows hydrogen and oxygen, half as
     many clusters of three water molecules come on top.
@@ -56,20 +58,25 @@ def find_clusters(material: Material, n_clusters: int, rng: np.random.Generator)
 
 
 def cluster_terms(material: Material, clusters: list[Cluster], progress: Progress = no_progress) -> pl.DataFrame:
-    """One row a pair or triple of molecules in a cluster.
+    """One row per pair or triple of molecules in a cluster.
 
     Columns: ``cluster``, ``family``, ``order``, ``molecules`` ("0-2"), ``gap`` (smallest distance between two molecules
     in Å, for three molecules the largest of the three), ``term`` (of the molecules as groups), ``removal`` (many-body
-    expansion of the model itself), ``untrained_term``, ``untrained_removal``.
+    expansion of the model itself), and of the first clusters ``untrained_term`` and ``untrained_removal`` of several
+    untrained models (`seed_column`), null elsewhere.
     """
-    fresh = untrained_model(material.model, material.settings.seed).eval()
+    untrained = untrained_models(material.model, material.settings.seed)
     rows = []
     for number, cluster in enumerate(clusters):
         progress("clusters", number, len(clusters))
-        columns = {}
-        for model, prefix in ((material.model, ""), (fresh, "untrained_")):
-            columns[f"{prefix}term"] = _group_terms(material, model, cluster)
-            columns[f"{prefix}removal"] = _by_order(_expansion(_energy_of(model), cluster))
+        columns = {
+            "term": _group_terms(material, material.model, cluster),
+            "removal": _by_order(_expansion(_energy_of(material.model), cluster)),
+        }
+        for seed, fresh in enumerate(untrained if number < N_UNTRAINED_CLUSTERS else ()):
+            columns[seed_column("untrained_term", seed)] = _group_terms(material, fresh, cluster)
+            removal = _by_order(_expansion(_energy_of(fresh), cluster))
+            columns[seed_column("untrained_removal", seed)] = removal
         gaps = _gaps(cluster)
         for members in columns["removal"]:
             row: dict[str, float | str] = {
@@ -135,7 +142,7 @@ def _cluster(molecules: list[ase.Atoms], family: str, rng: np.random.Generator) 
     return Cluster(joined(placed), parts, family)
 
 
-def _group_terms(material: Material, model: Potential, cluster: Cluster) -> dict[tuple[int, ...], float]:
+def _group_terms(material: Material, model: AnyModel, cluster: Cluster) -> dict[tuple[int, ...], float]:
     held = material.settings
     ex = explain(model, cluster.atoms, rule=held.rule, product_rule=held.product_rule)
     highest = min(3, len(cluster.molecules))
@@ -147,7 +154,7 @@ def _group_terms(material: Material, model: Potential, cluster: Cluster) -> dict
     }
 
 
-def _energy_of(model: Potential) -> Callable[[ase.Atoms], float]:
+def _energy_of(model: AnyModel) -> Callable[[ase.Atoms], float]:
     return lambda atoms: float(predictions(model, [atoms])[0])
 
 

@@ -1,9 +1,9 @@
 r"""How much do pairs, triples and more carry, and do terms of molecules match what is lost when they are removed?
 
 Strength of an order is :math:`\sum |I(S)|` over its sets. In clusters, the term :math:`I(\{A, B\})` of two molecules
-as groups stands beside :math:`E_{AB} = E(A \cup B) - E(A) - E(B)` of the many-body expansion: of the model itself, by
-really removing molecules, and of GFN2-xTB. The two sides differ by definition: a term is part of one prediction, every
-gate as it is in the whole cluster; a removal compares predictions. Both are told, and which is nearer to GFN2.
+as groups is shown next to :math:`E_{AB} = E(A \cup B) - E(A) - E(B)` of the many-body expansion: of the model itself,
+by really removing molecules, and of GFN2-xTB. The two sides differ by definition: a term is part of one prediction,
+every gate as it is in the whole cluster; a removal compares predictions. Both are shown, and which is nearer to GFN2.
 """
 
 from __future__ import annotations
@@ -14,10 +14,21 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
+from atomlens.analyses.claims import Claim, describe, judge_claim
+from atomlens.analyses.inputs import N_UNTRAINED, seed_column
 from atomlens.analyses.many_body.clusters import WATER
 from atomlens.analyses.many_body.result import ManyBodyResult, compute
 from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
-from atomlens.analyses.verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, conclude, decide
+from atomlens.analyses.verdict import (
+    Control,
+    Effect,
+    Finding,
+    Verdict,
+    cannot_tell,
+    conclude,
+    control_of,
+    not_applicable,
+)
 from atomlens.reference import Kind
 
 __all__ = ["SLUG", "TITLE", "ManyBodyResult", "compute", "judge"]
@@ -25,7 +36,7 @@ __all__ = ["SLUG", "TITLE", "ManyBodyResult", "compute", "judge"]
 SLUG = "many-body"
 TITLE = "Many-body character"
 
-# Half of the variance of removals is what terms foretell.
+# Half of the variance of removals is what terms predict.
 _CORRELATION = math.sqrt(0.5)
 # A term is right within a factor of two.
 _SLOPES = (0.5, 2.0)
@@ -36,32 +47,43 @@ _DECADES = (-0.5, 0.5)
 _EXPANSION = "many-body expansion: Hankins, Moskowitz, Stillinger, J. Chem. Phys. 53, 4544 (1970)"
 _GFN2 = "GFN2-xTB (Bannwarth et al., J. Chem. Theory Comput. 15, 1652, 2019), molecules removed"
 
+_SHUFFLES = 20
 # A score of the rows of drawn clusters.
 Score = Callable[[dict[str, np.ndarray]], float]
 
 
 def judge(result: ManyBodyResult) -> Verdict:
-    """Hold orders, and terms of molecules, against expansions."""
+    """Compare orders, and terms of molecules, with expansions."""
     findings = [_falls(result)]
     if not len(result.terms):
         claim = "Terms of molecules in clusters match what the model loses when they are removed."
-        return conclude(SLUG, (*findings, cannot_tell(claim, result.terms_missing, _EXPANSION)))
-    findings += [_foretells(result, 2), _right_size(result), _foretells(result, 3)]
+        made = cannot_tell if result.kind == Kind.SUM else not_applicable
+        return conclude(SLUG, (*findings, made(claim, result.terms_missing, _EXPANSION)))
+    findings += [_predicts(result, 2), _right_size(result), _predicts(result, 3)]
     if "xtb" not in result.terms.columns or result.terms["xtb"].null_count() == len(result.terms):
         claim = "Terms of molecules in clusters match many-body energies of GFN2."
-        findings.append(cannot_tell(claim, result.reference_missing, _GFN2))
+        made = cannot_tell if result.is_energy else not_applicable
+        findings.append(made(claim, result.reference_missing, _GFN2))
     else:
         findings += [_like_reference(result, 2), _like_reference(result, 3), _three_body_size(result)]
     return conclude(SLUG, tuple(findings))
 
 
 def _falls(result: ManyBodyResult) -> Finding:
-    claim = "Triples carry less than pairs."
+    claim = Claim(
+        "Triples carry less than pairs.",
+        "Do triples carry less than pairs?",
+        "A picture of pairs shows most of the prediction.",
+        "A picture of pairs hides most of the prediction: look at triples.",
+        _EXPANSION,
+        0.0,
+        above=False,
+    )
     table = result.molecules
     if "strength_3" not in table.columns:
-        return cannot_tell(claim, "triple terms were not computed; analyze with --max-order 3", _EXPANSION)
+        return cannot_tell(claim.text, "triple terms were not computed; analyze with --max-order 3", _EXPANSION)
     if not (table["terms_3"] > 0).any():
-        return cannot_tell(claim, "no structure has three atoms that see each other", _EXPANSION)
+        return cannot_tell(claim.text, "no structure has three atoms that see each other", _EXPANSION)
     ratio = _log_ratio(table)
     effect = molecule_effect(
         "mean log10 of Σ|triple terms| / Σ|pair terms|",
@@ -74,93 +96,119 @@ def _falls(result: ManyBodyResult) -> Finding:
     two, three = table["terms_2"].to_numpy(), table["terms_3"].to_numpy()
     counted = (two > 0) & (three > 0)
     dealt = _mean(np.log10(three[counted] / two[counted]))
-    untrained = _mean(_log_ratio(result.untrained)) if len(result.untrained) else math.nan
-    controls = (Control("terms shuffled over orders", dealt), Control("untrained model", untrained))
+    seeds = result.untrained.partition_by("seed") if "seed" in result.untrained.columns else []
+    controls = (
+        Control("terms shuffled over orders", dealt),
+        control_of("untrained model", [_mean(_log_ratio(one)) for one in seeds]),
+    )
     sums = {n: float(table[f"strength_{n}"].sum()) for n in (1, 2, 3)}
     higher = float(table["remainder"].sum())
     whole = sum(sums.values()) + higher
     shares = ", ".join(
         f"{name} {sums[n] / whole:.0%}" for n, name in ((1, "single atoms"), (2, "pairs"), (3, "triples"))
     )
-    sentence = (
-        f"Of all strength: {shares}; what orders above three sum to is {higher / whole:.1%}. Mean range "
-        f"{_mean(table['range_2'].to_numpy()):.2g} Å of pairs, {_mean(table['range_3'].to_numpy()):.2g} Å of triples."
+    more = (
+        f"of all strength {shares}; what orders above three sum to is {higher / whole:.1%}; mean range "
+        f"{_mean(table['range_2'].to_numpy()):.2g} Å of pairs, {_mean(table['range_3'].to_numpy()):.2g} Å of triples"
     )
     if result.kind != Kind.SUM:
-        reason = f" No order is expected of it: {result.reason}."
-        return Finding(claim, Outcome.CANNOT_TELL, sentence + reason, effect, reference=_EXPANSION)
-    return Finding(claim, decide(effect, 0.0, controls, above=False), sentence, effect, 0.0, controls, _EXPANSION)
+        return describe(claim, effect, f"No order is expected of it: {result.reason}.")
+    return judge_claim(claim, effect, controls, more=more)
 
 
-def _foretells(result: ManyBodyResult, order: int) -> Finding:
+def _predicts(result: ManyBodyResult, order: int) -> Finding:
     name = {2: "two", 3: "three"}[order]
-    claim = f"Terms of {name} molecules foretell the model's own {name}-body energies, got by removing molecules."
+    claim = Claim(
+        f"Terms of {name} molecules predict the model's own {name}-body energies, got by removing molecules.",
+        f"Do terms of {name} molecules predict what the model loses when molecules are removed?",
+        "Terms between molecules may be read as what their contact is worth to the model.",
+        "Do not read terms between molecules as what their contact is worth to the model.",
+        _EXPANSION,
+        _CORRELATION,
+        counted="clusters",
+    )
     rows = _rows(result, order)
     if rows is None:
-        return cannot_tell(claim, f"no cluster has {name} molecules in reach of each other", _EXPANSION)
+        return cannot_tell(claim.text, f"no cluster has {name} molecules in reach of each other", _EXPANSION)
     effect = _effect(result, order, "correlation of terms with removals", lambda r: _pearson(r["term"], r["removal"]))
-    # An untrained model is no null here: the claim is about terms, and they should foretell any model.
+    # Untrained models are no null here: the claim is about terms, and they should predict any model.
     controls = (
-        Control("terms shuffled", _pearson(_shuffled(rows["term"], result.seed), rows["removal"])),
-        Control("untrained model", _pearson(rows["untrained_term"], rows["untrained_removal"]), is_null=False),
+        control_of("terms shuffled", [_pearson(dealt, rows["removal"]) for dealt in _deals(rows["term"], result.seed)]),
+        control_of("untrained model", _of_untrained(rows, lambda r: _pearson(r["term"], r["removal"])), is_null=False),
         Control("distance alone", abs(_pearson(rows["gap"], rows["removal"])), is_null=False),
     )
-    outcome = decide(effect, _CORRELATION, controls)
-    sentence = (
-        f"Terms of {name} molecules and the model's own {name}-body energies correlate by {effect} "
-        f"({len(rows['term'])} sets, {_families(result)})"
-    )
-    sentence += _of_water(result, order, lambda r: _pearson(r["term"], r["removal"])) + "."
-    return Finding(claim, outcome, sentence, effect, _CORRELATION, controls, _EXPANSION)
+    more = f"{len(rows['term'])} sets, {_families(result)}"
+    more += _of_water(result, order, lambda r: _pearson(r["term"], r["removal"]))
+    return judge_claim(claim, effect, controls, more=more)
 
 
 def _right_size(result: ManyBodyResult) -> Finding:
-    claim = "Removing one of two molecules costs what their term says, within a factor of two."
+    claim = Claim(
+        "Removing one of two molecules costs what their term says, within a factor of two.",
+        "Does removing one of two molecules cost what their term says?",
+        "Sizes of terms between molecules are sizes of energies.",
+        "Terms between molecules rank contacts at best; their size is no energy.",
+        _EXPANSION,
+        band=_SLOPES,
+        counted="clusters",
+    )
     rows = _rows(result, 2)
     if rows is None:
-        return cannot_tell(claim, "no cluster has two molecules in reach of each other", _EXPANSION)
+        return cannot_tell(claim.text, "no cluster has two molecules in reach of each other", _EXPANSION)
     effect = _effect(result, 2, "slope of removals against terms", lambda r: _slope(r["term"], r["removal"]))
     controls = (
-        Control("terms shuffled", _slope(_shuffled(rows["term"], result.seed), rows["removal"])),
-        Control("untrained model", _slope(rows["untrained_term"], rows["untrained_removal"]), is_null=False),
+        control_of("terms shuffled", [_slope(dealt, rows["removal"]) for dealt in _deals(rows["term"], result.seed)]),
+        control_of("untrained model", _of_untrained(rows, lambda r: _slope(r["term"], r["removal"])), is_null=False),
     )
     size = [float(np.abs(rows[column]).mean()) for column in ("term", "removal")]
-    sentence = (
-        f"Removing one of two molecules costs {effect} times their term; mean sizes {size[1]:.2g} and {size[0]:.2g} "
-        f"{result.unit}."
-    )
-    return Finding(claim, within(effect, _SLOPES, controls), sentence, effect, _SLOPES[0], controls, _EXPANSION)
+    more = f"mean size of removals {size[1]:.2g} {result.unit}, of terms {size[0]:.2g} {result.unit}"
+    return judge_claim(claim, effect, controls, more=more)
 
 
 def _like_reference(result: ManyBodyResult, order: int) -> Finding:
     name = {2: "two", 3: "three"}[order]
-    claim = f"Terms of {name} molecules rank as GFN2's {name}-body energies."
+    claim = Claim(
+        f"Terms of {name} molecules rank as GFN2's {name}-body energies.",
+        f"Do terms of {name} molecules rank as GFN2's {name}-body energies?",
+        "The strongest terms are the strongest contacts.",
+        "The strongest terms are not the strongest contacts.",
+        _GFN2,
+        _RANK,
+        counted="clusters",
+    )
     rows = _rows(result, order, with_reference=True)
     if rows is None:
-        return cannot_tell(claim, result.reference_missing or f"no cluster has {name} molecules in reach", _GFN2)
+        return cannot_tell(claim.text, result.reference_missing or f"no cluster has {name} molecules in reach", _GFN2)
     score: Score = lambda r: rank_correlation(r["term"], r["xtb"])  # noqa: E731
     effect = _effect(result, order, f"rank correlation with GFN2's {name}-body energies", score, with_reference=True)
+    dealt = [rank_correlation(values, rows["xtb"]) for values in _deals(rows["term"], result.seed)]
     controls = (
-        Control("terms shuffled", rank_correlation(_shuffled(rows["term"], result.seed), rows["xtb"])),
-        Control("untrained model", rank_correlation(rows["untrained_term"], rows["xtb"])),
+        control_of("terms shuffled", dealt),
+        control_of("untrained model", _of_untrained(rows, score)),
         Control("the model's own removals", rank_correlation(rows["removal"], rows["xtb"]), is_null=False),
         Control("distance alone", abs(rank_correlation(rows["gap"], rows["xtb"])), is_null=False),
     )
-    sentence = (
-        f"Terms of {name} molecules and GFN2's {name}-body energies have a rank correlation of {effect} "
-        f"({len(rows['term'])} sets, {_families(result)}); the model's own removals {controls[2].value:.2g}, distance "
+    more = (
+        f"{len(rows['term'])} sets, {_families(result)}; the model's own removals {controls[2].value:.2g}, distance "
         f"alone {controls[3].value:.2g}"
     )
-    sentence += _of_water(result, order, score, with_reference=True) + "."
-    return Finding(claim, decide(effect, _RANK, controls), sentence, effect, _RANK, controls, _GFN2)
+    return judge_claim(claim, effect, controls, more=more + _of_water(result, order, score, with_reference=True))
 
 
 def _three_body_size(result: ManyBodyResult) -> Finding:
-    claim = "Three molecules share as much beyond pairs as GFN2 says, within half a decade."
+    claim = Claim(
+        "Three molecules share as much beyond pairs as GFN2 says, within half a decade.",
+        "Is what three molecules share beyond pairs as large as in GFN2?",
+        "Cooperative effects have the right size.",
+        "Cooperative effects have the wrong size: do not trust liquids or clusters of many molecules.",
+        _GFN2,
+        band=_DECADES,
+        counted="clusters",
+    )
     three = _rows(result, 3, with_reference=True)
     both = _rows(result, None, with_reference=True)
     if three is None or both is None:
-        return cannot_tell(claim, result.reference_missing or "no cluster has three molecules in reach", _GFN2)
+        return cannot_tell(claim.text, result.reference_missing or "no cluster has three molecules in reach", _GFN2)
 
     def decades(rows: dict[str, np.ndarray], column: str = "term") -> float:
         return _three_to_two(rows, column) - _three_to_two(rows, "xtb")
@@ -168,36 +216,32 @@ def _three_body_size(result: ManyBodyResult) -> Finding:
     effect = _effect(
         result, None, "log10 of the ratio of 3-body to 2-body strength, model over GFN2", decades, with_reference=True
     )
-    dealt = both | {"term": _shuffled(both["term"], result.seed)}
     controls = (
-        Control("terms shuffled over orders", decades(dealt)),
-        Control("untrained model", decades(both, "untrained_term")),
+        control_of(
+            "terms shuffled over orders",
+            [decades(both | {"term": dealt}) for dealt in _deals(both["term"], result.seed)],
+        ),
+        control_of("untrained model", _of_untrained(both, decades)),
         Control("the model's own removals", decades(both, "removal"), is_null=False),
     )
     ratios = {column: 10 ** _three_to_two(both, column) for column in ("term", "removal", "xtb")}
-    sentence = (
-        f"Strength of three-body to two-body: {ratios['term']:.2g} of terms, {ratios['removal']:.2g} of the model's "
-        f"own removals, {ratios['xtb']:.2g} of GFN2."
+    more = (
+        f"three-body to two-body strength {ratios['term']:.2g} of terms, {ratios['removal']:.2g} of the model's own "
+        f"removals, {ratios['xtb']:.2g} of GFN2"
     )
-    return Finding(claim, within(effect, _DECADES, controls), sentence, effect, _DECADES[1], controls, _GFN2)
+    return judge_claim(claim, effect, controls, more=more)
 
 
-def within(effect: Effect, band: tuple[float, float], controls: tuple[Control, ...] = ()) -> Outcome:
-    """Outcome of a score that should lie inside a band: `decide` on its distance from the middle.
-
-    Examples
-    --------
-    >>> within(Effect("slope", 1.0, 0.9, 1.1, 20), (0.5, 2.0))
-    <Outcome.AGREES: 'agrees'>
-    >>> within(Effect("slope", 0.3, 0.2, 0.4, 20), (0.5, 2.0))
-    <Outcome.DEVIATES: 'deviates'>
-    """
-    middle, half = (band[0] + band[1]) / 2, (band[1] - band[0]) / 2
-    ends = (abs(effect.low - middle), abs(effect.high - middle))
-    near = 0.0 if effect.low <= middle <= effect.high else min(ends)
-    far = Effect(effect.name, abs(effect.value - middle), near, max(ends), effect.n)
-    folded = tuple(Control(control.name, abs(control.value - middle), control.is_null) for control in controls)
-    return decide(far, half, folded, above=False)
+def _of_untrained(rows: dict[str, np.ndarray], score: Score) -> list[float]:
+    """The score of every untrained model, over the clusters that it was asked about."""
+    found = []
+    for seed in range(N_UNTRAINED):
+        term, removal = seed_column("untrained_term", seed), seed_column("untrained_removal", seed)
+        if term in rows:
+            known = np.isfinite(rows[term])
+            chosen = {column: values[known] for column, values in rows.items()}
+            found.append(score(chosen | {"term": chosen[term], "removal": chosen[removal]}))
+    return found
 
 
 def _rows(
@@ -208,7 +252,8 @@ def _rows(
     table = table.filter(pl.col("order") == order) if order else table
     table = table.filter(pl.col("xtb").is_not_null()) if with_reference else table
     numbers = table.drop("family", "molecules")
-    return {name: numbers[name].to_numpy() for name in numbers.columns} if len(table) else None
+    # Untrained models are asked about some clusters only: NaN elsewhere.
+    return {name: numbers[name].fill_null(math.nan).to_numpy() for name in numbers.columns} if len(table) else None
 
 
 def _effect(
@@ -218,6 +263,7 @@ def _effect(
     rows = _rows(result, order, with_reference=with_reference)
     if rows is None:
         return Effect(name, math.nan)
+    rows = {column: values for column, values in rows.items() if not column.startswith("untrained_")}
     clusters, owner = np.unique(rows["cluster"], return_inverse=True)
     of_cluster = Rows(owner, len(clusters))
 
@@ -239,8 +285,10 @@ def _families(result: ManyBodyResult) -> str:
     return f"{main['cluster'].n_unique()} clusters, {' and '.join(names)}"
 
 
-def _shuffled(values: np.ndarray, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).permutation(values)
+def _deals(values: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The values in several random orders."""
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(values) for _ in range(_SHUFFLES)]
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> float:

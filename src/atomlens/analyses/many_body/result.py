@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from atomlens.analyses.inputs import Material
+from atomlens.analyses.inputs import Material, by_seed
 from atomlens.analyses.many_body.clusters import cluster_terms, find_clusters, reference_terms
 from atomlens.analyses.shares import molecule_strengths, range_shares
 from atomlens.reference import Kind, composition
@@ -25,13 +25,15 @@ class ManyBodyResult:
     kind, reason
         How that property composes (`atomlens.reference.properties`), and why.
     molecules, untrained
-        Strengths and mean ranges by order, one row a molecule (`molecule_strengths`).
+        Strengths and mean ranges by order, one row per molecule (`molecule_strengths`); untrained models by ``seed``.
     ranges
         Strength by order and range (`range_shares`).
     terms
         One row a pair or triple of molecules in a cluster (`cluster_terms`), with ``xtb`` in eV where GFN2 gave it.
     terms_missing, reference_missing
         Why there are no clusters, or no GFN2 energies.
+    is_energy
+        Whether the property is the energy of a geometry, which GFN2 can be asked for.
     seed
         Of the controls.
     """
@@ -47,6 +49,7 @@ class ManyBodyResult:
     terms_missing: str
     reference_missing: str
     seed: int
+    is_energy: bool = True
 
 
 def compute(material: Material, *, progress: Progress = no_progress, n_clusters: int = 30) -> ManyBodyResult:
@@ -82,10 +85,11 @@ def compute(material: Material, *, progress: Progress = no_progress, n_clusters:
         kind=known.kind.value,
         reason=known.reason,
         molecules=molecule_strengths(material.tables, material.unit),
-        untrained=molecule_strengths(material.untrained, material.unit) if material.untrained else pl.DataFrame(),
+        untrained=by_seed([molecule_strengths(tables, material.unit) for tables in material.untrained]),
         ranges=range_shares(material.tables, material.unit),
         terms=terms,
         terms_missing=missing,
         reference_missing=unreferenced,
         seed=material.settings.seed,
+        is_energy=known.is_energy,
     )

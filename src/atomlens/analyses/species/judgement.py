@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from atomlens.analyses.claims import Claim, judge_claim
 from atomlens.analyses.pair_scores import Score
-from atomlens.analyses.statistics import MIN_MOLECULES
-from atomlens.analyses.verdict import Finding, Outcome, cannot_tell, decide
+from atomlens.analyses.verdict import Effect, Finding, Outcome, cannot_tell, not_applicable
 
 # Thresholds are our choice: a rank correlation of a half, a majority, nine bonds in ten.
 _CORRELATION, _MAJORITY, _NEARLY_ALL = 0.5, 0.5, 0.9
@@ -37,7 +37,7 @@ class Circumstances:
     constant_share
         Mean of abs(c) over mean of abs(y): how much of the prediction the constant holds, which has no terms.
     constant_per_atom
-        Mean constant a atom, in `unit`.
+        Mean constant per atom, in `unit`.
     """
 
     property: str
@@ -50,87 +50,123 @@ class Circumstances:
     constant_per_atom: float
 
 
-def findings(scores: Mapping[str, Score], orders: pl.DataFrame, about: Circumstances) -> tuple[Finding, ...]:
-    """One finding a claim, in the order of the page."""
-    energies = "Classes of bonds with a higher bond energy have"
-    bond_order = "Pairs with a higher bond order have stronger terms"
-    multiplicity = "At the same elements, triple bonds have {} than double, and double than single bonds"
-    made = [
-        _ranked(f"{energies} stronger terms", scores["energies"], _CORRELATION, _ENERGY_TABLE, about),
-        _ranked(f"{energies} more stabilising terms", scores["energies_signed"], _CORRELATION, _ENERGY_TABLE, about),
-        _ranked(f"{bond_order}, over all pairs", scores["orders_all"], _CORRELATION, _GFN2, about),
-        _ranked(f"{bond_order}, over bonded pairs", scores["orders_bonded"], _CORRELATION, _GFN2, about),
-        *(
-            _with(
-                _lowest(orders, column),
-                _ranked(multiplicity.format(words), scores[f"multiplicity{suffix}"], _MAJORITY, _ORDER, about),
-            )
-            for column, suffix, words in (
-                ("strength", "", "stronger terms"),
-                ("stabilisation", "_signed", "more stabilising terms"),
-            )
-        ),
-        _ranked(
-            "Pairs with fewer bonds between them have stronger terms",
-            scores["topology"],
-            _MAJORITY,
-            "bonded before geminal (1-3) before 1-4 interactions, as in every force field",
-            about,
-        ),
-        _bond_sign(scores["bond_sign"], about),
-        _hydrogen_bonds(scores["hydrogen_bonds"], about),
-    ]
-    return tuple(made)
+_READ = "Strengths of terms may be read as strengths of bonds."
+_DO_NOT_READ = "Do not read the strength of a term of this model as the strength of a bond."
+_SIGNED = "The sign of a term shows what stabilises the molecule."
+_NOT_SIGNED = "Do not read a negative term of this model as a stabilising bond."
+_MULTIPLE = "At the same elements, triple bonds have {} than double, and double than single bonds"
 
-
-def _ranked(claim: str, score: Score, threshold: float, reference: str, about: Circumstances) -> Finding:
-    """A score that should lie above a threshold, and means something for energies only."""
-    if reason := _reason(score):
-        return cannot_tell(claim, f"{reason}{_if_number(score)}", reference)
-    told = _told(score)
-    if not about.is_energy:
-        reason = f"chemistry says this of energies, not of {about.property}; {told}"
-        return Finding(claim, Outcome.CANNOT_TELL, reason, score.effect, threshold, score.controls, reference)
-    outcome = decide(score.effect, threshold, score.controls)
-    sentence = f"{told}, held against {threshold:g}{_only(about)}"
-    return Finding(claim, outcome, sentence, score.effect, threshold, score.controls, reference)
-
-
-def _bond_sign(score: Score, about: Circumstances) -> Finding:
-    """Signs are relative to the constant: where that holds the binding already, too few negative bonds say nothing."""
-    claim = "Bonds stabilise: nearly all bonded pairs have negative terms"
-    reference = "every covalent bond lowers the energy below that of the free atoms"
-    if not about.is_energy:
-        return cannot_tell(
-            claim, f"only an energy has stabilising parts, and the model predicts {about.property}", reference
-        )
-    if reason := _reason(score):
-        return cannot_tell(claim, f"{reason}{_if_number(score)}", reference)
-    outcome = decide(score.effect, _NEARLY_ALL, score.controls)
-    sentence = f"{_told(score)}, held against {_NEARLY_ALL:g}; relative to {_constant(about)}{_only(about)}"
-    if outcome is Outcome.DEVIATES and about.constant_share > _NO_CONSTANT:
-        outcome = Outcome.CANNOT_TELL
-        sentence += "; what bonds add on average may be in that constant, so that terms only tell the differences"
-    return Finding(claim, outcome, sentence, score.effect, _NEARLY_ALL, score.controls, reference)
-
-
-def _hydrogen_bonds(score: Score, about: Circumstances) -> Finding:
-    claim = "Hydrogen bonds stabilise: the H···A term is negative"
-    if not about.is_energy:
-        reason = f"only an energy has stabilising parts, and the model predicts {about.property}"
-        return cannot_tell(claim, reason, _HYDROGEN_BOND)
-    if reason := _reason(score):
-        return cannot_tell(claim, f"{reason}{_if_number(score)}", _HYDROGEN_BOND)
-    outcome = decide(score.effect, 0.0, score.controls, above=False)
-    return Finding(
-        claim,
-        outcome,
-        f"{_told(score)}, held against 0{_only(about)}",
-        score.effect,
-        0.0,
-        score.controls,
+CLAIMS = {
+    "energies": Claim(
+        "Classes of bonds with a higher bond energy have stronger terms",
+        "Do classes of bonds rank by strength as their bond energies?",
+        _READ,
+        _DO_NOT_READ,
+        _ENERGY_TABLE,
+        _CORRELATION,
+        counted="classes of bonds",
+    ),
+    "energies_signed": Claim(
+        "Classes of bonds with a higher bond energy have more stabilising terms",
+        "Do classes of bonds rank by stabilisation as their bond energies?",
+        _SIGNED,
+        _NOT_SIGNED,
+        _ENERGY_TABLE,
+        _CORRELATION,
+        counted="classes of bonds",
+    ),
+    "orders_all": Claim(
+        "Pairs with a higher bond order have stronger terms, over all pairs",
+        "Do pairs rank by strength as their GFN2 bond orders?",
+        "The strongest terms of a molecule are its bonds.",
+        "The strongest terms of a molecule are not its bonds.",
+        _GFN2,
+        _CORRELATION,
+    ),
+    "orders_bonded": Claim(
+        "Pairs with a higher bond order have stronger terms, over bonded pairs",
+        "Do bonds rank by strength as their GFN2 bond orders?",
+        _READ,
+        _DO_NOT_READ,
+        _GFN2,
+        _CORRELATION,
+    ),
+    "multiplicity": Claim(
+        _MULTIPLE.format("stronger terms"),
+        "Is the bond of higher order the stronger one at the same elements?",
+        _READ,
+        _DO_NOT_READ,
+        _ORDER,
+        _MAJORITY,
+    ),
+    "multiplicity_signed": Claim(
+        _MULTIPLE.format("more stabilising terms"),
+        "Is the bond of higher order the more stabilising one at the same elements?",
+        _SIGNED,
+        _NOT_SIGNED,
+        _ORDER,
+        _MAJORITY,
+    ),
+    "topology": Claim(
+        "Pairs with fewer bonds between them have stronger terms",
+        "Are pairs stronger the fewer bonds lie between them?",
+        "Terms weaken along the chain of bonds, as in every force field.",
+        "Terms of this model do not follow the chain of bonds.",
+        "bonded before geminal (1-3) before 1-4 interactions, as in every force field",
+        _MAJORITY,
+    ),
+    "bond_sign": Claim(
+        "Bonds stabilise: nearly all bonded pairs have negative terms",
+        "Do bonds stabilise?",
+        _SIGNED,
+        "The model holds its binding elsewhere than in its bonds. " + _NOT_SIGNED,
+        "every covalent bond lowers the energy below that of the free atoms",
+        _NEARLY_ALL,
+    ),
+    "hydrogen_bonds": Claim(
+        "Hydrogen bonds stabilise: the H···A term is negative",
+        "Do hydrogen bonds stabilise?",
+        "Terms show hydrogen bonds as attractions.",
+        "Terms of this model do not show hydrogen bonds as attractions.",
         _HYDROGEN_BOND,
-    )
+        0.0,
+        above=False,
+    ),
+}
+_SIGNS = ("energies_signed", "multiplicity_signed", "bond_sign", "hydrogen_bonds")
+
+
+def findings(scores: Mapping[str, Score], orders: pl.DataFrame, about: Circumstances) -> tuple[Finding, ...]:
+    """One finding per claim, in the order of the page."""
+    return tuple(_finding(key, claim, scores[key], orders, about) for key, claim in CLAIMS.items())
+
+
+def _finding(key: str, claim: Claim, score: Score, orders: pl.DataFrame, about: Circumstances) -> Finding:
+    if not about.is_energy:
+        reason = "only an energy has stabilising parts" if key in _SIGNS else "bonds are known by their energies"
+        number = "" if score.missing else f" ({score.effect.name}: {score.effect})"
+        reason = f"{claim.asked} {reason}, and the model predicts {about.property}{number}."
+        return replace(not_applicable(claim.text, reason, claim.reference), effect=_effect(score))
+    if key == "bond_sign" and about.constant_share > _NO_CONSTANT:
+        # Relative to references that hold the average bond, signs say only which bonds are above the average.
+        reason = (
+            f"{claim.asked} What bonds add on average may be in the constant part (references, mean, last bias): "
+            f"{about.constant_per_atom:.3g} {about.unit} per atom, {about.constant_share:.3g} of the prediction. Signs "
+            "of terms are then relative to an average bond and show no binding."
+        )
+        return replace(not_applicable(claim.text, reason, claim.reference), effect=_effect(score))
+    if score.missing:
+        return cannot_tell(claim.text, f"{claim.asked} {score.missing}.", claim.reference)
+    column = {"multiplicity": "strength", "multiplicity_signed": "stabilisation"}.get(key)
+    more = _lowest(orders, column) if column else ""
+    finding = judge_claim(claim, score.effect, score.controls, more=more)
+    if about.n_formulas == 1 and finding.outcome in (Outcome.AGREES, Outcome.DEVIATES):
+        return replace(finding, sentence=f"{finding.sentence} All structures are {about.formula}: of it alone.")
+    return finding
+
+
+def _effect(score: Score) -> Effect | None:
+    return None if score.missing else score.effect
 
 
 def _lowest(orders: pl.DataFrame, column: str) -> str:
@@ -138,44 +174,4 @@ def _lowest(orders: pl.DataFrame, column: str) -> str:
     if not len(orders):
         return ""
     row = orders.sort(column).row(0, named=True)
-    return f"; lowest for {row['species']}, {row['higher']} over {row['lower']}: {row[column]:.2g}"
-
-
-def _with(more: str, finding: Finding) -> Finding:
-    return replace(finding, sentence=finding.sentence + more)
-
-
-def _reason(score: Score) -> str:
-    """Why a score decides nothing; "" if it may."""
-    if score.missing:
-        return score.missing
-    if score.effect.has_interval:
-        return ""
-    n = score.effect.n
-    if n < MIN_MOLECULES:
-        return f"only {n} structure{'s' if n != 1 else ''} with such pairs; an interval needs {MIN_MOLECULES}"
-    return "too many draws of molecules lack one of the classes"
-
-
-def _if_number(score: Score) -> str:
-    return "" if score.missing else f"; {_told(score)}"
-
-
-def _told(score: Score) -> str:
-    return f"{score.effect.name}: {score.effect} in {score.effect.n} structures"
-
-
-def _only(about: Circumstances) -> str:
-    """A warning where intervals over structures do not speak of other molecules."""
-    return (
-        f"; all structures are {about.formula}, so this speaks of that molecule alone" if about.n_formulas == 1 else ""
-    )
-
-
-def _constant(about: Circumstances) -> str:
-    if about.constant_share <= _NO_CONSTANT:
-        return "no constant: the terms are the whole prediction"
-    return (
-        f"the constant part (references, mean, last bias), {about.constant_per_atom:.3g} {about.unit} an atom or "
-        f"{about.constant_share:.3g} of the prediction"
-    )
+    return f"lowest for {row['species']}, {row['higher']} over {row['lower']}: {row[column]:.2g}"

@@ -13,13 +13,15 @@ from scipy.stats import rankdata
 
 from atomlens.analyses.pair_scores import with_species
 from atomlens.analyses.species.hydrogen_bonds import hydrogen_bond_mask
-from atomlens.analyses.statistics import MIN_MOLECULES, rank_correlation
+from atomlens.analyses.statistics import MIN_MOLECULES, rank_correlation, rank_effect
+from atomlens.analyses.verdict import Effect
 from atomlens.reference import bond_energy
 
 # Ranks of what chemistry orders. Aromatic bonds, between single and double, are listed but not ordered.
 BOND_LEVELS = {"single": 1, "double": 2, "triple": 3}
 RELATION_LEVELS = {"further": 1, "1-4": 2, "1-3": 3, "1-2": 4}
-MIN_CLASSES = 6  # bond classes that a rank correlation needs: the interval over molecules does not know of their number
+MIN_CLASSES = MIN_MOLECULES  # the unit of a claim over classes is the class
+MIN_COMMON = 5  # structures in which a class must be to count as one: fewer make no mean
 
 # Reading of terms: strength (np.abs) or stabilisation (np.negative).
 Reading = Callable[[np.ndarray], np.ndarray]
@@ -32,8 +34,8 @@ def sorted_pairs(pairs: pl.DataFrame, structures: Sequence[ase.Atoms], orders: p
 
     Added: ``species``; ``class`` (the bond class, "hydrogen bond" or "none"); ``energy`` (mean bond energy, eV);
     ``bond_order`` (from `orders`, a table by frame, atom_1, atom_2); ``kind`` and ``bond_kind`` (numbers of the species
-    and of species with bond class); ``common`` (whether that class is in five molecules or more); ``level`` (bond order
-    1 to 3, else 0), ``nearness`` (4 for bonded, less for further, 0 for others) and ``everyone`` (0).
+    and of species with bond class); ``common`` (whether that class is in `MIN_COMMON` molecules or more); ``level``
+    (bond order 1 to 3, else 0), ``nearness`` (4 for bonded, less for further, 0 for others) and ``everyone`` (0).
     """
     table = with_species(pairs)
     hydrogen = (pl.col("bond") == "none") & hydrogen_bond_mask(pairs, structures)
@@ -50,8 +52,8 @@ def sorted_pairs(pairs: pl.DataFrame, structures: Sequence[ase.Atoms], orders: p
         pl.col("species").rank("dense").cast(pl.Int64).alias("kind"),
     )
     table = table.join(kinds, on=["species", "bond"], how="left", maintain_order="left").with_columns(
-        # A class of fewer molecules than an interval needs would come and go with the draws.
-        (pl.col("frame").n_unique().over("bond_kind") >= MIN_MOLECULES).alias("common"),
+        # A class of few molecules would come and go with the draws.
+        (pl.col("frame").n_unique().over("bond_kind") >= MIN_COMMON).alias("common"),
         pl.col("bond").replace_strict(BOND_LEVELS, default=0, return_dtype=pl.Int64).alias("level"),
         pl.col("relation").replace_strict(RELATION_LEVELS, default=0, return_dtype=pl.Int64).alias("nearness"),
         pl.lit(0, dtype=pl.Int64).alias("everyone"),
@@ -85,7 +87,7 @@ def class_table(pairs: pl.DataFrame, relevance: str) -> pl.DataFrame:
 def comparisons_of(pairs: pl.DataFrame) -> list[Comparison]:
     """All pairs of bond orders that occur in enough molecules at the same two elements."""
     counts = pairs.filter(pl.col("level") > 0).group_by("kind", "level").agg(pl.col("frame").n_unique())
-    there = sorted((kind, level) for kind, level, n in counts.iter_rows() if n >= MIN_MOLECULES)
+    there = sorted((kind, level) for kind, level, n in counts.iter_rows() if n >= MIN_COMMON)
     return [(kind, high, low) for kind, high in there for other, low in there if other == kind and high > low]
 
 
@@ -136,14 +138,27 @@ def concordance(
 
 def class_correlation(data: Mapping[str, np.ndarray], terms: Float[np.ndarray, " rows"], reading: Reading) -> float:
     """Rank correlation of mean reading and mean bond energy over species with bond class."""
+    means, energies = _class_means(data, terms, reading)
+    return rank_correlation(means, energies) if len(means) >= MIN_CLASSES else math.nan
+
+
+def class_effect(
+    name: str, data: Mapping[str, np.ndarray], terms: Float[np.ndarray, " rows"], reading: Reading
+) -> Effect:
+    """`class_correlation` with its interval over classes: other molecules hold the same few classes of bonds."""
+    means, energies = _class_means(data, terms, reading)
+    return rank_effect(name, means, energies) if len(means) >= MIN_CLASSES else Effect(name, math.nan, n=len(means))
+
+
+def _class_means(
+    data: Mapping[str, np.ndarray], terms: Float[np.ndarray, " rows"], reading: Reading
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Mean reading and bond energy of every class."""
     kind = data["bond_kind"]
     counts = np.bincount(kind)
     there = counts > 0
-    if there.sum() < MIN_CLASSES:
-        return math.nan
     means = np.bincount(kind, reading(terms))[there] / counts[there]
-    energies = np.bincount(kind, data["energy"])[there] / counts[there]
-    return rank_correlation(means, energies)
+    return means, np.bincount(kind, data["energy"])[there] / counts[there]
 
 
 def order_correlation(data: Mapping[str, np.ndarray], terms: Float[np.ndarray, " rows"]) -> float:

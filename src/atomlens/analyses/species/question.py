@@ -7,7 +7,7 @@ bonds between them. Two readings of a term I: its *strength* :math:`|I|`, and, f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,9 +19,10 @@ from jaxtyping import Float
 from atomlens.analyses.inputs import Material
 from atomlens.analyses.pair_scores import PairStatistic, Score, is_energy, no_score, pair_score
 from atomlens.analyses.species import pairs as species_pairs
+from atomlens.analyses.species.hydrogen_bonds import APART
 from atomlens.analyses.species.judgement import Circumstances, findings
-from atomlens.analyses.statistics import MIN_MOLECULES, share_with_limits
-from atomlens.analyses.verdict import Verdict, conclude
+from atomlens.analyses.statistics import N_RESAMPLES, share_with_limits
+from atomlens.analyses.verdict import Effect, Verdict, conclude
 from atomlens.reference import ReferenceUnavailable, gfn2_bond_orders
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -43,10 +44,10 @@ class SpeciesResult:
     property, unit
         What the model predicts.
     classes
-        One row a species (two elements), class and relation: counts, quantiles of the term in `unit`, strength, share
+        One row per species (two elements), class and relation: counts, quantiles of the term in `unit`, strength, share
         of negative terms, mean distance (Å), mean GFN2 bond order, mean bond energy (eV).
     orders
-        One row a comparison of two bond orders of the same elements: how often the higher one is the stronger
+        One row per comparison of two bond orders of the same elements: how often the higher one is the stronger
         (``strength``) and the more stabilising (``stabilisation``); 0.5 is chance.
     scores
         What is judged, by name.
@@ -71,7 +72,7 @@ def compute(
     progress: Progress = no_progress,
     bond_orders: BondOrders = gfn2_bond_orders,
     n_reference: int = 1000,
-    n_resamples: int = 400,
+    n_resamples: int = N_RESAMPLES,
 ) -> SpeciesResult:
     """Sort pair terms into classes and score them.
 
@@ -90,23 +91,33 @@ def compute(
     """
     orders, skipped = _reference_orders(material, bond_orders, n_reference, progress)
     pairs = species_pairs.sorted_pairs(material.tables["pairs"], material.structures, orders)
-    fresh = material.untrained.get("pairs")
-    if fresh is not None:
-        fresh = species_pairs.sorted_pairs(fresh, material.structures, orders)
+    fresh = [
+        species_pairs.sorted_pairs(table, material.structures, orders) for table in material.untrained_level("pairs")
+    ]
     comparisons = species_pairs.comparisons_of(pairs)
 
-    def score(name: str, statistic: PairStatistic, keep: pl.Expr, *columns: str, unit: str = "") -> Score:
+    def score(
+        name: str,
+        statistic: PairStatistic,
+        keep: pl.Expr,
+        *columns: str,
+        unit: str = "",
+        interval: Callable[[Mapping[str, np.ndarray], Float[np.ndarray, " rows"]], Effect] | None = None,
+        among: pl.Expr | None = None,
+    ) -> Score:
+        among = pl.lit(True) if among is None else among
         return pair_score(
             name,
             statistic,
-            pairs,
-            fresh,
+            pairs.filter(among),
+            [table.filter(among) for table in fresh],
             columns,
             material.relevance,
             keep=keep,
             unit=unit,
             seed=material.settings.seed,
             n_resamples=n_resamples,
+            interval=interval,
         )
 
     bonded, has_energy = pl.col("relation") == "1-2", pl.col("energy").is_not_null()
@@ -115,7 +126,7 @@ def compute(
     by_class, by_level = species_pairs.class_correlation, species_pairs.concordance
     n_classes = pairs.filter(bonded & has_energy & common)["bond_kind"].n_unique()
     few_classes = (
-        f"{n_classes} classes of bonds with a known bond energy in {MIN_MOLECULES} structures or more; "
+        f"{n_classes} classes of bonds with a known bond energy in {species_pairs.MIN_COMMON} structures or more; "
         f"a rank correlation over classes needs {species_pairs.MIN_CLASSES}"
     )
     scores: dict[str, Score] = {}
@@ -123,7 +134,14 @@ def compute(
         name = f"rank correlation of {word} with mean bond energy, over bond classes"
         statistic = partial(by_class, reading=reading)
         scores["energies" + suffix] = (
-            score(name, statistic, bonded & has_energy & common, "bond_kind", "energy")
+            score(
+                name,
+                statistic,
+                bonded & has_energy & common,
+                "bond_kind",
+                "energy",
+                interval=partial(species_pairs.class_effect, name, reading=reading),
+            )
             if n_classes >= species_pairs.MIN_CLASSES
             else no_score(name, few_classes)
         )
@@ -150,9 +168,13 @@ def compute(
     )
     negative = score("share of bonds with a negative term", lambda _, terms: _mean(terms < 0), bonded)
     scores["bond_sign"] = replace(negative, effect=share_with_limits(negative.effect))
-    is_hydrogen_bond = pl.col("class") == "hydrogen bond"
     scores["hydrogen_bonds"] = score(
-        "mean term of H···A in hydrogen bonds", lambda _, terms: _mean(terms), is_hydrogen_bond, unit=material.unit
+        "mean term of H···A in hydrogen bonds",
+        lambda _, terms: _mean(terms),
+        pl.col("class") == "hydrogen bond",
+        unit=material.unit,
+        # Dealt among all pairs, every term would come from a bond, which no hydrogen bond surpasses.
+        among=pl.col("relation").is_in(APART),
     )
     return SpeciesResult(
         property=material.property,

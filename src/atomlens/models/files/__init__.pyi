@@ -1,4 +1,5 @@
 from .checkpoint import read_model, save_model, write_atomically
+from .headers import header_elements
 from .shipped import CARD_KEYS, ZOO, zoo_config, zoo_names, zoo_path
 from .weights import build_potential, empty_potential, named_tensors, with_card
 
@@ -7,6 +8,7 @@ __all__ = [
     "ZOO",
     "build_potential",
     "empty_potential",
+    "header_elements",
     "named_tensors",
     "read_model",
     "save_model",

@@ -22,6 +22,8 @@ from atomlens.structures import InputError
 
 FORMAT = "atomlens-model"
 FORMAT_VERSION = 1
+# Letters of a model definition with its data card; those of shipped models have a few thousand.
+_LONGEST = 2**20
 
 
 def save_model(model: Potential, path: str | Path) -> None:
@@ -133,12 +135,15 @@ def _config_of(metadata: dict[str, str]) -> ModelConfig:
         raise InputError(f"format version {version!r} in the header is no number; the file is damaged")
     if int(version) > FORMAT_VERSION:
         raise InputError(f"format version {version}; this atomlens reads up to {FORMAT_VERSION}, update atomlens")
+    text = metadata.get("config", "")
+    if len(text) > _LONGEST:
+        raise InputError(f"the header's model definition has {len(text)} letters, at most {_LONGEST} are read")
     try:
-        data = json.loads(metadata.get("config", ""))
+        data = json.loads(text)
         if not isinstance(data, dict):
             raise ValueError(f"a {type(data).__name__}, not a table")
         return ModelConfig.from_dict(data)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"the header's model definition cannot be read ({error})") from error
 
 

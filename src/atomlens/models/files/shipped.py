@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from atomlens.models.config import ModelConfig
-from atomlens.models.files.checkpoint import read_config
 from atomlens.structures import InputError
 
+if TYPE_CHECKING:
+    from atomlens.models.config import ModelConfig
+
 ZOO = "zoo:"
-# What the card of every shipped model tells.
+# Entries in the card of every shipped model.
 CARD_KEYS = ("name", "data", "split", "seed", "command", "hours", "errors", "date")
 
 
@@ -57,6 +59,8 @@ def zoo_config(name: str) -> ModelConfig:
     >>> zoo_config("rmd17-ethanol-painn").card["split"]["train"]
     950
     """
+    from atomlens.models.files.checkpoint import read_config  # torch, which a look at names does not need
+
     return read_config(zoo_path(name))
 
 

@@ -15,9 +15,6 @@ from atomlens.models.config import ModelConfig
 from atomlens.models.potential import Potential
 from atomlens.structures import InputError
 
-# Far above any published network; a file that claims more is damaged, and building it would fill the memory.
-_MOST = {"layers": 1000, "radial functions": 100_000, "elements": 100_000}
-
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers of a model by name, those of shared layers once, under their first name."""
@@ -32,11 +29,6 @@ def empty_potential(config: ModelConfig) -> Potential:
     InputError
         If the configuration describes no network that can be built.
     """
-    representation = config.representation
-    claims = (representation.n_layers, representation.radial.n_rbf, representation.max_z)
-    for claimed, (what, most) in zip(claims, _MOST.items(), strict=True):
-        if not 1 <= claimed <= most:
-            raise InputError(f"the model claims {claimed} {what}; 1 to {most} can be read")
     try:
         with _Unallocated():
             return Potential(config)

@@ -37,8 +37,9 @@ class Archive:
     def __init__(self, root: Any, size: int, read: Callable[[StorageRef], bytes]) -> None:
         self.root = root
         self._read = read
-        # Honest tensors do not overlap; a few that do (tied weights) still fit.
-        self._budget = 4 * size + 2**20
+        self._storages: dict[str, bytes] = {}
+        # Honest tensors do not overlap; a few that do (tied weights) still fit, and every storage counts once.
+        self._budget = 5 * size + 2**20
 
     def tensor(self, ref: TensorRef) -> Tensor:
         """Copy of a tensor, on the CPU whatever device it was saved from.
@@ -59,7 +60,12 @@ class Archive:
         self._budget -= numel * storage.dtype.itemsize
         if self._budget < 0:
             raise InputError("its tensors are together far larger than the file; refused")
-        data = self._read(storage)
+        if storage.key not in self._storages:
+            self._budget -= storage.numel * storage.dtype.itemsize
+            if self._budget < 0:
+                raise InputError("its storages are together far larger than the file; refused")
+            self._storages[storage.key] = self._read(storage)
+        data = self._storages[storage.key]
         if len(data) != storage.numel * storage.dtype.itemsize:
             raise InputError(
                 f"storage {storage.key[:50]!r} has {len(data)} bytes, {storage.numel} numbers of type "

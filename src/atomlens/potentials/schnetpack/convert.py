@@ -119,7 +119,7 @@ def _choose(outputs: list[Output], wanted: str | None) -> Output:
     if len(with_forces) == 1:
         return with_forces[0]
     if len(outputs) > 1:
-        raise InputError(f"predicts {names}; choose one with output=")
+        raise InputError(f"predicts {names}; choose one with --output NAME (output= in Python)")
     return outputs[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ from atomlens.potentials.schnetpack.shells import (
 from atomlens.structures import InputError
 
 T = TypeVar("T")
+# Modules of one list; the networks of this field have tens.
+_MOST = 1000
 ReadTensor = Callable[[TensorRef], Tensor]
 
 
@@ -58,7 +61,10 @@ def items(module: Shell, name: str) -> list[Shell]:
         return []
     if found.path not in LISTS:
         raise InputError(f"{name!r} of its {module.path} is a {found.path}, not a list of modules")
-    return list(children(found).values())
+    modules = list(children(found).values())
+    if len(modules) > _MOST:
+        raise InputError(f"{name!r} of its {module.path} has {len(modules)} modules; up to {_MOST} can be read")
+    return modules
 
 
 def tensors(module: Shell) -> dict[str, TensorRef]:
@@ -128,7 +134,7 @@ def attribute(module: Shell, name: str, kind: type[T], default: T) -> T:
     """
     value: Any = module.state.get(name, default)
     if kind is float and type(value) is int:
-        value = float(value)
+        value = _float(value)
     if not isinstance(value, kind):
         raise InputError(f"{name!r} of its {module.path} is a {_described(value)}, a {kind.__name__} was expected")
     return value
@@ -151,7 +157,7 @@ def number(module: Shell, name: str, read: ReadTensor, default: float) -> float:
         return default
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{name!r} of its {module.path} is a {_described(value)}, one number was expected")
-    return float(value)
+    return _float(value)
 
 
 def linear_layers(module: Shell, name: str, count: int | None = None) -> list[Shell]:
@@ -215,6 +221,13 @@ def same_for_all(what: str, values: list[T]) -> T:
     return values[0]
 
 
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return math.inf if value > 0 else -math.inf
+
+
 def _table(module: Shell, name: str) -> dict[str, Any]:
     found = module.state.get(name, {})
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
@@ -226,5 +239,8 @@ def _described(value: Any) -> str:
     if isinstance(value, Name | Shell):
         return value.path
     # Only of plain values, because containers may be nested without bounds.
-    plain = isinstance(value, str | int | float | bool)
-    return f"{type(value).__name__} {value!r}"[:100] if plain else type(value).__name__
+    if isinstance(value, str):
+        value = value[:100]
+    elif isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e100:
+        return type(value).__name__ if not isinstance(value, bool) else f"bool {value}"
+    return f"{type(value).__name__} {value!r}"[:120]

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ase.data import atomic_numbers
 
 from atomlens.models import ENERGY_UNITS
+from atomlens.potentials.schnetpack.run_config import read_run_config
 from atomlens.structures import InputError
-
-# A configuration is a few kilobytes; a larger file of that name is something else.
-_MAX_CONFIG = 2**20
 
 # Elements of the molecules of MD17 and its revision, and of other sets, by SchNetPack's names.
 _MOLECULES = {
@@ -38,7 +35,7 @@ _DATASETS = {"QM9": "HCNOF", "ISO17": "HCO"}
 # QM9's properties that are no energies; without a configuration their unit stays unknown.
 _NO_ENERGIES = re.compile(r"dipole|polarizability|spatial_extent|heat_capacity|rotational_constant|charge", re.I)
 
-UNKNOWN_UNIT = "unknown"
+UNKNOWN_UNIT = "unit not known"
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,8 @@ class Provenance:
     ----------
     units
         Unit of every property by name, as the configuration spells it.
+    has_config
+        Whether there is a configuration at all.
     data
         Name of the training data, None where unknown.
     elements
@@ -58,17 +57,20 @@ class Provenance:
     units: dict[str, str]
     data: str | None = None
     elements: tuple[int, ...] | None = None
+    has_config: bool = True
 
 
 def read_provenance(model_file: Path) -> Provenance:
-    """Read the ``config.yaml`` beside a model file; one that is missing or of another kind tells nothing.
+    """Read the ``config.yaml`` beside a model file; where there is none, nothing is known.
 
     Raises
     ------
     InputError
-        If it says that the model takes distances in something else than Å.
+        If it cannot be read, or says that the model takes distances in something else than Å.
     """
-    config = _load(model_file.parent / "config.yaml")
+    config = read_run_config(model_file.parent / "config.yaml")
+    if config is None:
+        return Provenance({}, has_config=False)
     data = config.get("data")
     if not isinstance(data, dict):
         return Provenance({})
@@ -84,7 +86,7 @@ def read_provenance(model_file: Path) -> Provenance:
     molecule = _resolve(data.get("molecule"), config)
     named = f"{dataset} {molecule}" if isinstance(molecule, str) and dataset else dataset
     return Provenance(
-        units={str(key): _unit(_resolve(value, config)) for key, value in units.items()},
+        units={key: unit for key, value in units.items() if (unit := _unit(_resolve(value, config)))},
         # Own data (AtomsDataModule) are told apart by their file alone.
         data=f"{named} ({data.get('datapath')})"[:200] if dataset == "AtomsDataModule" else named[:200] or None,
         elements=_elements(dataset, molecule),
@@ -107,12 +109,12 @@ def choose_unit(output: str, kind: str, provenance: Provenance, given: str | Non
 
     Returns
     -------
-    The unit, and "config.yaml", "given", "assumed eV" or "unknown".
+    The unit, and "config.yaml", "given" or "unknown" (of properties that are no energies).
 
     Raises
     ------
     InputError
-        If the user's unit is not known, or contradicts the configuration.
+        If the user's unit is not known or contradicts the configuration, or if nobody says the unit of an energy.
     """
     told = provenance.units.get(output)
     check_energy_unit(given)
@@ -125,7 +127,17 @@ def choose_unit(output: str, kind: str, provenance: Provenance, given: str | Non
         return told, "config.yaml"
     if kind != "atomwise" or _NO_ENERGIES.search(output):
         return UNKNOWN_UNIT, "unknown"
-    return (given, "given") if given is not None else ("eV", "assumed eV")
+    if given is None:
+        why = (
+            f"config.yaml beside it gives no unit of {output!r}"
+            if provenance.has_config
+            else "no config.yaml beside it"
+        )
+        raise InputError(
+            f"the unit of its {output} is not known ({why}); say it with --unit (energy_unit= in Python), one of "
+            f"{', '.join(ENERGY_UNITS)}, or put the config.yaml of the training run beside it"
+        )
+    return given, "given"
 
 
 def check_energy_unit(unit: str | None) -> None:
@@ -134,18 +146,10 @@ def check_energy_unit(unit: str | None) -> None:
         raise InputError(f"energy_unit {unit!r} is not known; give one of {', '.join(ENERGY_UNITS)}")
 
 
-def _load(path: Path) -> dict[Any, Any]:
-    try:
-        if not path.is_file() or path.stat().st_size > _MAX_CONFIG:
-            return {}
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        return {}
-    return config if isinstance(config, dict) else {}
-
-
 def _resolve(value: Any, config: dict[Any, Any], depth: int = 5) -> Any:
     """Follow references like ``${globals.energy_unit}``; one that leads nowhere is None."""
+    if isinstance(value, str) and value.strip().lower() in ("", "~", "null"):
+        return None
     if not isinstance(value, str) or "${" not in value:
         return value
     reference = re.fullmatch(r"\$\{([\w.]+)\}", value)
@@ -157,11 +161,13 @@ def _resolve(value: Any, config: dict[Any, Any], depth: int = 5) -> Any:
     return _resolve(found, config, depth - 1)
 
 
-def _unit(value: Any) -> str:
-    # A number counts ASE's own units, of which the one of energy is eV.
-    if value in (1, 1.0) or value is None:
-        return "eV" if value is not None else UNKNOWN_UNIT
-    spelled = re.sub(r"\s*/\s*", "/", str(value).strip())[:50]
+def _unit(value: Any) -> str | None:
+    """A unit as it is spelled here; None where none is given."""
+    if not isinstance(value, str) or value.strip() == "None":
+        return None
+    spelled = re.sub(r"\s*/\s*", "/", value.strip())
+    if re.fullmatch(r"1(\.0*)?", spelled):  # a number counts ASE's own units, of which the one of energy is eV
+        return "eV"
     known = {name.lower(): name for name in ENERGY_UNITS}
     # "meV" and "MeV" are not the same; only names of more letters are matched without their case.
     return spelled if spelled in ENERGY_UNITS or len(spelled) <= 3 else known.get(spelled.lower(), spelled)

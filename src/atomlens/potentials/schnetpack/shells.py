@@ -118,9 +118,16 @@ CLASSES: frozenset[str] = frozenset(
     | {"omegaconf.listconfig.ListConfig", "omegaconf.dictconfig.DictConfig", "omegaconf.nodes.AnyNode"}
     | {"omegaconf.base.ContainerMetadata", "omegaconf.base.Metadata"}
 )
+# Types of numbers, which are constants of torch.
+DTYPES: frozenset[str] = frozenset(
+    {
+        f"torch.{name}"
+        for name in ("float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "bool")
+    }
+)
 # Names that appear as values only.
 INERT: frozenset[str] = frozenset(
-    {*ACTIVATION_FUNCTIONS, _FUNCTIONS_CLASS, "typing.Any", "builtins.int", "builtins.float", "builtins.str"}
+    {*DTYPES, *ACTIVATION_FUNCTIONS, _FUNCTIONS_CLASS, "typing.Any", "builtins.int", "builtins.float", "builtins.str"}
     | {f"torch.nn.init.{name}" for name in ("xavier_uniform_", "zeros_", "ones_", "orthogonal_", "uniform_")}
     | {f"torch.nn.init.{name}" for name in ("xavier_normal_", "normal_", "kaiming_uniform_", "kaiming_normal_")}
 )
@@ -162,7 +169,7 @@ def _rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any)
     if not isinstance(storage, StorageRef):
         raise InputError("the pickle has a tensor without numbers; the file is damaged")
     numbers = (offset, *_whole(shape), *_whole(stride))
-    if len(shape) != len(stride) or not all(type(n) is int and 0 <= n < 2**40 for n in numbers):
+    if len(shape) != len(stride) or len(shape) > 8 or not all(type(n) is int and 0 <= n < 2**40 for n in numbers):
         raise InputError("the pickle has a tensor of impossible shape; the file is damaged")
     return TensorRef(storage, offset, tuple(shape), tuple(stride))
 

@@ -4,6 +4,10 @@ Python's own unpickler, even with a closed `find_class`, calls what is on its st
 it, and trusts memo indices that can ask for gigabytes. A model's pickle needs a few dozen opcodes of it, so these
 are carried out here, on the inert records of `shells`; every other opcode is refused. Their arguments are read by
 `pickletools`, which executes nothing.
+
+``torch.load(weights_only=True)`` with stand-ins named by ``add_safe_globals`` would be shorter. It is not used because
+it has no budget: a list in the memo that each of 1,500 calls copies (``OrderedDict(list)``) takes 2.2 GB from a file of
+0.2 MB (torch 2.13), and more calls take more. Here, all that a pickle builds may be a small multiple of its length.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ from atomlens.potentials.schnetpack.shells import CALLS, CLASSES, STORAGES, Name
 from atomlens.structures import InputError
 
 # A model of a hundred layers has a pickle of half a megabyte; the weights are not in it.
-MAX_PICKLE = 2**24
+MAX_PICKLE = 2**22
+# Opcodes, each of which makes one object at most; that model has two hundred thousand.
+_MAX_OPCODES = 2**20
 
 _OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -26,7 +32,7 @@ _LITERALS = frozenset({"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLO
     {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES"}
 )
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_KEYS = (str, int, float, bytes, type(None))
+_KEYS = (str, int, float, bytes, type(None), Name)  # names are keys where types are cast to others
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,13 @@ def read_pickle(data: bytes, start: int = 0) -> Pickle:
         If it names or calls anything outside the closed tables, or is damaged.
     """
     file = io.BytesIO(data[start : start + MAX_PICKLE])
-    machine = _Machine()
+    machine = _Machine(budget=2 * len(file.getbuffer()) + 1000)
+    opcodes = 0
     try:
         while code := file.read(1):
+            opcodes += 1
+            if opcodes > _MAX_OPCODES:
+                raise InputError(f"its pickle has more than {_MAX_OPCODES} steps, far more than a model needs; refused")
             opcode = _OPCODES.get(code.decode("latin-1"))
             name = opcode.name if opcode else f"0x{code.hex()}"
             if name == "STOP":
@@ -73,7 +83,7 @@ def read_pickle(data: bytes, start: int = 0) -> Pickle:
     except InputError:
         raise
     # Whatever a damaged byte makes of an opcode's argument or of the stack.
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"its pickle is damaged ({_first_line(error)}); fetch or write the file again") from error
     raise InputError("its pickle ends before it is complete; fetch or write the file again")
 
@@ -81,7 +91,8 @@ def read_pickle(data: bytes, start: int = 0) -> Pickle:
 class _Machine:
     """The stack and the memo of one pickle."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -89,6 +100,18 @@ class _Machine:
 
     def pop(self) -> Any:
         return self.stack.pop()
+
+    def spend(self, *values: Any) -> None:
+        """Pay for walking through, or copying, what the file may name again and again.
+
+        Raises
+        ------
+        InputError
+            If that comes to more than the pickle is long.
+        """
+        self._budget -= sum(len(value) for value in values if isinstance(value, list | tuple | dict))
+        if self._budget < 0:
+            raise InputError("its pickle copies its own parts over and over, which no model does; refused")
 
     def pop_mark(self) -> list[Any]:
         """Everything above the last mark."""
@@ -176,6 +199,7 @@ def _reduce(machine: _Machine) -> None:
     if not isinstance(function, Name) or function.path not in CALLS:
         named = function.path if isinstance(function, Name) else f"a {type(function).__name__}"
         raise InputError(f"the pickle calls {named}, which loading a model does not need; refused")
+    machine.spend(arguments, *arguments)
     machine.stack.append(CALLS[function.path](*arguments))
 
 
@@ -191,6 +215,7 @@ def _build(machine: _Machine) -> None:
     state = machine.pop()
     target = machine.stack[-1]
     if isinstance(target, Shell):
+        machine.spend(state)
         target.state.update(_of_type(state, dict))
     elif not isinstance(target, dict):  # an OrderedDict's attributes (a state dict's metadata) tell nothing
         raise InputError(f"the pickle sets the state of a {type(target).__name__}, which no model does; refused")

@@ -11,7 +11,8 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib import rc_context
 
-from atomlens.analyses import Question, Verdict
+from atomlens.analyses import Finding, Question, Verdict
+from atomlens.report.answers import Meaning, meaning
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,16 @@ class Chapter:
     verdict: Verdict
     picture: str
     how: Markup
+
+    @property
+    def meaning(self) -> Meaning | None:
+        """What the verdict means for the use of the model."""
+        return meaning(self.verdict)
+
+    @property
+    def controlled(self) -> list[Finding]:
+        """Findings that have controls."""
+        return [finding for finding in self.verdict.findings if finding.controls]
 
 
 def make_chapter(question: Question, result: Any, verdict: Verdict) -> Chapter:

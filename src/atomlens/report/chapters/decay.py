@@ -19,7 +19,7 @@ half an &aring;ngstr&ouml;m before the cutoff, or to the largest distance in the
 given), which is the only end for models with energies of all pairs. A coupling is a second derivative: 2 is taken off
 the exponent of pair terms before the two are compared.</p>
 <p>Power law ln|<i>v</i>| = <i>a</i><sub>g</sub> + <i>n</i> ln <i>r</i> against exponential ln|<i>v</i>| =
-<i>a</i><sub>g</sub> &minus; <i>b r</i>: one constant a pair of elements, normal scatter of the logarithm (our
+<i>a</i><sub>g</sub> &minus; <i>b r</i>: one constant per pair of elements, normal scatter of the logarithm (our
 choice), fitted on four fifths of the molecules and scored by log-likelihood on the rest. Local exponents d
 ln|<i>v</i>| / d ln <i>r</i> are least-squares slopes in windows of 0.5 &Aring;; intervals draw molecules.</p>
 <p>References, on the same pairs: response couplings, the Frobenius norm of the 3 &times; 3 block

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from atomlens.analyses import ExtensivityResult
 from atomlens.reference import Kind, composed
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, QUIET, plain, say
+from atomlens.report.wording import property_words
 
 HOW = """
 <p>Pairs of molecules of the set, each molecule in one pair, are turned at random and moved apart along a line; the
@@ -25,7 +26,7 @@ read out (Bell and Dean, Discuss. Faraday Soc. 50, 55, 1970; weights |s| in plac
 choice): 1 where shares follow the size of the molecule, 0 where they stay on few atoms; 0.5 lies half-way.</p>
 <p>For a HOMO, |s<sub>i</sub>| is ranked against the Mulliken population of the GFN2-xTB orbital within each molecule.
 Rules, thresholds and controls are our choice. Intervals are bootstrapped over molecules or pairs. What the readout
-fixes for any weights is told as such; it describes the architecture, and no training.</p>
+fixes for any weights is marked as such; it describes the architecture, and no training.</p>
 """
 
 
@@ -68,7 +69,7 @@ def _draw_rule(axes: Axes, result: ExtensivityResult) -> None:
         apart = high - low
         plain(
             axes,
-            f"Far apart: {result.property} of both together",
+            f"Far apart: {property_words(result.property)} of both together",
             f"difference of the two alone, {result.unit}",
             "0: the smaller one, 1: the larger one",
         )
@@ -83,7 +84,7 @@ def _draw_rule(axes: Axes, result: ExtensivityResult) -> None:
         of_turns = ", root mean square of four turns" if kind is Kind.VECTOR else ""
         plain(
             axes,
-            f"Far apart: {result.property} of both together",
+            f"Far apart: {property_words(result.property)} of both together",
             f"{kind.value} of the two alone, {result.unit}",
             f"prediction{of_turns}, {result.unit}",
         )

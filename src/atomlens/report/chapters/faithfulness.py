@@ -1,4 +1,4 @@
-"""Chapter on faithfulness: what terms foretell, and what happens."""
+"""Chapter on faithfulness: what terms predict, and what happens."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ graph; the structure stays. The true change is <i>y &minus; y(without them)</i>.
 all walks that use the deleted edges, under the chain of the whole structure: for an atom k this is
 <i>&Sigma;<sub>S &ni; k, |S| &gt; 1</sub> I(S)</i>, for a pair the sum over all walks along it. Both are exact sums.
 Pearson correlation and least-squares slope over deletions drawn at random, with 95&nbsp;% bootstrap intervals over
-structures. Null control: what was foretold for another deletion of the same molecule. Told beside it: the mean change
+structures. Null control: what was predicted for another deletion of the same molecule. Next to it: the mean change
 of the same elements at the same distance in the other structures, and an untrained model, whose terms may well be
 faithful to it.</p>
 <p>Known potentials: models of the same architecture were fitted to potentials that are sums of known pair terms, and
-their learned pair terms are held against the true ones on unseen clusters. These scores are stored with atomlens, by
+their learned pair terms are compared with the true ones on unseen clusters. These scores are stored with atomlens, by
 <code>python benchmarks/faithfulness.py</code>; they concern the rules, not your model, and do not enter the verdict.
 Baselines: gradient &times; edge weight is the first-order change.
 Terms: GNN-LRP (arXiv:2006.03589) with inclusion-exclusion over sets of atoms.</p>

@@ -17,12 +17,12 @@ Strength of an order is &Sigma;|I(S)| over its sets; range is the largest distan
 only the sum is known.</p>
 <p>Clusters are structures of the set that hold two to six molecules; where there are fewer than five, three molecules
 of the set are turned at random and brought into contact at 0.8 to 1.1 times the sum of their van der Waals radii,
-seeded, each molecule in one cluster where there are enough. Clusters of three water molecules are told apart. The
+seeded, each molecule in one cluster where there are enough. Clusters of three water molecules are separate. The
 term of two molecules, <i>I({A, B})</i>, sums all walks that visit both and no third; beside it stands <i>E(AB)
 &minus; E(A) &minus; E(B)</i> of the many-body expansion (Hankins, Moskowitz, Stillinger, J. Chem. Phys. 53, 4544,
 1970), of the model itself and of GFN2-xTB, and likewise for three. A term is part of one prediction, a removal
 compares predictions: how the molecules change each other's own terms is in the second only.</p>
-<p>Held against: correlation above 0.71 (half of the variance), slope between 0.5 and 2, rank correlation with GFN2
+<p>Thresholds: correlation above 0.71 (half of the variance), slope between 0.5 and 2, rank correlation with GFN2
 above 0.5, ratio of three-body to two-body strength within half a decade of GFN2. All of these are our choice.
 Intervals are bootstrapped over clusters. A model trained on single molecules has seen none of these contacts.</p>
 """

@@ -87,7 +87,7 @@ def _draw_energies(axes: Axes, result: SpeciesResult) -> None:
 
 
 def _draw_relations(axes: Axes, result: SpeciesResult) -> None:
-    """Strength by the number of bonds between the atoms, one line a species."""
+    """Strength by the number of bonds between the atoms, one line per species."""
     plain(axes, "By bonds between the atoms", y=f"median strength, {result.unit}")
     weight = pl.col("pairs")
     rows = result.classes.group_by("species", "relation").agg(

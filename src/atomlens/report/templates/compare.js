@@ -22,7 +22,7 @@ function pictures() {
 // Terms of the first model against those of every other.
 function scatter() {
   const f = frame(), terms = f.pairs.terms.map((column) => column.map((v) => (v ?? 0) * factor()));
-  const [width, height, left, bottom, top, right] = [520, 440, 70, 52, 14, 14];
+  const width = room(byId("scatter"), 520), [height, left, bottom, top, right] = [Math.min(440, width), 70, 52, 14, 14];
   const svg = canvas(byId("scatter"), width, height, "Pair terms of the models against each other");
   const all = terms.flat(), low = Math.min(0, ...all), high = Math.max(0, ...all), pad = 0.05 * (high - low || 1);
   const x = (v) => left + ((v - low + pad) / (high - low + 2 * pad)) * (width - left - right);
@@ -47,15 +47,15 @@ function scatter() {
 function pairTable() {
   const f = frame(), { i, j, d, kind, terms, total } = f.pairs;
   const rows = d.slice(0, 200).map((_, k) => node("tr", {}, node("td", {}, `${label(i[k])}\u2013${label(j[k])}`),
-    node("td", { class: "number" }, d[k].toFixed(2)), node("td", {}, kindName(kind[k])),
-    ...terms.map((column) => node("td", { class: `number ${tone(column[k] ?? 0)}` }, column[k] === null ? "\u2013" : amount(column[k])))));
-  byId("pair-rows").replaceChildren(...rows);
+    numberCell(d[k], d[k].toFixed(2)), node("td", {}, kindName(kind[k])),
+    ...terms.map((column) => numberCell(column[k] ?? 0, column[k] === null ? "\u2013" : amount(column[k]), tone(column[k] ?? 0)))));
+  fillRows("pair-rows", rows);
   byId("pair-count").textContent = `${Math.min(200, d.length)} of ${total} pairs, strongest first, in ${state.unit}.`;
 }
 
-// Groups of bars, one bar a model; `value` gives the numbers, `show` writes them.
+// Groups of bars, one bar per model; `value` gives the numbers, `show` writes them.
 function groupedBars(host, groups, { title, show, value }) {
-  const m = DATA.models.length, bar = Math.max(7, 16 - m), step = m * (bar + 2) + 14, left = 172, right = 96, width = 560;
+  const m = DATA.models.length, bar = Math.max(7, 16 - m), step = m * (bar + 2) + 14, width = room(host, 560), left = narrow(width) ? 128 : 172, right = narrow(width) ? 78 : 96;
   const height = groups.length * step + 8, largest = Math.max(...groups.flatMap((g) => value(g)), 1e-12);
   const svg = canvas(host, width, height, title);
   groups.forEach((group, g) => {
@@ -106,7 +106,14 @@ if (DATA.unit === "eV") {
 }
 on("frame unit", details);
 on("unit", () => { glance(); unitsEverywhere(); details(); });
-glance();
-unitsEverywhere();
-details();
+document.querySelectorAll("main table").forEach(makeSortable);
+const drawAll = () => { glance(); unitsEverywhere(); details(); };
+drawAll();
+let lastWidth = document.documentElement.clientWidth, pause = null;
+window.addEventListener("resize", () => {
+  if (document.documentElement.clientWidth === lastWidth) return;
+  lastWidth = document.documentElement.clientWidth;
+  clearTimeout(pause);
+  pause = setTimeout(drawAll, 150);
+});
 document.documentElement.dataset.drawn = "yes";

@@ -17,7 +17,7 @@ function seriesOf() {
 function distanceChart() {
   const pairs = frame().pairs;
   if (!pairs || !pairs.r.length) return;
-  const [width, height, left, bottom, top, right] = [600, 470, 62, 52, 14, 14];
+  const width = room(byId("distance"), 600), [height, left, bottom, top, right] = [narrow(width) ? 340 : 470, 62, 52, 14, 14];
   const svg = canvas(byId("distance"), width, height, "Strength of pair terms against distance");
   const furthest = Math.max(...pairs.d), end = Math.max(furthest * 1.04, 1);
   const x = (d) => left + (d / end) * (width - left - right);
@@ -53,7 +53,8 @@ function distanceChart() {
   }
   byId("distance-key").replaceChildren(...names.map((name, s) => [name, s]).filter(([, s]) => present.has(s))
     .map(([name, s]) => node("span", { class: "key" }, node("i", { class: `swatch ${SERIES[s]}` }), name)));
+  markDistance();
 }
 function markDistance() {
-  for (const { dot, pair } of distanceDots) dot.classList.toggle("lit", pair === state.pair);
+  for (const { dot, pair } of distanceDots) dot.classList.toggle("lit", isMarked(pair));
 }

@@ -14,6 +14,10 @@ function fill(element, attributes, children) {
   for (const child of children) element.append(child);
   return element;
 }
+// Width of a chart: as wide as it wants to be, or as its place allows. A hidden place has no width yet.
+const room = (host, wanted) => Math.max(260, Math.min(wanted, host.clientWidth || wanted));
+const narrow = (width) => width < 480;
+
 function canvas(host, width, height, title) {
   const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
   svg.style.maxWidth = `${width}px`;
@@ -23,39 +27,25 @@ function canvas(host, width, height, title) {
 const text = (x, y, content, attributes = {}) => shape("text", { x, y, ...attributes }, content);
 const line = (x1, y1, x2, y2, attributes = {}) => shape("line", { x1, y1, x2, y2, ...attributes });
 
-// One floating note for the whole page. `lines` gives its text when it is needed.
-function note(element, lines, enter = () => {}, leave = () => {}) {
-  const tip = byId("tip");
-  const place = (event) => {
-    const box = tip.getBoundingClientRect();
+// One floating note for the whole page, next to the pointer. `lines` gives its text when it is needed.
+const tip = {
+  place(event) {
+    const box = byId("tip").getBoundingClientRect();
     const x = Math.min(event.clientX + 14, window.innerWidth - box.width - 8);
     const y = event.clientY + box.height + 24 > window.innerHeight ? event.clientY - box.height - 12 : event.clientY + 14;
-    tip.style.transform = `translate(${Math.max(4, x)}px, ${y}px)`;
-  };
-  element.addEventListener("mouseenter", (event) => {
-    const [head, ...rest] = lines();
-    tip.replaceChildren(node("strong", {}, head), ...rest.map((entry) => node("div", {}, entry)));
-    tip.hidden = false;
-    place(event);
-    enter();
-  });
-  element.addEventListener("mousemove", place);
-  element.addEventListener("mouseleave", () => {
-    tip.hidden = true;
-    leave();
-  });
-}
-
-const hoverPair = (element, k) =>
-  note(element, () => pairNote(k), () => pointAt(k), () => pointAt(null));
-function pointAt(k) {
-  if (state.pair === k) return;
-  state.pair = k;
-  changed("pair");
-}
-function pairNote(k) {
-  const { r, d } = frame().pairs;
-  return [pairName(k), withUnit(r[k]), `${angstrom(d[k])}, ${bondName(k)}, ${relationName(k)}`];
+    byId("tip").style.transform = `translate(${Math.max(4, x)}px, ${y}px)`;
+  },
+  show(event, [head, ...rest]) {
+    byId("tip").replaceChildren(node("strong", {}, head), ...rest.map((entry) => node("div", {}, entry)));
+    byId("tip").hidden = false;
+    tip.place(event);
+  },
+  hide() { byId("tip").hidden = true; },
+};
+function note(element, lines, enter = () => {}, leave = () => {}) {
+  element.addEventListener("mouseenter", (event) => { tip.show(event, lines()); enter(); });
+  element.addEventListener("mousemove", tip.place);
+  element.addEventListener("mouseleave", () => { tip.hide(); leave(); });
 }
 
 // Round tick positions that cover [low, high].

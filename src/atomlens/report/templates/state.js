@@ -9,12 +9,15 @@ const state = {
   threshold: 0, // smallest strength of a pair that is drawn, in DATA.unit
   relations: new Set(DATA.vocabulary.relations.map((_, k) => k)),
   pair: null, // pair under the pointer, as its number in frame.pairs
+  chosenPair: null, // pair that was clicked; stays marked
+  atom: null, // atom that was clicked
+  only: false, // show the pairs of that atom alone
   walk: 0, // selected walk; null: all listed walks at once
   colour: "relation",
 };
 
 const frame = () => DATA.frames[state.frame];
-const listeners = { frame: [], unit: [], shown: [], pair: [], walk: [], colour: [] };
+const listeners = { frame: [], unit: [], shown: [], pair: [], atom: [], walk: [], colour: [] };
 // Run everything that listens to a kind of change.
 const changed = (...kinds) => kinds.forEach((kind) => listeners[kind].forEach((run) => run()));
 const on = (kinds, run) => kinds.split(" ").forEach((kind) => listeners[kind].push(run));
@@ -60,12 +63,18 @@ const bondName = (k) => {
   const name = DATA.vocabulary.bonds[frame().pairs.bond[k]];
   return { none: "not bonded", unknown: "bonded, order unknown" }[name] ?? `${name} bond`;
 };
+const markedPair = () => state.pair ?? state.chosenPair;
+const touches = (k, atom) => frame().pairs.i[k] === atom || frame().pairs.j[k] === atom;
+// A pair is marked if it was pointed at or clicked, or if one of its atoms was clicked.
+const isMarked = (k) => k === markedPair() || (state.atom !== null && touches(k, state.atom));
+
 // The pairs that pass the reader's filters, strongest first.
 function shownPairs() {
   const pairs = frame().pairs;
   if (!pairs) return [];
   const kept = [];
   for (let k = 0; k < pairs.r.length && Math.abs(pairs.r[k]) >= state.threshold; k++) {
+    if (state.only && state.atom !== null && !touches(k, state.atom)) continue;
     if (state.relations.has(pairs.relation[k])) kept.push(k);
   }
   return kept;

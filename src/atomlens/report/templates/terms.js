@@ -1,6 +1,6 @@
 // The prediction as a sum: an equation, a waterfall, and bars by order, bonds and distance.
 const ORDERS = ["", "single atoms", "pairs", "triples"];
-const biggerName = () => `sets of ${frame().orders.length + 1} or more`;
+const biggerName = () => `${frame().orders.length + 1} or more atoms`;
 
 function orderRows() {
   const rows = frame().orders.map((total, k) => ({ ...total, name: ORDERS[k + 1] }));
@@ -24,7 +24,8 @@ function equation() {
 
 function waterfall() {
   const rows = orderRows();
-  const [width, rowHeight, left, right, top] = [960, 34, 150, 110, 8];
+  const width = room(byId("waterfall"), 960), tight = narrow(width);
+  const [rowHeight, left, right, top] = [34, tight ? 104 : 150, tight ? 58 : 110, 8];
   const height = top + rowHeight * (rows.length + 1) + 34;
   const svg = canvas(byId("waterfall"), width, height, "Contribution of every order of terms to the prediction");
   let sum = 0;
@@ -34,7 +35,7 @@ function waterfall() {
   const span = high - low || 1;
   const x = (v) => left + ((v * factor() - low) / span) * (width - left - right);
   const bottom = top + rowHeight * (rows.length + 1);
-  for (const t of ticks(low, high, 6)) {
+  for (const t of ticks(low, high, tight ? 3 : 6)) {
     svg.append(line(x(t / factor()), top, x(t / factor()), bottom, { class: "grid" }),
       text(x(t / factor()), bottom + 16, tickText(t), { class: "tick middle" }));
   }
@@ -58,14 +59,15 @@ function waterfall() {
 }
 
 // Rows of bars to both sides of zero: what lowers the prediction, what raises it, and a tick at the net sum.
-function twoSided(host, rows, title, { nameWidth = 120, width = 560, rowHeight = 26 } = {}) {
-  const right = 130, top = 4, bottom = top + rowHeight * rows.length;
+function twoSided(host, rows, title, { rowHeight = 26 } = {}) {
+  const width = room(host, 560), tight = narrow(width);
+  const nameWidth = tight ? 100 : 120, right = tight ? 62 : 130, top = 4, bottom = top + rowHeight * rows.length;
   const svg = canvas(host, width, bottom + 22, title);
   const sides = rows.map((row) => row.strength === null ? [Math.min(row.total, 0), Math.max(row.total, 0)]
     : [(row.total - row.strength) / 2, (row.total + row.strength) / 2]);
   const low = Math.min(0, ...sides.map((s) => s[0])), high = Math.max(0, ...sides.map((s) => s[1]));
   const x = (v) => nameWidth + ((v - low) / (high - low || 1)) * (width - nameWidth - right);
-  for (const t of ticks(low * factor(), high * factor(), 4)) {
+  for (const t of ticks(low * factor(), high * factor(), tight ? 2 : 4)) {
     svg.append(line(x(t / factor()), top, x(t / factor()), bottom, { class: "grid" }),
       text(x(t / factor()), bottom + 14, tickText(t), { class: "tick middle" }));
   }
@@ -78,8 +80,8 @@ function twoSided(host, rows, title, { nameWidth = 120, width = 560, rowHeight =
     if (row.strength !== null && row.count > 0) {
       group.append(line(x(row.total), y + 1, x(row.total), y + rowHeight - 1, { class: "net" }));
     }
-    const value = row.count === 0 ? "none" : row.strength === null ? `net ${amount(row.total)}`
-      : `${percent(row.share)}  net ${amount(row.total)}`;
+    const value = row.count === 0 ? "none" : row.strength === null ? `${tight ? "" : "net "}${amount(row.total)}`
+      : tight ? percent(row.share) : `${percent(row.share)}  net ${amount(row.total)}`;
     group.append(text(width - right + 10, y + rowHeight / 2 + 4, value, { class: "row-value quiet" }));
     note(group, () => [row.name, ...(row.strength === null ? [] : [`${row.count} terms`,
       `lowering ${withUnit(down)}, raising ${withUnit(up)}`, `strength ${withUnit(row.strength, false)}`]),
@@ -102,9 +104,9 @@ function listTriples() {
   const triples = frame().triples;
   if (!triples) return;
   const rows = triples.r.slice(0, 12).map((r, k) => node("tr", {}, node("td", {}, triples.atoms[k].map(label).join("\u2013")),
-    node("td", { class: `number ${tone(r)}` }, amount(r)), node("td", { class: "number" }, triples.range[k].toFixed(2)),
+    numberCell(r, amount(r), tone(r)), numberCell(triples.range[k], triples.range[k].toFixed(2)),
     node("td", {}, DATA.vocabulary.relations[triples.span[k]])));
-  byId("triple-rows").replaceChildren(...rows);
+  fillRows("triple-rows", rows);
   byId("triple-count").textContent = `${Math.min(12, triples.r.length)} strongest of ${triples.total}`;
 }
 

@@ -41,9 +41,27 @@ function cylinders() {
   const shown = shownPairs().slice(0, SHOWN_AT_MOST);
   const scale = frame().pairs ? Math.abs(frame().pairs.r[0] ?? 1) : 1;
   const list = [...skeleton(), ...shown.map((k) => cylinder(k, scale))];
-  if (state.pair !== null) {
-    const lit = cylinder(state.pair, scale);
+  if (markedPair() !== null) {
+    const lit = cylinder(markedPair(), scale);
     list.push({ ...lit, radius: lit.radius + 0.05, color: css("--lit") });
+  }
+  return state.atom === null ? list : [...list, ...cage(frame().positions[state.atom])];
+}
+
+// Three rings around an atom: seen from every side, and they hide nothing.
+function cage(centre, radius = 0.58, steps = 28) {
+  const list = [];
+  for (const [a, b] of [[0, 1], [1, 2], [2, 0]]) {
+    const at = (k) => {
+      const point = [...centre], angle = (2 * Math.PI * k) / steps;
+      point[a] += radius * Math.cos(angle);
+      point[b] += radius * Math.sin(angle);
+      return point;
+    };
+    for (let k = 0; k < steps; k++) {
+      const base = at(k);
+      list.push({ base, vector: at(k + 1).map((x, axis) => x - base[axis]), radius: 0.022, color: css("--lit") });
+    }
   }
   return list;
 }
@@ -123,6 +141,7 @@ function buildControls() {
   const slider = byId("threshold");
   slider.addEventListener("input", () => {
     state.threshold = sliderStrength(slider.value / 1000);
+    state.moved = true;
     changed("shown");
   });
   byId("show-labels").checked = frame().symbols.length <= 60;
@@ -148,17 +167,24 @@ function sliderStrength(position) {
   const [low, high] = strengthLimits();
   return position <= 0 ? 0 : low * (high / low) ** position;
 }
+const sliderPosition = (strength) => {
+  const [low, high] = strengthLimits();
+  return strength > low && high > low ? Math.floor((1000 * Math.log(strength / low)) / Math.log(high / low)) : 0;
+};
+function setThreshold(strength) {
+  state.threshold = strength;
+  state.moved = true;
+  byId("threshold").value = sliderPosition(strength);
+}
 // Start with the fewest pairs that carry four fifths of the strength, but never with a thicket.
 function resetThreshold() {
   const r = (frame().pairs?.r ?? []).map(Math.abs);
   const all = r.reduce((a, b) => a + b, 0);
   let sum = 0, count = 0;
   while (count < r.length && sum < 0.8 * all && count < 80) sum += r[count++];
-  const [low, high] = strengthLimits();
-  state.threshold = count >= r.length ? 0 : Math.max(r[count - 1] ?? 0, low);
-  const position = state.threshold && high > low ? Math.log(state.threshold / low) / Math.log(high / low) : 0;
-  byId("threshold").value = Math.floor(1000 * position);
-  if (position > 0) state.threshold = sliderStrength(byId("threshold").value / 1000);
+  state.threshold = count >= r.length ? 0 : Math.max(r[count - 1] ?? 0, strengthLimits()[0]);
+  byId("threshold").value = sliderPosition(state.threshold);
+  if (byId("threshold").value > 0) state.threshold = sliderStrength(byId("threshold").value / 1000);
 }
 
 function listPairs() {
@@ -167,18 +193,19 @@ function listPairs() {
   const shown = shownPairs();
   const strength = (list) => list.reduce((sum, k) => sum + Math.abs(pairs.r[k]), 0);
   const all = strength(pairs.r.map((_, k) => k)) + pairs.leftOut;
+  const of = state.only && state.atom !== null ? ` (those of ${label(state.atom)})` : "";
   byId("threshold-value").textContent = state.threshold ? `\u2265 ${withUnit(state.threshold, false)}` : "all listed pairs";
-  byId("shown-count").textContent = `${shown.length} of ${pairs.total} pairs, ` +
+  byId("shown-count").textContent = `${shown.length} of ${pairs.total} pairs${of}, ` +
     `${percent(all ? strength(shown) / all : 0)} of the summed strength` +
     (shown.length > SHOWN_AT_MOST ? `; the ${SHOWN_AT_MOST} strongest are drawn` : "");
   const rows = shown.slice(0, 200).map((k) => {
-    const row = node("tr", { "data-pair": k }, node("td", {}, pairName(k)),
-      node("td", { class: `number ${tone(pairs.r[k])}` }, amount(pairs.r[k])),
-      node("td", { class: "number" }, pairs.d[k].toFixed(2)), node("td", {}, relationName(k)));
+    const row = node("tr", { "data-pair": k }, node("td", {}, pairName(k)), numberCell(pairs.r[k], amount(pairs.r[k]), tone(pairs.r[k])),
+      numberCell(pairs.d[k], pairs.d[k].toFixed(2)), node("td", {}, relationName(k)));
     row.addEventListener("mouseenter", () => pointAt(k));
     row.addEventListener("mouseleave", () => pointAt(null));
-    return row;
+    return choosable(row, () => choosePair(k));
   });
-  byId("pair-rows").replaceChildren(...rows);
+  fillRows("pair-rows", rows);
+  markRows();
   document.querySelectorAll(".unit").forEach((cell) => (cell.textContent = state.unit));
 }

@@ -2,15 +2,11 @@
 function listWalks() {
   const { atoms, r } = frame().walks;
   const rows = atoms.map((walk, k) => {
-    const row = node("tr", { tabindex: "0", "data-walk": k }, node("td", { class: "number quiet" }, String(k + 1)),
-      node("td", { class: "path" }, walk.map(label).join(" \u2192 ")),
-      node("td", { class: `number ${tone(r[k])}` }, amount(r[k])));
-    const choose = () => { state.walk = k; changed("walk"); };
-    row.addEventListener("click", choose);
-    row.addEventListener("keydown", (event) => { if (event.key === "Enter") choose(); });
-    return row;
+    const row = node("tr", { "data-walk": k }, numberCell(k + 1, String(k + 1), "quiet"),
+      node("td", { class: "path" }, walk.map(label).join(" \u2192 ")), numberCell(r[k], amount(r[k]), tone(r[k])));
+    return choosable(row, () => { state.walk = k; changed("walk"); });
   });
-  byId("walk-rows").replaceChildren(...rows);
+  fillRows("walk-rows", rows);
 }
 
 // The strongest walk that goes anywhere: a walk that stays put shows little.
@@ -62,7 +58,7 @@ function around(walk) {
 
 function showWalk() {
   const { atoms, r } = frame().walks;
-  const [width, height] = [520, 440];
+  const width = room(byId("walk-drawing"), 520), height = Math.round(0.85 * width);
   const svg = canvas(byId("walk-drawing"), width, height, "The selected walk on the molecule");
   const defs = shape("defs");
   for (const kind of ["down", "up"]) {
@@ -70,8 +66,8 @@ function showWalk() {
       markerUnits: "userSpaceOnUse", orient: "auto" }, shape("path", { d: "M0 0L8 4L0 8z", class: `head ${kind}` })));
   }
   svg.append(defs);
-  const only = state.walk !== null && frame().symbols.length > 60 ? around(atoms[Math.min(state.walk, atoms.length - 1)]) : null;
-  const { at, layers, radius } = molecule(svg, { width, height, margin: 56, radius: 13, only });
+  const only = atoms.length && state.walk !== null && frame().symbols.length > 60 ? around(atoms[Math.min(state.walk, atoms.length - 1)]) : null;
+  const { at, layers, radius } = molecule(svg, { width, height, margin: narrow(width) ? 44 : 56, radius: 13, only });
   const centre = [width / 2, height / 2], largest = Math.abs(r[0] ?? 1);
   svg.append(layers.terms); // arrows lie over the atoms
   const list = state.walk === null ? atoms.map((_, k) => k).reverse() : [Math.min(state.walk, atoms.length - 1)];
@@ -80,7 +76,7 @@ function showWalk() {
     const lineWidth = state.walk === null ? 0.6 + 3.2 * Math.abs(r[k] / largest) : 2.6;
     drawWalk(layers.terms, at, radius, atoms[k], { kind: tone(r[k]), width: lineWidth, centre, numbered: state.walk !== null });
   }
-  document.querySelectorAll("#walk-rows tr").forEach((row) => row.classList.toggle("chosen", Number(row.dataset.walk) === state.walk && state.walk !== null));
+  document.querySelectorAll("#walk-rows tr").forEach((row) => pressed(row, Number(row.dataset.walk) === state.walk && state.walk !== null));
   byId("walk-name").textContent = state.walk === null ? `all ${atoms.length} listed walks, width by strength`
     : atoms.length ? `${atoms[list[0]].map(label).join(" \u2192 ")}: ${withUnit(r[list[0]])}` : "no walk";
 }
@@ -94,13 +90,14 @@ function atomShares() {
   if (atoms.length > 60) atoms = atoms.sort((a, b) => weight[b] - weight[a]).slice(0, 60).sort((a, b) => a - b);
   byId("atoms-note").textContent = atoms.length < symbols.length
     ? ` Only the ${atoms.length} atoms with the largest shares of ${symbols.length} are shown.` : "";
-  const [width, rowHeight, left, right, top] = [960, atoms.length > 30 ? 15 : 20, 60, 20, 6];
+  const width = room(byId("atom-shares"), 960);
+  const [rowHeight, left, right, top] = [atoms.length > 30 ? 15 : 20, narrow(width) ? 38 : 60, 20, 6];
   const bottom = top + rowHeight * atoms.length;
   const svg = canvas(byId("atom-shares"), width, bottom + 40, "Shares of every atom");
   const all = atoms.flatMap((k) => kinds.map(([kind]) => values[kind][k] * factor()));
   const low = Math.min(0, ...all), high = Math.max(0, ...all), pad = 0.03 * (high - low || 1);
   const x = (v) => left + ((v - low + pad) / (high - low + 2 * pad)) * (width - left - right);
-  for (const t of ticks(low, high, 7)) {
+  for (const t of ticks(low, high, narrow(width) ? 3 : 7)) {
     svg.append(line(x(t), top, x(t), bottom, { class: "grid" }), text(x(t), bottom + 15, tickText(t), { class: "tick middle" }));
   }
   svg.append(line(x(0), top, x(0), bottom, { class: "axis" }),
@@ -113,8 +110,15 @@ function atomShares() {
     group.append(line(Math.min(...places), y, Math.max(...places), y, { class: "rail" }));
     kinds.forEach(([kind], s) => group.append(glyph(kind, places[s], y)));
     note(group, () => [label(k), ...kinds.map(([kind, name]) => `${name}: ${withUnit(values[kind][k])}`)]);
+    group.classList.add("clickable", "atom-row");
+    group.dataset.atom = k;
+    group.addEventListener("click", () => chooseAtom(k));
     svg.append(group);
   });
+  markAtomRow();
+}
+function markAtomRow() {
+  document.querySelectorAll(".atom-row").forEach((row) => row.classList.toggle("lit", Number(row.dataset.atom) === state.atom));
 }
 function glyph(kind, x, y) {
   if (kind === "start") return shape("circle", { cx: x, cy: y, r: 4.2, class: "glyph hollow" });

@@ -1,0 +1,103 @@
+"""Mistakes that show before anything heavy is loaded: a misspelt name, an element that the model never saw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atomlens.structures import InputError, check_regular, structure_file
+
+if TYPE_CHECKING:
+    import ase
+
+    from atomlens.structures import ReadFrames
+
+_ZOO = "zoo:"
+# An atom of a SMILES string: in brackets, or of the organic subset.
+_SMILES_ATOM = re.compile(r"\[\d*([A-Z][a-z]?|[a-z][a-z]?)[^\[\]]*\]|(Br|Cl|[BCNOPSFIbcnops])")
+_SMILES_REST = re.compile(r"[-=#$:/\\().%\d@+]*")
+
+
+def check_model_name(model: str) -> tuple[int, ...] | None:
+    """Elements that a model was trained on, as far as its file's header says, after a look at its name.
+
+    Raises
+    ------
+    InputError
+        If it is a name that the zoo does not have, or a pipe or device.
+    """
+    from atomlens.models import header_elements, zoo_path
+
+    if model.startswith(_ZOO):
+        return header_elements(zoo_path(model))
+    try:
+        path = Path(model)
+        if not path.is_file():
+            if path.exists():
+                check_regular(path)
+            return None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+    return header_elements(path)
+
+
+def read_early(model: str, structures: str, frames: str = ":", *, any_element: bool = False) -> ReadFrames | None:
+    """Structures of a file, after the model's name and their elements were looked at; None for a SMILES string.
+
+    Raises
+    ------
+    InputError
+        As `check_model_name` and `read_frames`, and if a structure has an element that the model never saw.
+    """
+    known = check_model_name(model)
+    if structure_file(structures) is None:
+        if not any_element:
+            check_elements(known, [smiles_elements(structures)])
+        return None
+    from atomlens.structures import read_frames
+
+    def look(found: list[ase.Atoms]) -> None:
+        if not any_element:
+            check_elements(known, [atoms.numbers.tolist() for atoms in found])
+
+    return read_frames(structures, frames, look=look)
+
+
+def check_elements(known: tuple[int, ...] | None, structures: Sequence[Sequence[int]]) -> None:
+    """Refuse atomic numbers that a model was not trained on; an error names the frame where there are several.
+
+    Raises
+    ------
+    InputError
+        If there are such.
+    """
+    from atomlens.models import unseen_elements
+
+    for index, numbers in enumerate(structures):
+        if unseen := unseen_elements(known, numbers):
+            raise InputError(unseen if len(structures) == 1 else f"frame {index}: {unseen}")
+
+
+def smiles_elements(text: str) -> list[int]:
+    """Atomic numbers that a SMILES string writes; none where it is no such string, which others will find.
+
+    Examples
+    --------
+    >>> smiles_elements("c1ccccc1Br"), smiles_elements("[Na+]"), smiles_elements("ethanol.xyz")
+    ([6, 35], [11], [])
+    """
+    if not _SMILES_REST.fullmatch(_SMILES_ATOM.sub("", text.strip())):
+        return []
+    from ase.data import atomic_numbers
+
+    symbols = {(match[1] or match[2]).capitalize() for match in _SMILES_ATOM.finditer(text)}
+    return sorted(atomic_numbers[symbol] for symbol in symbols) if symbols <= set(atomic_numbers) else []
+
+
+def early_or_embedded(early: ReadFrames | None, structures: str, frames: str) -> ReadFrames:
+    """What was read already, or the structure of a SMILES string."""
+    from atomlens.structures import read_frames
+
+    return early if early is not None else read_frames(structures, frames)

@@ -1,0 +1,160 @@
+"""Answers in plain words: what a verdict means for the use of a model, and three sentences over all verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from atomlens.analyses import Verdict
+
+# Outcomes that decide nothing, each for its own reason.
+_OPEN = "cannot tell"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What an outcome of one question means.
+
+    Attributes
+    ----------
+    short
+        One sentence for the top of the page.
+    use
+        What follows for the use of the model.
+    """
+
+    short: str
+    use: str
+
+
+MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
+    "species": {
+        "agrees": Meaning(
+            "This model has learned which bonds are strong: its pair terms follow chemistry.",
+            "Compare bonds by their terms. A term is not a bond energy: its zero is the constant part.",
+        ),
+        "deviates": Meaning(
+            "The pair terms of this model do not follow the strength of chemical bonds.",
+            "Do not read bond strengths from its terms. Predictions may still be accurate: the model may reach them "
+            "through other sets of atoms, or measure bonds from an average atom.",
+        ),
+        _OPEN: Meaning(
+            "Whether this model knows which bonds are strong cannot be decided from these structures.",
+            "Ask again with more molecules and more kinds of bonds.",
+        ),
+    },
+    "extensivity": {
+        "by construction": Meaning(
+            "Predictions for separate molecules add up (or average) because of the read-out, whatever was learned.",
+            "Sizes can be compared. That molecules do not disturb each other was not learned; it holds beyond the "
+            "cutoff for any model of this kind.",
+        ),
+        "agrees": Meaning(
+            "Molecules far apart do not disturb each other's prediction.",
+            "Predictions for several molecules, and for larger systems made of the same parts, add up as they should.",
+        ),
+        "deviates": Meaning(
+            "Molecules far apart disturb each other's prediction.",
+            "Use the model for single molecules of the size it was trained on only; do not compare sizes.",
+        ),
+        _OPEN: Meaning(
+            "Whether predictions add up over separate molecules was not decided.",
+            "Check the sizes of system that you need by hand before you rely on them.",
+        ),
+    },
+    "decay": {
+        "agrees": Meaning(
+            "Its interactions fall with distance as physics expects.",
+            "The range of interactions is plausible, within the distances that were tested.",
+        ),
+        "deviates": Meaning(
+            "It does not know how interactions fall with distance.",
+            "Do not rely on it for contacts between molecules or for distances beyond those in its training set.",
+        ),
+        _OPEN: Meaning(
+            "How its interactions fall with distance could not be compared with physics.",
+            "Treat long distances with caution: nothing here shows that they are right or wrong.",
+        ),
+    },
+    "many-body": {
+        "agrees": Meaning(
+            "Its pair and triple terms match what happens when atoms are removed.",
+            "Single pair and triple terms can be read as interactions of these atoms.",
+        ),
+        "deviates": Meaning(
+            "Its pair and triple terms do not match what happens when atoms are removed.",
+            "Trust sums over many terms, and comparisons between models, rather than single pairs or triples.",
+        ),
+        _OPEN: Meaning(
+            "Whether single pair and triple terms match the removal of atoms was not decided.",
+            "Read single triples with caution.",
+        ),
+    },
+    "faithfulness": {
+        "agrees": Meaning(
+            "Its terms predict what the model does when a message is cut, so the explanations can be trusted.",
+            "Pictures of pair terms show what the model really uses.",
+        ),
+        "deviates": Meaning(
+            "Its terms do not predict what the model does when a message is cut.",
+            "Treat pictures of single terms with caution, and try another rule.",
+        ),
+        _OPEN: Meaning(
+            "Whether its terms predict what the model does when a message is cut was not decided.",
+            "Treat pictures of single terms as suggestions.",
+        ),
+    },
+    "stability": {
+        "agrees": Meaning(
+            "The molecule stays whole in simulations with this model.",
+            "Simulations of this molecule, at this temperature and of this length, are safe; others were not tested.",
+        ),
+        "deviates": Meaning(
+            "Simulations with this model break the molecule.",
+            "Do not use the model for molecular dynamics under these conditions. Below: what gave way first.",
+        ),
+        _OPEN: Meaning(
+            "Too few replicas, or too short a simulation, to say whether the molecule stays whole.",
+            "Run more replicas (--replicas) or longer (--time).",
+        ),
+    },
+}
+
+# Outcomes that say the same of every question; `short` is empty where nothing belongs on top of the page.
+_GENERAL: Mapping[str, Meaning] = {
+    "by construction": Meaning(
+        "", "This holds for any model of this architecture and read-out; it says nothing about what was learned."
+    ),
+    "not applicable": Meaning(
+        "", "The question has no meaning for this property or architecture; other data will not change that."
+    ),
+    "descriptive": Meaning("", "A number to look at; it cannot tell a good model from a bad one."),
+}
+
+# Which questions make up the sentences on top of an analysis: about bonds, about distances, about trust.
+_THEMES = (("species",), ("extensivity", "decay"), ("many-body", "faithfulness"))
+
+
+def meaning(verdict: Verdict) -> Meaning | None:
+    """What a verdict means; None for questions that only describe."""
+    known = MEANINGS.get(verdict.question)
+    if known is None:
+        return None
+    outcome = str(verdict.outcome.value)
+    return known.get(outcome) or _GENERAL.get(outcome) or known[_OPEN]
+
+
+def summary_sentences(verdicts: Sequence[Verdict]) -> list[str]:
+    """Up to three sentences that say what a model has learned, in the order bonds, distances, trust.
+
+    Examples
+    --------
+    >>> from atomlens.analyses import Outcome, Verdict
+    >>> summary_sentences([Verdict("species", Outcome.AGREES, "rank correlation 0.9", ())])
+    ['This model has learned which bonds are strong: its pair terms follow chemistry.']
+    """
+    by_question = {verdict.question: found for verdict in verdicts if (found := meaning(verdict)) is not None}
+    named = {question for theme in _THEMES for question in theme}
+    themes = [*_THEMES, tuple(question for question in by_question if question not in named)]
+    sentences = [" ".join(by_question[name].short for name in theme if name in by_question) for theme in themes]
+    return [sentence.strip() for sentence in sentences if sentence.strip()]

@@ -1,0 +1,63 @@
+// Save what is shown: charts as SVG and PNG, tables as CSV.
+function save(name, content, type) {
+  const address = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type }));
+  const link = node("a", { href: address, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
+}
+const fileName = (what, ending) => `${[frame().name, what].join("-").replace(/[^\w.-]+/g, "_").slice(0, 80)}.${ending}`;
+
+// A drawing that looks the same without this page's style sheet.
+const KEPT = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-size",
+  "font-family", "font-weight", "text-anchor", "display"];
+function standalone(svg) {
+  const copy = svg.cloneNode(true);
+  const [from, to] = [svg, copy].map((root) => [root, ...root.querySelectorAll("*")]);
+  from.forEach((element, k) => {
+    const style = getComputedStyle(element);
+    for (const name of KEPT) to[k].style.setProperty(name, style.getPropertyValue(name));
+    to[k].removeAttribute("class");
+  });
+  const [, , width, height] = svg.getAttribute("viewBox").split(" ");
+  fill(copy, { xmlns: "http://www.w3.org/2000/svg", width, height }, []);
+  copy.prepend(shape("rect", { width, height, fill: getComputedStyle(document.body).backgroundColor }));
+  return { text: new XMLSerializer().serializeToString(copy), width: Number(width), height: Number(height) };
+}
+async function pngOf(svg, scale = 3) {
+  const { text, width, height } = standalone(svg);
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+  await image.decode();
+  const drawing = node("canvas", { width: width * scale, height: height * scale });
+  drawing.getContext("2d").drawImage(image, 0, 0, width * scale, height * scale);
+  return new Promise((done) => drawing.toBlob(done, "image/png"));
+}
+
+// Text after RFC 4180; `rows` are lists of cells.
+const csvText = (rows) => rows.map((row) => row.map((cell) => {
+  const content = cell === null || cell === undefined ? "" : String(cell);
+  return /[",\n\r]/.test(content) ? `"${content.replaceAll('"', '""')}"` : content;
+}).join(",")).join("\r\n") + "\r\n";
+
+const exportButton = (kind, what, run) => {
+  const button = node("button", { type: "button", class: "export", "aria-label": `Save ${what} as ${kind}` }, kind);
+  button.addEventListener("click", run);
+  return button;
+};
+// Buttons below every chart that holds a drawing.
+function chartExports() {
+  document.querySelectorAll(".chart[data-export]").forEach((host) => {
+    const svg = () => host.querySelector("svg"), what = host.dataset.export;
+    host.after(node("p", { class: "exports" },
+      exportButton("SVG", what, () => svg() && save(fileName(what, "svg"), standalone(svg()).text, "image/svg+xml")),
+      exportButton("PNG", what, async () => svg() && save(fileName(what, "png"), await pngOf(svg())))));
+  });
+}
+// A button below a table; `rows` makes head and body from the data, not from what happens to be listed.
+function tableExport(id, what, rows) {
+  const table = byId(id).closest("table");
+  const place = table.closest(".scroll") ?? table;
+  place.after(node("p", { class: "exports" }, exportButton("CSV", what, () => save(fileName(what, "csv"), csvText(rows()), "text/csv"))));
+}

@@ -1,0 +1,232 @@
+"""The page as a tool: choosing, sorting, saving, addresses that bring a view back, and access for everybody."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from audit import complaints
+from browser import CHROMIUM, Browser
+from PIL import Image
+from report_samples import explanation, frame, info, two_waters
+
+from atomlens.report import page_html
+from atomlens.report.page import Page
+from atomlens.tables import explained_frame, fragment_groups
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+# Every save goes through a link with an address of its own; the test reads the content instead of writing a file.
+_CATCH_SAVES = """
+(() => { window.saved = []; const make = URL.createObjectURL;
+URL.createObjectURL = (blob) => { window.saved.push(blob); return make(blob); };
+window.exporter = (name) => [...document.querySelectorAll('button.export')].find((button) => button.ariaLabel === name);
+HTMLAnchorElement.prototype.click = function () { window.savedName = this.download; }; })()
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Browser(tmp_path_factory.mktemp("chromium") / "profile") as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """One structure; and three frames of two molecules with groups."""
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "one.html").write_text(page_html(frame(), info()), encoding="utf-8")
+    page = Page(info(), n_frames=3)
+    for index in range(3):
+        atoms = two_waters()
+        atoms.rattle(0.05, seed=index)
+        page.add(explained_frame(explanation(atoms), index=index, groups=fragment_groups(atoms)))
+    (folder / "frames.html").write_text(page.html(), encoding="utf-8")
+    return folder
+
+
+def open_page(browser, path, fragment=""):
+    browser.errors = []
+    browser.call("Page.navigate", url="about:blank")
+    browser.load(path, settle=0.6, fragment=fragment)
+    browser.run(_CATCH_SAVES)
+    assert browser.errors == []
+    return browser
+
+
+def mouse(browser, x, y):
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        button, clicks = ("none", 0) if kind == "mouseMoved" else ("left", 1)
+        browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, clickCount=clicks)
+    browser.run("new Promise((done) => setTimeout(done, 150))")
+
+
+def text(browser, selector):
+    return browser.run(f"document.querySelector('{selector}').textContent")
+
+
+def saved(browser, index=-1):
+    return browser.run(f"saved.at({index}).text()")
+
+
+def click(browser, selector):
+    browser.run(f"document.querySelector('{selector}').click()")
+
+
+def test_a_click_in_the_view_marks_an_atom_or_a_pair_everywhere(browser, pages):
+    open_page(browser, pages / "one.html")
+    browser.run("document.getElementById('viewer').scrollIntoView({ block: 'center' })")
+    box = browser.run("JSON.parse(JSON.stringify(document.getElementById('viewer').getBoundingClientRect()))")
+    found = set()
+    # Ethanol lies flat in the middle of the view: a grid of clicks meets atoms and cylinders alike.
+    for share in np.linspace(0.35, 0.65, 7):
+        click(browser, "#clear-selection")
+        mouse(browser, box["x"] + share * box["width"], box["y"] + 0.5 * box["height"])
+        chosen = browser.run("document.getElementById('atom-choice').value")
+        if chosen:
+            found.add("atom")
+            assert f"atom={chosen}" in browser.run("location.hash")
+            assert browser.run("document.querySelectorAll('#matrix .frame:not([hidden])').length") == 2
+            pairs = frame().interactions.order(2)
+            mine = [int(chosen) in pair for pair in pairs.atoms.tolist()]
+            assert browser.run("document.querySelectorAll('#distance .mark-dot.lit').length") == sum(mine)
+        elif "pair=" in browser.run("location.hash"):
+            found.add("pair")
+            assert browser.run("document.querySelectorAll('#matrix .cell.lit').length") == 2
+            assert browser.run("document.querySelectorAll('#distance .mark-dot.lit').length") == 1
+            assert browser.run("document.querySelectorAll('#pair-rows tr[aria-current]').length") <= 1
+        if "=" in browser.run("location.hash"):
+            assert browser.run("document.getElementById('tip').hidden") is False
+    assert found == {"atom", "pair"}
+    assert browser.errors == []
+
+
+def test_only_the_pairs_of_one_atom(browser, pages):
+    open_page(browser, pages / "one.html", "view?from=0&atom=2&only=1")
+    names = browser.run("[...document.querySelectorAll('#pair-rows tr td:first-child')].map((c) => c.textContent)")
+    terms = frame().interactions.order(2)
+    expected = {f"{i}-{j}" for i, j in terms.atoms.tolist() if 2 in (i, j)}
+    assert {
+        "-".join("".join(c for c in part if c.isdigit()) for part in name.split("\u2013")) for name in names
+    } == expected
+    click(browser, "#only-atom")
+    assert browser.run("document.querySelectorAll('#pair-rows tr').length") == len(terms.relevance)
+    assert text(browser, "#selection").startswith("O2")
+
+
+def test_rows_are_chosen_and_sorted_by_keyboard(browser, pages):
+    open_page(browser, pages / "one.html", "view?from=0")
+    browser.run("document.querySelector('#pair-rows tr').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }))")
+    assert browser.run("document.querySelectorAll('#pair-rows tr[aria-current]').length") == 1
+    heading = "#view th:nth-child(3) button"
+    column = "[...document.querySelectorAll('#pair-rows tr')].map((row) => Number(row.cells[2].dataset.value))"
+    click(browser, heading)
+    assert browser.run("document.querySelector('#view th:nth-child(3)').ariaSort") == "descending"
+    longest_first = browser.run(column)
+    assert longest_first == sorted(longest_first, reverse=True)
+    click(browser, heading)
+    assert browser.run(column) == longest_first[::-1]
+    # The order stays when the list changes.
+    browser.run(
+        "(() => { const slider = document.getElementById('threshold'); slider.value = 300; "
+        "slider.dispatchEvent(new Event('input')); })()"
+    )
+    fewer = browser.run(column)
+    assert fewer == sorted(fewer)
+    assert len(fewer) < len(longest_first)
+
+
+def test_frames_by_slider_keys_and_player_and_the_address_brings_them_back(browser, pages):
+    open_page(browser, pages / "frames.html")
+    value = "#equation .whole .value"
+    first = text(browser, value)
+    browser.run("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true }))")
+    second = text(browser, value)
+    assert second != first
+    assert "frame=1" in browser.run("location.hash")
+    click(browser, "#frame-play")
+    assert browser.run("document.getElementById('frame-play').ariaPressed") == "true"
+    browser.run("new Promise((done) => setTimeout(done, 1000))")
+    assert text(browser, value) != second
+    click(browser, "#frame-play")
+    fragment = "walks?frame=1&unit=meV&walk=3&colour=elements&pair=0-1"
+    open_page(browser, pages / "frames.html", fragment)
+    shown = float(text(browser, value).replace("\u2212", "-"))
+    assert shown == pytest.approx(1000 * float(second.replace("\u2212", "-")), rel=1e-3)
+    assert browser.run("Number(document.querySelector('#walk-rows tr[aria-current]').dataset.walk)") == 3
+    assert browser.run("location.hash.slice(1)") == fragment
+    assert browser.errors == []
+
+
+def test_tables_are_saved_whole_as_csv(browser, pages):
+    open_page(browser, pages / "one.html")
+    browser.run(
+        "[...document.querySelectorAll('button.export')].find((b) => b.ariaLabel === 'Save pairs as CSV').click()"
+    )
+    rows = list(csv.DictReader(io.StringIO(saved(browser))))
+    terms = frame().interactions.order(2)
+    assert len(rows) == len(terms.relevance)
+    found = {(int(row["atom_1"]), int(row["atom_2"])): float(row["term_eV"]) for row in rows}
+    for (i, j), value in zip(terms.atoms.tolist(), terms.relevance, strict=True):
+        assert found[i, j] == pytest.approx(value, rel=1e-5)
+    assert browser.run("savedName").endswith("pairs.csv")
+
+
+def test_charts_are_saved_as_pictures_that_stand_alone(browser, pages):
+    open_page(browser, pages / "one.html")
+    save = "exporter('Save matrix as {}').click()"
+    browser.run(save.format("SVG"))
+    drawing = saved(browser)
+    assert drawing.startswith("<svg")
+    assert "class=" not in drawing
+    assert "rgb(" in drawing
+    browser.run(save.format("PNG"))
+    browser.run("new Promise((done) => setTimeout(done, 1500))")
+    data = browser.run("saved.at(-1).arrayBuffer().then((b) => [...new Uint8Array(b)])")
+    image = np.asarray(Image.open(io.BytesIO(bytes(data))).convert("RGB")).astype(int)
+    assert image.shape[1] > 1000
+    assert (image[..., 2] - image[..., 0] > 60).sum() > 1000  # the blue cells are there
+    assert browser.errors == []
+
+
+def test_the_chemiscope_file_opens_in_chemiscope(browser, pages):
+    open_page(browser, pages / "frames.html", "?frame=2")
+    browser.run("exporter('Save all structures as chemiscope').click()")
+    content = json.loads(saved(browser))
+    assert [s["size"] for s in content["structures"]] == [6, 6, 6]
+    assert len(content["shapes"]["pair terms"]["parameters"]["structure"]) == 3
+    browser.run(
+        "for (const id of ['again', 'info', 'meta']) { const place = document.createElement('div'); place.id = id; "
+        "place.style.height = '300px'; document.body.append(place); }"
+    )
+    loaded = browser.run(
+        "saved.at(-1).text().then((text) => Chemiscope.StructureVisualizer.load({ structure: 'again', info: 'info', "
+        "meta: 'meta' }, JSON.parse(text), new Chemiscope.Warnings())).then(() => 'loaded')"
+    )
+    assert loaded == "loaded"
+    # The page is where it was.
+    assert "frame 2" in text(browser, "#frame-place")
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+@pytest.mark.parametrize("name", ["one.html", "frames.html"])
+def test_everybody_can_read_the_page(browser, pages, name, width):
+    open_page(browser, pages / name)
+    assert complaints(browser, width) == []
+
+
+def test_every_chart_fits_a_narrow_window(browser, pages):
+    browser.call("Emulation.setDeviceMetricsOverride", width=400, height=900, deviceScaleFactor=1, mobile=False)
+    open_page(browser, pages / "frames.html")
+    charts = "[...document.querySelectorAll('.chart')]"
+    wide = f"{charts}.filter((chart) => chart.scrollWidth > chart.clientWidth + 1).map((chart) => chart.id)"
+    assert browser.run(wide) == []
+    # No word runs out of its drawing.
+    outside = """[...document.querySelectorAll('.chart svg')].flatMap((svg) => {
+      const box = svg.getBoundingClientRect();
+      const isOut = (b) => b.width && (b.right > box.right + 2 || b.left < box.left - 2);
+      return [...svg.querySelectorAll('text')].filter((t) => isOut(t.getBoundingClientRect()))
+        .map((t) => `${svg.parentElement.id}: ${t.textContent}`); })"""
+    assert browser.run(outside) == []
+    browser.call("Emulation.clearDeviceMetricsOverride")

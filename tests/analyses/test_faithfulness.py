@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from atomlens import InputError, explain, load_model
 from atomlens.analyses import Effect, Material, Outcome, Settings, molecule_effect
-from atomlens.analyses import faithfulness as question
+from atomlens.analyses.faithfulness import question
 from atomlens.analyses.faithfulness.deletion import (
     changes,
     edges_of_atom,

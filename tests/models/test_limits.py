@@ -70,7 +70,7 @@ def test_a_result_that_cannot_be_is_refused_everywhere(value: float) -> None:
 
 def test_a_residual_beyond_rounding_is_refused() -> None:
     explanation = explain(small_model("schnet"), ETHANOL)
-    explanation.chain = replace(explanation.chain, prediction=explanation.chain.prediction + 1e-3)
+    explanation.sums = replace(explanation.chain, prediction=explanation.chain.prediction + 1e-3)
     with pytest.raises(InputError, match=r"miss the prediction by 0\.001 eV, far beyond rounding"):
         explained_frame(explanation)
 

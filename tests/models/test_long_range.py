@@ -271,13 +271,13 @@ def test_periodic_cells_are_refused_in_one_line(kind):
 @pytest.mark.parametrize(
     ("settings_of", "message"),
     [
-        ({"kind": "coulom"}, r"model.long_range.kind 'coulom' is not known; did you mean 'coulomb'\?"),
-        ({"kind": "dispersion+coulomb"}, "choose one of none, coulomb, dispersion, coulomb.dispersion"),
+        ({"kind": "coulom"}, r"'coulom'; did you mean 'coulomb'\?"),
+        ({"kind": "dispersion+coulomb"}, "choices: none, coulomb, dispersion, coulomb.dispersion"),
         ({"balance": "means"}, r"did you mean 'mean'\?"),
         ({"width": 0}, "width = 0; it must be positive"),
-        ({"charge_length": math.nan}, "charge_length = nan"),
+        ({"charge_length": math.nan}, "charge_length' is nan"),
         ({"s8": -1.0}, "s8 = -1.0; it must be zero or positive"),
-        ({"total_charge": math.inf}, "total_charge = inf"),
+        ({"total_charge": math.inf}, "total_charge' is inf"),
         ({"balance": "none", "total_charge": 1.0}, "balance 'none' keeps no total_charge; received 1.0"),
     ],
 )

@@ -99,7 +99,7 @@ def test_models_of_inverse_powers_are_saved_explained_and_learn_no_constant(tmp_
     [
         (
             {"radial": {"kind": "inverse_power"}},
-            r"radial.kind 'inverse_power' is not known; did you mean 'inverse_powers'",
+            r"radial.kind' is 'inverse_power'; did you mean 'inverse_powers'",
         ),
         ({"radial": {"kind": "inverse_powers", "length": 0.0}}, "length of the radial basis is 0.0 Å"),
         ({"cutoff": {"kind": "polynom"}}, r"did you mean 'polynomial'\?"),

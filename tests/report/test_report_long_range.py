@@ -36,8 +36,8 @@ def test_page_and_summary_tell_the_part_of_the_pairs(explanation):
     page = page_html(frame, where)
     assert data_of(page)["frames"][0]["longRange"] == [list(part) for part in sums.items()]
     assert "energies of all pairs: coulomb, dispersion" in page
-    assert "beyond it the latter alone" in page
-    assert "further apart they meet only in triples" not in page
+    assert "beyond it, long-range energies alone" in page
+    assert "atoms further apart interact only in triples" not in page
     text = StringIO()
     Console(file=text, width=120).print(_sums(frame))
     assert f"of the pairs: coulomb, long range {sums['coulomb']:+.4f}" in " ".join(text.getvalue().split())
@@ -48,7 +48,7 @@ def test_pages_of_plain_models_are_as_before():
     page = page_html(frame, info())
     assert frame.long_range == ()
     assert frame_summary(frame)["long_range"] == {}
-    assert "further apart they meet only in triples" in page
+    assert "atoms further apart interact only in triples" in page
     assert "energies of all pairs" not in page
 
 

@@ -166,7 +166,8 @@ def test_the_command_says_and_writes_it(runs, tmp_path, capsys):
     said = capsys.readouterr().out
     for word in ("painn", "schnet", "species", "report.html"):
         assert word in said
-    assert {path.name for path in (tmp_path / "both").iterdir()} == {"report.html", "summary.json", "verdicts.parquet"}
+    written = {path.name for path in (tmp_path / "both").iterdir()}
+    assert written == {".atomlens.json", "report.html", "summary.json", "verdicts.parquet"}
     with pytest.raises(SystemExit) as end:  # what compare wrote is no run
         main(["compare", str(runs[0]), str(tmp_path / "both"), "--out", str(tmp_path / "more")])
     assert end.value.code == 2

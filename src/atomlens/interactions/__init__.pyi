@@ -1,5 +1,6 @@
 from .batch import BatchExplanation, explain_batch, explain_graphs
-from .explanation import Explanation, explain, explain_chain, explain_module
+from .explaining import explain, explain_chain, explain_module
+from .explanation import Explanation
 from .pair_forces import PairForces
 from .terms import Interactions, Terms, check_order, group_terms, interaction_terms
 

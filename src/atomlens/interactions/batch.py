@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 
 from atomlens.chain import Rule, has_closed_form, make_chain_batch, make_rule, recorded_potential
-from atomlens.interactions.explanation import Explanation, explain
+from atomlens.interactions.explaining import explain
+from atomlens.interactions.explanation import Explanation
 from atomlens.interactions.terms import Interactions, Terms, check_order, interaction_terms
 from atomlens.models import Potential, to_internal
 from atomlens.potentials import AnyModel, OpenedModel

@@ -1,8 +1,7 @@
-"""`explain`: from a trained model and a structure to its exact interactions."""
+"""Everything that adds up to one prediction, computed when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
@@ -15,22 +14,12 @@ from atomlens.chain import (
     Chain,
     Published,
     RecordedSums,
-    check_product_rule,
-    constant_meaning,
-    has_closed_form,
-    make_chain,
-    make_rule,
     recorded_chain,
-    recorded_potential,
-    recorded_sums,
 )
 from atomlens.interactions.pair_forces import AtomEnergies, PairForces, pair_forces
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
-from atomlens.models import Atomwise, Potential, to_internal
-from atomlens.potentials import AnyModel, OpenedModel
-from atomlens.recording import RecordedModel, record
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
-from atomlens.structures import AtomGraph, InputError
+from atomlens.structures import InputError
 
 
 class Explanation:
@@ -240,195 +229,3 @@ class Explanation:
             f"Explanation({self.atoms.get_chemical_formula()}, {self.property} = {self.prediction:.6g} {self.unit}, "
             f"rule={self.rule}/{self.product_rule}, residual={self.residual:.1e})"
         )
-
-
-def explain(
-    model: AnyModel,
-    atoms: ase.Atoms,
-    rule: str = "gate",
-    product_rule: str = "scalar",
-    *,
-    gamma: float = 0.25,
-    dtype: torch.dtype = torch.float64,
-    device: str | torch.device | None = None,
-) -> Explanation:
-    """Explain one prediction exactly.
-
-    Parameters
-    ----------
-    model
-        From `load_model`. It is not changed; its weights are referred to, so explain a copy of a model in training.
-    atoms
-        One structure.
-    rule
-        ``gate`` (default), ``gamma``, ``gradient``, or ``published`` (which conserves nothing, and has product rule
-        ``scalar`` whatever is asked for); see `atomlens.chain.rules`.
-    product_rule
-        For products of two signals: ``full`` (each factor carries half) or ``scalar`` (vectors only gate).
-    gamma
-        Strength of the ``gamma`` rule.
-    dtype, device
-        Where and how precisely to compute; by default float64 on the model's device.
-
-    Raises
-    ------
-    InputError
-        If the structure is unusable, or has elements that the model was not trained on.
-    ValueError
-        If a rule is not known.
-
-    Examples
-    --------
-    >>> import ase, torch, atomlens
-    >>> _ = torch.manual_seed(0)
-    >>> model = atomlens.Potential(atomlens.ModelConfig())
-    >>> ex = atomlens.explain(model, ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]]))
-    >>> abs(ex.residual) < 1e-12
-    True
-    >>> ex.interactions(max_order=2).order(2).atoms
-    array([[0, 1]])
-    """
-    if not isinstance(atoms, ase.Atoms):
-        raise TypeError(_not_a_structure(atoms))
-    if isinstance(model, OpenedModel):
-        model.check_elements(atoms)
-        if dtype != torch.float64:
-            raise InputError(f"models of other libraries are explained in float64, not in {dtype}")
-        if device is not None and torch.device(device).type != "cpu":
-            raise InputError(f"models of other libraries are explained on the CPU; leave out device {device}")
-        return explain_module(model.recorded, atoms, rule, product_rule, gamma=gamma)
-    if not isinstance(model, Potential):
-        raise TypeError(
-            f"explain received a {type(model).__name__} as model; load one first, with atomlens.load_model(path), or "
-            "explain a module of your own with atomlens.explain_module"
-        )
-    used = make_rule(rule, gamma)
-    check_product_rule(product_rule)
-    product_rule = product_rule if used.keeps_values else "scalar"
-    working = model.converted(dtype, device)
-    graph = working.graph(atoms)
-    make = make_chain if has_closed_form(working, used) else recorded_potential
-    chain = make(working, graph, used, product_rule)
-    factor, unit = to_internal(model.facts.unit)
-    return Explanation(
-        atoms.copy(),  # a simulation moves its atoms on
-        chain.scaled(factor),
-        property=model.facts.quantity,
-        unit=unit,
-        rule=used.name,
-        product_rule=product_rule,
-        cutoff=model.cutoff,
-        constant_meaning=constant_meaning(model.readout, used, product_rule),
-        atom_energies=_atom_energies(working, graph, factor)
-        if unit == "eV" and model.config.output.extensive
-        else None,
-    )
-
-
-def _not_a_structure(atoms: Any) -> str:
-    """What to do about something that is no structure."""
-    if isinstance(atoms, list | tuple):
-        return (
-            f"explain takes one structure and received a {type(atoms).__name__} of {len(atoms)}; "
-            "give one of them, or all to atomlens.explain_batch"
-        )
-    return (
-        f"explain received a {type(atoms).__name__} as structure; give an ase.Atoms, for example from "
-        "ase.io.read(path) or atomlens.read_structures(path)[0]"
-    )
-
-
-def _atom_energies(model: Potential, graph: AtomGraph, factor: float) -> AtomEnergies | None:
-    """Energies of the atoms in eV over positions; None where the read-out gives none to an atom."""
-    if not isinstance(model.readout, Atomwise):
-        return None
-    return lambda positions: factor * model.atom_parts(replace(graph, positions=positions.to(graph.positions)))
-
-
-def explain_chain(
-    chain: Chain | RecordedSums,
-    atoms: ase.Atoms,
-    *,
-    property: str = "energy",
-    unit: str = "eV",
-    rule: str = "gate",
-    product_rule: str = "full",
-    cutoff: float,
-    constant_meaning: str = "what no walk carries",
-) -> Explanation:
-    """Explanation that rests on a chain made by hand, or on sums of a recording; both in `unit` already.
-
-    Parameters
-    ----------
-    chain
-        From `atomlens.chain.automatic_chain`, `recorded_sums`, or put together of its parts.
-    atoms
-        The structure that it describes.
-    property, unit, rule, product_rule, cutoff, constant_meaning
-        As the attributes of `Explanation`, for labels.
-    """
-    return Explanation(
-        atoms.copy(),
-        chain,
-        property=property,
-        unit=unit,
-        rule=rule,
-        product_rule=product_rule,
-        cutoff=cutoff,
-        constant_meaning=constant_meaning,
-    )
-
-
-def explain_module(
-    model: RecordedModel,
-    atoms: ase.Atoms,
-    rule: str = "gate",
-    product_rule: str = "full",
-    *,
-    gamma: float = 0.25,
-    as_bias: Sequence[str] = (),
-) -> Explanation:
-    """Explain one prediction of any PyTorch model exactly, by recording it.
-
-    Parameters
-    ----------
-    model
-        The model behind the protocol `atomlens.recording.RecordedModel`. Its first structure costs three runs more: its
-        rows are learned and its linear program is checked.
-    atoms
-        One structure.
-    rule, product_rule, gamma
-        As for `explain`; ``scalar`` freezes what turns with the structure.
-    as_bias
-        Names of operators without a rule whose output is to count as a bias, such as ``aten.amax``.
-
-    Returns
-    -------
-    Explanation
-        Terms, groups and shares exist for every model, walks where messages carry the state of their source alone
-        (`Explanation.no_walks`).
-
-    Raises
-    ------
-    InputError
-        If the structure is unusable, the model does something that no rule covers, or a check fails.
-    ValueError
-        If a rule is not known.
-    """
-    used = make_rule(rule, gamma)
-    check_product_rule(product_rule)
-    sums = recorded_sums(record(model, atoms), used, product_rule, as_bias)
-    factor, unit = to_internal(model.unit)
-    meaning = "reference values, shifts, energies that depend on the geometry alone, and the last biases of read-outs"
-    if as_bias:
-        meaning += f"; {', '.join(as_bias)} counts as a bias"
-    return explain_chain(
-        sums.scaled(factor),
-        atoms,
-        property=model.property,
-        unit=unit,
-        rule=used.name,
-        product_rule=product_rule,
-        cutoff=model.cutoff,
-        constant_meaning=meaning,
-    )

@@ -149,7 +149,8 @@ def packages_in(path: Path) -> set[str]:
     """
     names: set[str] = set()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path) as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged strings hold odd escapes
             members = [name for name in archive.namelist() if name.endswith(".pkl")]
             for member in members:
                 words: list[str] = []

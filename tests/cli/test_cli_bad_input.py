@@ -57,10 +57,10 @@ def truncated_weights(path):
 
 def unsupported_module(path):
     """A whole-model file whose representation is a SchNetPack class that is not read."""
-    names = ["schnetpack", "schnetpack.representation", "schnetpack.representation.so3net"]
-    kind = type("SO3net", (torch.nn.Module,), {"__module__": names[-1]})
+    names = ["schnetpack", "schnetpack.representation", "schnetpack.representation.field_schnet"]
+    kind = type("FieldSchNet", (torch.nn.Module,), {"__module__": names[-1]})
     sys.modules.update({name: types.ModuleType(name) for name in names})
-    sys.modules[names[-1]].SO3net = kind
+    sys.modules[names[-1]].FieldSchNet = kind
     try:
         torch.save(kind(), path)
     finally:
@@ -107,7 +107,7 @@ FILES = [
     ("model is a structure", write(molecule("H2O")), ("bad", ETHANOL, *OUT), "bad: not a model file"),
     ("pickle names os.system", lambda p: torch.save(Evil(), p), ("bad", ETHANOL, *OUT), "posix.system"),
     ("bare pickle names os.system", bare_pickle, ("bad", ETHANOL, *OUT), "posix.system"),
-    ("module not supported", unsupported_module, ("bad", ETHANOL, *OUT), "SO3net"),
+    ("module not supported", unsupported_module, ("bad", ETHANOL, *OUT), "FieldSchNet"),
     ("zoo has no such model", None, ("zoo:nothing", ETHANOL, *OUT), "zoo:nothing"),
     ("out is a file", text("x"), (MODEL, ETHANOL, "--out", "bad"), "--out bad: is a file"),
     ("out lies under a file", text("x"), (MODEL, ETHANOL, "--out", "bad/run"), "--out bad/run: cannot be written"),

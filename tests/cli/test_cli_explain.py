@@ -58,6 +58,17 @@ def test_options_reach_the_engine(here, capsys):
     assert summary["frames"][1]["prediction"] == pytest.approx(ex.prediction, rel=1e-4)
 
 
+def test_a_rule_that_conserves_nothing_says_so(here, capsys):
+    done = run(capsys, "explain", "model.safetensors", "ethanol.xyz", "--rule", "published", "--out", "run")
+    assert done.code == 0
+    frame = json.loads((here / "run" / "summary.json").read_text())["frames"][0]
+    assert abs(frame["residual"]) > 1e-3
+    assert "This rule conserves nothing" in (here / "run" / "report.html").read_text()
+    done = run(capsys, "analyze", "model.safetensors", "ethanol.xyz", "--rule", "published", "--out", "verdicts")
+    assert done.code == 2
+    assert "--rule published conserves nothing" in done.err
+
+
 def test_overwrite_replaces_an_earlier_run(here, capsys):
     assert run(capsys, "explain", "model.safetensors", "ethanol.xyz", "--out", "run", "--max-order", 3).code == 0
     done = run(capsys, "explain", "model.safetensors", "ethanol.xyz", "--out", "run", "--max-order", 2, "--overwrite")

@@ -1,8 +1,7 @@
-"""SO3net: symmetries, forces, files, and what is not possible with it."""
+"""SO3net: symmetries, forces, files."""
 
 from dataclasses import replace
 
-import ase
 import numpy as np
 import pytest
 import torch
@@ -10,10 +9,9 @@ from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
 from atomlens import load_model, save_model
-from atomlens.chain import make_chain, make_rule
-from atomlens.models import ModelConfig, OutputConfig, Potential, RepresentationConfig, SO3net
+from atomlens.models import Potential, RepresentationConfig, SO3net
 from atomlens.models.features import edge_features
-from atomlens.structures import InputError, build_graph, collate
+from atomlens.structures import build_graph, collate
 from samples import branched, crowded_cell, small_model
 
 DIPOLE = {"kind": "dipole", "vectors": True}
@@ -116,13 +114,6 @@ def test_impossible_degrees_are_refused():
     for l_max in (-1, 9):
         with pytest.raises(ValueError, match=f"l_max={l_max}; it must lie between 0 and 8"):
             RepresentationConfig("so3net", l_max=l_max)
-
-
-def test_nothing_takes_it_for_painn():
-    model = Potential(ModelConfig(RepresentationConfig("so3net", n_features=128), output=OutputConfig()))
-    graph = model.graph(ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]]))
-    with pytest.raises(InputError, match="written down for SchNet and PaiNN, not for SO3net"):
-        make_chain(model, graph, make_rule("gate"))
 
 
 def test_shared_layers():

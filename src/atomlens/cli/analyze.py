@@ -107,7 +107,12 @@ def analyze(
     from atomlens.potentials import load_model
     from atomlens.reference import read_s66x8
     from atomlens.runs import AnalysisOptions, run_analysis
+    from atomlens.structures import InputError
 
+    if rule is RuleName.PUBLISHED:
+        raise InputError(
+            "--rule published conserves nothing; questions need terms that add up: gate, gamma or gradient"
+        )
     chosen = chosen_questions(questions)
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
     check_product_rule(potential, product_rule)

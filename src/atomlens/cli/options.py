@@ -23,6 +23,7 @@ class RuleName(StrEnum):
     GATE = "gate"
     GAMMA = "gamma"
     GRADIENT = "gradient"
+    PUBLISHED = "published"
 
 
 class ProductRuleName(StrEnum):

@@ -12,6 +12,7 @@ import torch
 
 from atomlens.chain import (
     Chain,
+    Published,
     RecordedSums,
     recorded_chain,
 )
@@ -112,6 +113,11 @@ class Explanation:
     def bias_share(self) -> float:
         """What operators that were treated as biases on request add to the prediction; zero without such."""
         return 0.0 if isinstance(self.sums, Chain) else self.sums.layers.bias_share() * self.sums.factor
+
+    @property
+    def conserves(self) -> bool:
+        """Whether everything adds up to the prediction, to rounding; under the rule ``published`` it does not."""
+        return self.rule != Published.name
 
     @property
     def n_layers(self) -> int:

@@ -46,6 +46,11 @@ class _Recorder(TorchDispatchMode):
         self.constant_numbers: dict[int, int] = {}
         self.kept: list[Tensor] = []  # an id is a name only while its tensor lives
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch would import its compiler, which takes two seconds, only to keep it away from this class.
+        return False
+
     # Signals and constants
 
     def start(self, tensor: Tensor) -> None:

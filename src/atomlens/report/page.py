@@ -150,6 +150,7 @@ class Page:
             structures_path=self.info.structures_path,
             rule_name=rule.name + _strength(first, self.info) + (f", products: {product.name}" if product else ""),
             rule_text=rule.short,
+            conserves=rule.conserves,
             rule_long=rule.long + (f" {product.long}" if product else ""),
             shown=len(self._records),
             total_frames=self.n_frames,

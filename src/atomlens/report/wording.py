@@ -9,11 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RuleText:
-    """A rule's name, what it does in one line, and in full."""
+    """A rule's name, what it does in one line and in full, and whether terms add up to the prediction under it."""
 
     name: str
     short: str
     long: str
+    conserves: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ RULES: dict[str, RuleText] = {
         "gradient",
         "activations replaced by their slope",
         "Every activation is replaced by its tangent at this structure; the offset of the tangent counts as bias.",
+    ),
+    "published": RuleText(
+        "published",
+        "LRP-γ of arXiv:2407.04526, γ = 0.1; it conserves nothing",
+        "Layer-wise relevance propagation as the program of arXiv:2407.04526 has it: in layers with an activation, "
+        "contributions of the output's sign count 1.1 times, and the sum is divided by the larger of what inputs and "
+        "bias contribute. Outputs change by this, so the parts add up to the output of the changed network and not to "
+        "the prediction.",
+        conserves=False,
     ),
 }
 

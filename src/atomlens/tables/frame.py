@@ -139,7 +139,7 @@ def explained_frame(
         explanation.prediction,
         len(atoms),
         unit,
-        explanation.residual,
+        explanation.residual if explanation.conserves else 0.0,
         abs(explanation.prediction - explanation.constant),
         str(explanation.chain.embedding.dtype).removeprefix("torch."),
     )

@@ -26,7 +26,7 @@ from atomlens.potentials.foreign import (
     require_trust,
 )
 from atomlens.recording import StructureInputs
-from atomlens.structures import InputError
+from atomlens.structures import AtomGraph, InputError
 
 INSTALL = "pip install sevenn==0.13.0"
 WHAT = "SevenNet checkpoint (.pth)"
@@ -86,8 +86,11 @@ class SevenNetModel:
         return [self.module.onehot_to_feature_x.linear]
 
     def inputs(self, atoms: ase.Atoms) -> StructureInputs:
+        """Graph of a structure, as the library wants it."""
+        return self.inputs_of(checked_graph(self, atoms))
+
+    def inputs_of(self, graph: AtomGraph) -> StructureInputs:
         """SevenNet's edges name the receiver first; vectors run from it to the sender."""
-        graph = checked_graph(self, atoms)
         kinds = torch.tensor([self.module.type_map[z] for z in graph.numbers.tolist()])
         tensors = {
             "positions": graph.positions,
@@ -99,6 +102,13 @@ class SevenNetModel:
 
     def energy(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """Energies of all atoms, scale and shift included."""
+        return self._run(tensors)["inferred_total_energy"].reshape(())
+
+    def atom_energies(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, " N"]:
+        """The same energy, atom by atom."""
+        return self._run(tensors)["atomic_energy"].reshape(-1)
+
+    def _run(self, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         target, source = tensors["edge_index"]
         positions = tensors["positions"]
         data: dict[str, Any] = {
@@ -109,7 +119,7 @@ class SevenNetModel:
         }
         for _, step in self.steps:
             data = step(data)
-        return data["inferred_total_energy"].reshape(())
+        return data
 
     def calculator(self) -> Calculator:
         """SevenNet's own ASE calculator on this module, its forces included; its graph is not rounded to float32."""

@@ -122,6 +122,7 @@ def explain(
     from atomlens.folders import RunFolder
     from atomlens.models import UnseenElementWarning
     from atomlens.potentials import load_model
+    from atomlens.report import frames_on_page
     from atomlens.runs import explained_frames, write_run
     from atomlens.structures import InputError
     from atomlens.tables import RunInfo
@@ -164,6 +165,7 @@ def explain(
             max_order=max_order,
             top_walks=top_walks,
             make_groups=make_groups,
+            with_forces=frames_on_page(len(selected)),
             dtype=precision,
             device=where,
             **settings,

@@ -108,9 +108,7 @@ def md(
         friction=friction,
         seed=seed,
     )
-    potential = load_model(
-        model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust
-    )
+    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
     found = early_or_embedded(early, structure, frame)
     atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)

@@ -154,7 +154,7 @@ def run_md(
         info = RunInfo(model_path, structure_name, model.facts, command, settings)
         page = Page(info, len(shown))
         explained = [
-            explained_frame(explain(exact, frame), index=index, outside=outside(model.facts, frame))
+            explained_frame(explain(exact, frame), index=index, outside=outside(model.facts, frame), with_forces=True)
             for index, frame in enumerate(shown)
         ]
         warnings = tuple(dict.fromkeys(warning for frame in explained for warning in frame.warnings))

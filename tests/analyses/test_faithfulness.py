@@ -433,12 +433,15 @@ def test_question_of_a_small_model_is_stored_and_drawn(readout, tmp_path: Path) 
 
 @pytest.mark.usefixtures("few_draws")
 def test_shipped_model_and_stored_scores() -> None:
-    molecules = [ase.build.molecule(name) for name in ("CH3CH2OH", "CH4", "H2O", "C6H6", "CH3CHO", "CH3OH", "NH3", "C2H4", "HCN", "C2H2")]
+    molecules = [
+        ase.build.molecule(name)
+        for name in ("CH3CH2OH", "CH4", "H2O", "C6H6", "CH3CHO", "CH3OH", "NH3", "C2H4", "HCN", "C2H2")
+    ]
     result = compute(Material(load_model("zoo:qm9-u0-schnet"), molecules, {}), n_deletions=6)
     assert result.effects["atom"].has_interval
     found = judge(result).findings
     assert len(found) == 3
-    assert "3 trainings each" in found[-1].sentence
+    assert "3 trainings of schnet each" in found[-1].sentence
     known = stored_known_scores()
     assert set(known["potential"]) == set(known_names())
     assert set(known["architecture"]) == {"schnet", "painn"}

@@ -441,7 +441,7 @@ def test_shipped_model_and_stored_scores() -> None:
     assert result.effects["atom"].has_interval
     found = judge(result).findings
     assert len(found) == 3
-    assert "3 trainings each" in found[-1].sentence
+    assert "3 trainings of schnet each" in found[-1].sentence
     known = stored_known_scores()
     assert set(known["potential"]) == set(known_names())
     assert set(known["architecture"]) == {"schnet", "painn"}

@@ -50,7 +50,7 @@ def analysis_files() -> tuple[str, ...]:
     )
     return (
         *below("tables", SURVEY_FILES),
-        *below("untrained", SURVEY_FILES),
+        *below("untrained/seed-*", SURVEY_FILES),
         *below("questions", ("judged.parquet", *results)),
     )
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-torch_sim = pytest.importorskip("torch_sim", exc_type=ImportError)
+pytest.importorskip("torch_sim", exc_type=ImportError)
+import torch_sim
+
 from atomlens import InputError, load_model
 from atomlens.dynamics import MDOptions
 from atomlens.dynamics.torchsim import TorchSimModel

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atomlens.models import sum_edges
-from atomlens.recording import RecordedModel
+from atomlens.recording import RecordedModel, StructureInputs
 from atomlens.structures import AtomGraph, InputError, build_graph
 
 # How far an energy or force may be from what the library's own ASE calculator gives, relative to the largest

@@ -6,6 +6,7 @@ code; what lies inside the installed package is trusted as that package is.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -205,7 +206,16 @@ def open_sevennet(path: Path) -> SevenNetModel:
             with float64_default():
                 module = require_library("sevenn.model_build", INSTALL).build_E3_equivariant_model(checkpoint.config)
         _take_weights(module, rounded)
-    except (KeyError, ValueError, RuntimeError, AssertionError, AttributeError, EOFError, TypeError) as error:
+    except (
+        pickle.UnpicklingError,
+        KeyError,
+        ValueError,
+        RuntimeError,
+        AssertionError,
+        AttributeError,
+        EOFError,
+        TypeError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: no checkpoint of SevenNet that sevenn opens ({reason})") from error
     return SevenNetModel(module, cutoff)

@@ -42,7 +42,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Material:
+class AnalysisInputs:
     """Input of every analysis.
 
     Attributes

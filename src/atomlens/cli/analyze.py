@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from atomlens.cli.options import ProductRuleName, RuleName, Trust, whole_number
-from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.runs import command_line, resumable
 
 EPILOG = """
 [b]Examples[/b]
@@ -68,7 +68,7 @@ def analyze(
         Path | None,
         typer.Option(help="S66x8 file of COMP6 (.h5), to compare dimer curves with."),
     ] = None,
-    judged: Annotated[
+    sample: Annotated[
         int,
         typer.Option(
             parser=whole_number(1, 2**31 - 1),
@@ -128,9 +128,9 @@ def analyze(
         trained_range,
         distance_range(distances),
         s66x8,
-        judged,
+        sample,
     )
-    with goes_on(out), step_progress() as progress:
+    with resumable(out), step_progress() as progress:
         run = run_analysis(
             potential,
             model,

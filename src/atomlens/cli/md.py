@@ -11,7 +11,7 @@ import typer
 
 from atomlens.cli.options import Precision, whole_number
 from atomlens.cli.output import finished
-from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.runs import command_line, resumable
 from atomlens.cli.terminal import echo
 from atomlens.folders import PAGE
 
@@ -105,7 +105,7 @@ def md(
     atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)
     echo(replicas_needed(replicas), err=True)
-    with goes_on(out), _simulation_progress() as report:
+    with resumable(out), _simulation_progress() as report:
         run = run_md(
             potential,
             model,

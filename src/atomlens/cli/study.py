@@ -10,7 +10,7 @@ import typer
 
 from atomlens.cli.options import whole_number
 from atomlens.cli.output import finished
-from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.runs import command_line, resumable
 from atomlens.cli.terminal import echo
 from atomlens.folders import PAGE
 
@@ -47,7 +47,7 @@ def study(
     try:
         from atomlens.studies import run_study, sentence
 
-        with goes_on(out):
+        with resumable(out):
             found = run_study(
                 config,
                 out,

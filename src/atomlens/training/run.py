@@ -98,7 +98,7 @@ def train(
     """
     config_path, out = Path(config_path), Path(out)
     config = read_config(config_path)
-    with remove_if_empty(out, InputError), alone_in(out), _said_of(out):
+    with remove_if_empty(out, InputError), alone_in(out), _with_folder_named(out):
         _check_folder(out, resume)
         mark(out, TRAINING_FILES)
         return _train(config, config_path, out, report, max_hours, command or f"train({config_path!s}, {out!s})")
@@ -174,7 +174,7 @@ def _check_folder(out: Path, resume: bool) -> None:
 
 
 @contextmanager
-def _said_of(out: Path) -> Iterator[None]:
+def _with_folder_named(out: Path) -> Iterator[None]:
     """Say what the system refused in one line; the last checkpoint is whole, whatever happens after it."""
     try:
         yield

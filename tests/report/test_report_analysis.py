@@ -42,7 +42,7 @@ class _Module:
     @classmethod
     def compute(cls, inputs: AnalysisInputs, progress: object = None) -> _Count:
         cls.computed += 1
-        return _Count(inputs.tables["pairs"].select(inputs.relevance), inputs.untrained["pairs"].height)
+        return _Count(inputs.tables["pairs"].select(inputs.relevance), inputs.untrained_level("pairs")[0].height)
 
     @staticmethod
     def judge(result: _Count) -> Verdict:

@@ -18,7 +18,7 @@ from atomlens.models import save_model
 from atomlens.structures import InputError
 from atomlens.training.card import make_card
 from atomlens.training.config import TrainConfig, read_config
-from atomlens.training.errors import Errors, evaluate
+from atomlens.training.errors import Errors, evaluate, save_errors
 from atomlens.training.logs import RunLogs
 from atomlens.training.loop import EpochResult, Fit
 from atomlens.training.prepare import Prepared, prepare
@@ -26,12 +26,14 @@ from atomlens.training.prepare import Prepared, prepare
 CHECKPOINT = "checkpoint.pt"
 MODEL = "model.safetensors"
 CARD = "card.json"
+ERRORS = "errors.json"
 _FORMAT = "atomlens-training-1"
 # Patterns of all files that a training writes.
 TRAINING_FILES = (
     CHECKPOINT,
     MODEL,
     CARD,
+    ERRORS,
     "metrics.csv",
     "split.json",
     "tensorboard/events.out.tfevents.*",
@@ -70,7 +72,8 @@ def train(
     """Train a model as its configuration says, and test it.
 
     Everything goes to `out`: ``checkpoint.pt`` (after every epoch, replaced in one step), ``metrics.csv``,
-    TensorBoard events, ``split.json``, and at the end ``model.safetensors`` and ``card.json``. A run that was killed
+    TensorBoard events, ``split.json``, and at the end ``model.safetensors``, ``card.json``
+    and ``errors.json``. A run that was killed
     at any moment continues with `resume` from its last whole epoch and ends with the same weights, bit for
     bit, as one that was not, given the same machine, versions and number of threads.
 
@@ -155,6 +158,7 @@ def finish(
     test = {t.name: evaluate(model, t.store.batches(t.indices, size)) for t in prepared.tests}
     card = make_card(config, command, prepared, fit, seconds, test)
     model.config = replace(model.config, card=card)
+    save_errors(test, out / ERRORS)
     write_text(out / CARD, json.dumps(card, indent=1, ensure_ascii=False))
     save_model(model, out / MODEL)
     for name, errors in test.items():

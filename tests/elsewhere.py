@@ -1,8 +1,8 @@
 """A pretend second device: tensors of it are marked, and meeting one of the processor's is an error, as on a GPU.
 
-Marked are a model's parameters and buffers, whatever is made with ``device=`` or moved by ``.to``, and all that is computed
-from them. A GPU would refuse the same things: operators of tensors on two devices (single numbers and index tensors
-excepted), and NumPy's look at a tensor that is not on the processor.
+Marked are a model's parameters and buffers, whatever is made with ``device=`` or moved by ``.to``, and all that is
+computed from them. A GPU would refuse the same things: operators of tensors on two devices (single numbers and index
+tensors excepted), and NumPy's look at a tensor that is not on the processor.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import ProductRuleName, RuleName, Trust, whole_number
+from atomlens.cli.options import DeviceName, ProductRuleName, RuleName, Trust, whole_number
 from atomlens.cli.runs import command_line, resumable
 
 EPILOG = """
@@ -92,6 +92,7 @@ def analyze(
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
     trust: Trust = False,
+    device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Compare what a model has learned with known chemistry: five questions, each with numbers and a verdict."""
@@ -101,7 +102,7 @@ def analyze(
     import torch
 
     from atomlens.analyses import chosen_questions
-    from atomlens.cli.options import check_product_rule, checked_unit, distance_range
+    from atomlens.cli.options import check_product_rule, checked_device, checked_unit, distance_range, on_device
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
     from atomlens.potentials import load_model
@@ -113,8 +114,9 @@ def analyze(
         raise InputError(
             "--rule published conserves nothing; questions need terms that add up: gate, gamma or gradient"
         )
-    chosen = chosen_questions(questions)
+    chosen, where = chosen_questions(questions), checked_device(device)
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
+    potential = on_device(potential, where)
     check_product_rule(potential, product_rule)
     if s66x8 is not None:
         read_s66x8(s66x8)  # report what is wrong with it before any work is done

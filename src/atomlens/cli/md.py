@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomlens.cli.options import Precision, whole_number
+from atomlens.cli.options import DeviceName, Precision, whole_number
 from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, resumable
 from atomlens.cli.terminal import echo
@@ -67,6 +67,7 @@ def md(
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
+    device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Simulate replicas, tell when and how each breaks, and explain what gave way."""
@@ -75,7 +76,7 @@ def md(
     early = read_early(model, structure, frame)
     import torch
 
-    from atomlens.cli.options import checked_unit
+    from atomlens.cli.options import checked_device, checked_unit
     from atomlens.models import outside
     from atomlens.potentials import load_potential
     from atomlens.structures import InputError, frame_index, install_command, read_structures
@@ -90,6 +91,7 @@ def md(
         raise InputError(f"--frame {frame}: replicas start from one frame; give its number")
     if not 0 < time < 1e6:
         raise InputError(f"--time {time:g} ps: give a time above 0")
+    where = checked_device(device)
     options = MDOptions.lasting(
         time,
         timestep=timestep,
@@ -101,6 +103,7 @@ def md(
         seed=seed,
     )
     potential = load_potential(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output)
+    potential = potential.converted(torch.float64, where)
     found = early_or_embedded(early, structure, frame)
     atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)

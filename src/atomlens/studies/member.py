@@ -30,6 +30,7 @@ def run_member(
     analysis: AnalysisSettings,
     simulation: SimulationSettings,
     report: Callable[[str], None] = lambda line: None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Take one model through all stages and return its row of the study's table.
 
@@ -45,6 +46,8 @@ def run_member(
         What is asked of it.
     report
         Called with each stage.
+    device
+        Where it is trained, explained and simulated.
     """
     finished = folder / ROW
     if finished.is_file():
@@ -55,9 +58,9 @@ def run_member(
     if not (path.is_file() and (folder / "train" / ERRORS).is_file()):
         report(f"{member.name}: train")
         write_text(folder / CONFIG, member.toml())
-        train(folder / CONFIG, folder / "train", resume=True, report=lambda line: None)
+        train(folder / CONFIG, folder / "train", resume=True, report=lambda line: None, device=device)
     card = json.loads((folder / "train" / "card.json").read_text("utf-8"))
-    model = load_potential(path, dtype=torch.float64)
+    model = load_potential(path, dtype=torch.float64).converted(torch.float64, device)
 
     structures = read_structures(home / analysis.path, analysis.frames)
     if not (folder / "analysis" / MARK).is_file():

@@ -145,7 +145,7 @@ class Fit:
         self.average.restore(state["average"])
         self.epoch, self.history = state["epoch"], state["history"]
         self.best_loss, self.best_epoch = state["best_loss"], state["best_epoch"]
-        self.best_weights = [w.clone() for w in state["best_weights"]]
+        self.best_weights = [w.to(self.model.device, copy=True) for w in state["best_weights"]]
         torch.set_rng_state(state["rng"])
 
     def _set_rate(self) -> float:

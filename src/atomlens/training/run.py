@@ -68,6 +68,7 @@ def train(
     report: Callable[[str], None] = print,
     max_hours: float | None = None,
     command: str = "",
+    device: torch.device | str | None = None,
 ) -> TrainResult:
     """Train a model as its configuration says, and test it.
 
@@ -91,6 +92,8 @@ def train(
         Stop after the epoch in which this time has passed, as if all epochs were done; `resume` can go on.
     command
         The command as it was typed, for the card; the call of this function where empty.
+    device
+        Where to compute; the CPU if None. The model file is the same for all, and a run may go on on another.
 
     Raises
     ------
@@ -104,7 +107,8 @@ def train(
     with remove_if_empty(out, InputError), alone_in(out), _with_folder_named(out):
         _check_folder(out, resume)
         mark(out, TRAINING_FILES)
-        return _train(config, config_path, out, report, max_hours, command or f"train({config_path!s}, {out!s})")
+        command = command or f"train({config_path!s}, {out!s})"
+        return _train(config, config_path, out, report, max_hours, command, device or "cpu")
 
 
 def _train(
@@ -114,10 +118,11 @@ def _train(
     report: Callable[[str], None],
     max_hours: float | None,
     command: str,
+    device: torch.device | str,
 ) -> TrainResult:
     checkpoint = out / CHECKPOINT
     torch.set_num_threads(config.fit.threads)
-    prepared = prepare(config, config_path.parent, out)
+    prepared = prepare(config, config_path.parent, out, device)
     fit = Fit(prepared.model, config.fit, config.seed)
     seconds = 0.0
     if checkpoint.exists():
@@ -156,6 +161,7 @@ def finish(
     model = fit.use_best()
     size = config.fit.validate_batch_size
     test = {t.name: evaluate(model, t.store.batches(t.indices, size)) for t in prepared.tests}
+    model.to(device="cpu")
     card = make_card(config, command, prepared, fit, seconds, test)
     model.config = replace(model.config, card=card)
     save_errors(test, out / ERRORS)
@@ -198,7 +204,7 @@ def _save(path: Path, config: TrainConfig, fit: Fit, seconds: float) -> None:
 def _load(path: Path, config: TrainConfig, fit: Fit) -> float:
     """Take back what `_save` wrote: tensors, numbers, text and lists; a name of anything else ends the reading."""
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         if state["format"] != _FORMAT:
             raise ValueError(f"format {state['format']!r}")
         _check_same(path, config, state)

@@ -91,7 +91,7 @@ def compute(
             f"faithfulness deletes messages inside the model, which is possible for SchNet and PaiNN; "
             f"leave it out for a {inputs.model.facts.name} (--questions species,extensivity,decay,many-body)"
         )
-    model = inputs.model.converted(torch.float64)
+    model = inputs.model.converted(torch.float64, "cpu")  # of a few small graphs, cut and gated in NumPy
     default = _default_method(inputs)
     total = min(n_structures, len(inputs.structures))
     chosen = np.unique(np.linspace(0, max(len(inputs.structures) - 1, 0), total).astype(int)) if total else []

@@ -50,7 +50,7 @@ def _columns(rng: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
-def judged(law: Law) -> Callable[[np.random.Generator], dict[str, Finding]]:
+def scored(law: Law) -> Callable[[np.random.Generator], dict[str, Finding]]:
     """Judged terms of a law."""
 
     def make(rng: np.random.Generator) -> dict[str, Finding]:
@@ -159,26 +159,26 @@ _STRENGTH = ("energies", "orders_all", "orders_bonded", "multiplicity", "topolog
 _AT_LIMIT = ("energies", "energies_signed", "bond_sign", "hydrogen_bonds")
 
 WORLDS = [
-    World("terms as chemistry has them", _all(A), judged(chemical)),
+    World("terms as chemistry has them", _all(A), scored(chemical)),
     World(
         "strengths as chemistry has them, signs turned about",
         _all(D, **dict.fromkeys(_STRENGTH, A)),
-        judged(turned_about),
+        scored(turned_about),
     ),
-    World("strengths reversed", _all(D, bond_sign=A, hydrogen_bonds=A), judged(reversed_strengths)),
+    World("strengths reversed", _all(D, bond_sign=A, hydrogen_bonds=A), scored(reversed_strengths)),
     # Half of the bonds are negative, which is not nearly all; ranks of noise are below a half.
     World(
         "terms that know of nothing",
         _all(C, **dict.fromkeys(("energies", "energies_signed", "orders_all", "orders_bonded", "bond_sign"), D)),
-        judged(blind),
+        scored(blind),
     ),
     *(
         World(
             f"{what} rank by one half with bond orders",
             {f"species/{key}": C},
-            judged(partial(half_ranked, bonds_only=only)),
+            scored(partial(half_ranked, bonds_only=only)),
         )
         for what, key, only in (("all pairs", "orders_all", False), ("bonds", "orders_bonded", True))
     ),
-    World("the truth lies on the limits", {f"species/{key}": C for key in _AT_LIMIT}, judged(at_the_limits)),
+    World("the truth lies on the limits", {f"species/{key}": C for key in _AT_LIMIT}, scored(at_the_limits)),
 ]

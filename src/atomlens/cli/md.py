@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomlens.cli.options import Precision, Trust, whole_number
+from atomlens.cli.options import DeviceName, Precision, Trust, whole_number
 from atomlens.cli.output import finished
-from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.runs import command_line, resumable
 from atomlens.cli.terminal import echo
 from atomlens.folders import PAGE
 
@@ -75,6 +75,7 @@ def md(
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
     trust: Trust = False,
+    device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Simulate replicas, tell when and how each breaks, and explain what gave way."""
@@ -83,7 +84,7 @@ def md(
     early = read_early(model, structure, frame)
     import torch
 
-    from atomlens.cli.options import checked_unit
+    from atomlens.cli.options import checked_device, checked_unit, on_device
     from atomlens.models import outside
     from atomlens.potentials import load_model
     from atomlens.structures import InputError, frame_index, install_command, read_structures
@@ -98,6 +99,7 @@ def md(
         raise InputError(f"--frame {frame}: replicas start from one frame; give its number")
     if not 0 < time < 1e6:
         raise InputError(f"--time {time:g} ps: give a time above 0")
+    where = checked_device(device)
     options = MDOptions.lasting(
         time,
         timestep=timestep,
@@ -109,11 +111,12 @@ def md(
         seed=seed,
     )
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
+    potential = on_device(potential, where)
     found = early_or_embedded(early, structure, frame)
     atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)
     echo(replicas_needed(replicas), err=True)
-    with goes_on(out), _simulation_progress() as report:
+    with resumable(out), _simulation_progress() as report:
         run = run_md(
             potential,
             model,

@@ -139,7 +139,7 @@ def simulate(
     with alone_in(folder):
         _claim(folder, _fingerprint(model, atoms, options, criteria, bonds), options)
         run = _Run(model, atoms, folder, options, criteria, bonds)
-        run.go_on(report or (lambda *_: None))
+        run.run_to_end(report or (lambda *_: None))
         return run.result()
 
 
@@ -210,7 +210,7 @@ class _Run:
                     f"{criteria.bond_deviation} Å); give a structure near equilibrium, or another reference"
                 )
 
-    def go_on(self, report: Report) -> None:
+    def run_to_end(self, report: Report) -> None:
         total, step = self.options.n_frames, self.options.interval
         while self.frame < total and len(self.replicas.running):
             start = time.perf_counter()

@@ -88,7 +88,12 @@ def _side_by_side(
 ) -> Comparison:
     for name in names:
         model = load_potential(f"zoo:{name}")
-        options = {"rule": "gate", "product_rule": DEFAULT_PRODUCT_RULE, "max_order": 3, "top_walks": 50}
+        options: dict[str, Any] = {
+            "rule": "gate",
+            "product_rule": DEFAULT_PRODUCT_RULE,
+            "max_order": 3,
+            "top_walks": 50,
+        }
         info = RunInfo(f"zoo:{name}", MOLECULES, model.facts, command, options)
         frames = explained_frames(model, molecules, **options)
         with RunFolder(path / name) as run:

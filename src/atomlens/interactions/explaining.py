@@ -12,7 +12,6 @@ import torch
 from atomlens.chain import (
     Chain,
     RecordedSums,
-    check_product_rule,
     constant_meaning,
     has_closed_form,
     make_chain,
@@ -24,7 +23,7 @@ from atomlens.interactions.explanation import Explanation
 from atomlens.interactions.pair_forces import AtomEnergies
 from atomlens.models import Atomwise, Potential, to_internal
 from atomlens.potentials import AnyModel, OpenedModel
-from atomlens.recording import RecordedModel, record
+from atomlens.recording import DEFAULT_PRODUCT_RULE, RecordedModel, check_product_rule, record
 from atomlens.structures import AtomGraph, InputError
 
 
@@ -32,7 +31,7 @@ def explain(
     model: AnyModel,
     atoms: ase.Atoms,
     rule: str = "gate",
-    product_rule: str = "scalar",
+    product_rule: str = DEFAULT_PRODUCT_RULE,
     *,
     gamma: float = 0.25,
     dtype: torch.dtype = torch.float64,
@@ -50,7 +49,8 @@ def explain(
         ``gate`` (default), ``gamma``, ``gradient``, or ``published`` (which conserves nothing, and has product rule
         ``scalar`` whatever is asked for); see `atomlens.chain.rules`.
     product_rule
-        For products of two signals: ``full`` (each factor carries half) or ``scalar`` (vectors only gate).
+        For products of two signals: ``full`` (default; each factor carries half) or ``scalar`` (vectors only gate).
+        SchNet multiplies no two signals: both are the same there.
     gamma
         Strength of the ``gamma`` rule.
     dtype, device
@@ -146,7 +146,7 @@ def explain_chain(
     property: str = "energy",
     unit: str = "eV",
     rule: str = "gate",
-    product_rule: str = "full",
+    product_rule: str = DEFAULT_PRODUCT_RULE,
     cutoff: float,
     constant_meaning: str = "what no walk carries",
     atom_energies: AtomEnergies | None = None,
@@ -181,7 +181,7 @@ def explain_module(
     model: RecordedModel,
     atoms: ase.Atoms,
     rule: str = "gate",
-    product_rule: str = "full",
+    product_rule: str = DEFAULT_PRODUCT_RULE,
     *,
     gamma: float = 0.25,
     as_bias: Sequence[str] = (),

@@ -15,6 +15,7 @@ import ase
 from atomlens.folders import PAGE, RunFolder
 from atomlens.models import zoo_names
 from atomlens.potentials import load_potential
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.report import frames_on_page
 from atomlens.runs.compare_run import write_comparison
 from atomlens.runs.explaining import explained_frames
@@ -88,7 +89,12 @@ def _side_by_side(
 ) -> Comparison:
     for name in names:
         model = load_potential(f"zoo:{name}")
-        options: dict[str, Any] = {"rule": "gate", "product_rule": "scalar", "max_order": 3, "top_walks": 50}
+        options: dict[str, Any] = {
+            "rule": "gate",
+            "product_rule": DEFAULT_PRODUCT_RULE,
+            "max_order": 3,
+            "top_walks": 50,
+        }
         info = RunInfo(f"zoo:{name}", MOLECULES, model.facts, command, options)
         shown = frames_on_page(len(molecules))
         frames = explained_frames(model, molecules, with_forces=shown, **options)

@@ -98,9 +98,9 @@ def defaults(path: Path, argument: str) -> Iterator[str]:
     """Defaults, as written, of the arguments and fields of that name in a file."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):
-            last = [*node.args.posonlyargs, *node.args.args][-len(node.args.defaults) or len(node.args.args) :]
+            placed = [*node.args.posonlyargs, *node.args.args]
             given = [
-                *zip(last, node.args.defaults, strict=True),
+                *zip(placed[len(placed) - len(node.args.defaults) :], node.args.defaults, strict=True),
                 *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
             ]
             yield from (ast.unparse(value) for arg, value in given if arg.arg == argument and value is not None)

@@ -168,7 +168,7 @@ def faithfulness(correlation: float) -> Make:
                 columns = {"frame": np.full(24, frame, np.int32), "kind": [kind] * 24, "method": ["gate/full"] * 24}
                 columns |= {"element_1": np.full(24, 6), "element_2": np.full(24, 6), "distance": rng.uniform(1, 4, 24)}
                 change = correlation * x + math.sqrt(1 - correlation**2) * e
-                rows.append(pl.DataFrame(columns | {"foretold": x, "change": change * rng.lognormal(sigma=0.3)}))
+                rows.append(pl.DataFrame(columns | {"predicted": x, "change": change * rng.lognormal(sigma=0.3)}))
         deletions = pl.concat(rows)
         result = FaithfulnessResult(
             deletions=deletions,

@@ -43,7 +43,7 @@ FLOORS = (
 FILES = sorted(SOURCE.rglob("*.py"))
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "atomlens."))
 # What only an extra brings (see pyproject): modules that need it are skipped where it is not installed.
-EXTRAS = {"lightning", "tensorboard", "tblite", "dftd4", "torch_sim", "qm9pack", "IPython", "dask"}
+EXTRAS = {"tensorboard", "tblite", "dftd4", "torch_sim", "qm9pack", "IPython", "dask"}
 
 
 def imports(path: Path) -> Iterator[str]:

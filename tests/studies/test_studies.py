@@ -26,7 +26,6 @@ from hypothesis import strategies as st
 from atomlens import InputError, ModelConfig, Potential, load_model
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
-pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("tblite", exc_type=ImportError)
 from ase.calculators.morse import MorsePotential
 from ase.io import write

@@ -43,7 +43,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Material:
+class AnalysisInputs:
     """Input of every analysis.
 
     Attributes
@@ -132,4 +132,4 @@ def untrained_model(model: AnyModel, seed: int = 0) -> AnyModel:
     learned = {name for name, _ in model.named_parameters()}
     kept = {name: value for name, value in model.state_dict().items() if name not in learned}
     fresh.load_state_dict({**state, **kept})
-    return fresh.to(model.dtype).eval()
+    return fresh.to(device=model.device, dtype=model.dtype).eval()

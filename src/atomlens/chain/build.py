@@ -14,7 +14,7 @@ from atomlens.chain.edges import merge_images
 from atomlens.chain.geometry import EdgeBlocks
 from atomlens.chain.own import has_closed_form, potential_chain
 from atomlens.chain.painn import painn_layers
-from atomlens.chain.readout import holds_weights, linear_readout, scalar_output
+from atomlens.chain.readout import freezes_weights, linear_readout, scalar_output
 from atomlens.chain.rules import Published, Rule
 from atomlens.chain.schnet import schnet_layers
 from atomlens.chain.so3net import so3net_layers
@@ -193,7 +193,7 @@ def make_automatic_chain(
     scale, offset = float(model.scale), float(model.offset(graph)[0])
 
     weights = None
-    if isinstance(model.readout, Atomwise) and model.readout.attention is not None and holds_weights(rule):
+    if isinstance(model.readout, Atomwise) and model.readout.attention is not None and freezes_weights(rule):
         with torch.no_grad():
             weights = model.readout.weights(features, graph)
 

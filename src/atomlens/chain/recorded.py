@@ -69,7 +69,8 @@ class RecordedSums:
 
     def sums(self, atoms: Int[Tensor, " M"], sizes: Int[Tensor, " S"]) -> Float[Tensor, " S"]:
         """Z(U) of sets given one after the other."""
-        return self.union.sums(atoms, sizes) * self.factor
+        device = self.layers.inputs.source.device
+        return self.union.sums(atoms.to(device=device), sizes.to(device=device)) * self.factor
 
     def all_atoms(self) -> Tensor:
         """Indices 0..N-1."""
@@ -140,7 +141,7 @@ def recorded_chain(sums: RecordedSums) -> Chain:
         embedding=states[0].pack(layers.state(0)),
         layers=tuple(made),
         readout=states[-1].pack(layers.readout) * sums.factor,
-        readout_bias=torch.zeros(inputs.n_atoms, dtype=layers.trace.value.dtype),
+        readout_bias=layers.trace.value.new_zeros(inputs.n_atoms),
         constant=sums.constant,
         prediction=sums.prediction,
     )

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import PRODUCT_RULE_HELP, ProductRuleName, RuleName, Trust, whole_number
-from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.options import PRODUCT_RULE_HELP, DeviceName, ProductRuleName, RuleName, Trust, whole_number
+from atomlens.cli.runs import command_line, resumable
 
 EPILOG = """
 [b]Examples[/b]
@@ -66,7 +66,7 @@ def analyze(
         Path | None,
         typer.Option(help="S66x8 file of COMP6 (.h5), to compare dimer curves with."),
     ] = None,
-    judged: Annotated[
+    sample: Annotated[
         int,
         typer.Option(
             parser=whole_number(1, 2**31 - 1),
@@ -90,6 +90,7 @@ def analyze(
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
     trust: Trust = False,
+    device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Compare what a model has learned with known chemistry: five questions, each with numbers and a verdict."""
@@ -99,7 +100,7 @@ def analyze(
     import torch
 
     from atomlens.analyses import chosen_questions
-    from atomlens.cli.options import checked_unit, distance_range
+    from atomlens.cli.options import checked_device, checked_unit, distance_range, on_device
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
     from atomlens.potentials import load_model
@@ -111,8 +112,9 @@ def analyze(
         raise InputError(
             "--rule published conserves nothing; questions need terms that add up: gate, gamma or gradient"
         )
-    chosen = chosen_questions(questions)
+    chosen, where = chosen_questions(questions), checked_device(device)
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
+    potential = on_device(potential, where)
     if s66x8 is not None:
         read_s66x8(s66x8)  # report what is wrong with it before any work is done
     source = structure_source(structures, frames, seed)
@@ -125,9 +127,9 @@ def analyze(
         trained_range,
         distance_range(distances),
         s66x8,
-        judged,
+        sample,
     )
-    with goes_on(out), step_progress() as progress:
+    with resumable(out), step_progress() as progress:
         run = run_analysis(
             potential,
             model,

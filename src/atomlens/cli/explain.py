@@ -11,6 +11,7 @@ import typer
 
 from atomlens.cli.options import (
     PRODUCT_RULE_HELP,
+    DeviceName,
     Precision,
     ProductRuleName,
     RuleName,
@@ -98,7 +99,7 @@ def explain(
         TableFormat, typer.Option("--format", help="File format of the tables.")
     ] = TableFormat.PARQUET,
     dtype: Annotated[Precision, typer.Option(help="Precision of all work.")] = Precision.DOUBLE,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... \\[default: cpu]")] = None,
+    device: DeviceName = None,
     unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
@@ -120,6 +121,7 @@ def explain(
     from atomlens.folders import RunFolder
     from atomlens.models import UnseenElementWarning
     from atomlens.potentials import load_model
+    from atomlens.report import frames_on_page
     from atomlens.runs import explained_frames, write_run
     from atomlens.structures import InputError
     from atomlens.tables import RunInfo
@@ -162,6 +164,7 @@ def explain(
             max_order=max_order,
             top_walks=top_walks,
             make_groups=make_groups,
+            with_forces=frames_on_page(len(selected)),
             dtype=precision,
             device=where,
             **rules,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import ase
     import torch
 
+    from atomlens.potentials import AnyModel
     from atomlens.tables import AtomGroups
 
 
@@ -43,6 +44,11 @@ PRODUCT_RULE_HELP = (
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Open a pickled model of another library, which runs code that the file holds."),
+]
+
+
+DeviceName = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... \\[default: cpu]")
 ]
 
 
@@ -144,6 +150,26 @@ def checked_device(name: str | None) -> torch.device | None:
     if device.type == "meta":  # accepts everything and computes nothing
         raise InputError("--device 'meta' computes nothing; give cpu, or cuda where there is one")
     return device
+
+
+def on_device(model: AnyModel, device: torch.device | None) -> AnyModel:
+    """The model on a device, or where it is if None.
+
+    Raises
+    ------
+    InputError
+        If it is one of another library and the device is no CPU.
+    """
+    from atomlens.models import Potential
+    from atomlens.structures import InputError
+
+    if device is None:
+        return model
+    if isinstance(model, Potential):
+        return model.converted(model.dtype, device)
+    if device.type != "cpu":
+        raise InputError(f"--device {str(device)!r}: models of other libraries are explained on the CPU; leave it out")
+    return model
 
 
 def checked_unit(name: str | None) -> str | None:

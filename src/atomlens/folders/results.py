@@ -6,11 +6,12 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 import polars as pl
 
+from atomlens.folders.settings import convert
 from atomlens.structures import InputError
 
 Result = TypeVar("Result")
@@ -53,7 +54,7 @@ def load_result(kind: type[Result], folder: Path) -> Result:
         path = folder / f"{item.name}.parquet"
         try:
             if item.name in plain:
-                values[item.name] = _from_plain(plain[item.name], hints[item.name])
+                values[item.name] = convert(hints[item.name], plain[item.name], item.name, null_is_nan=True)
                 continue
             if path.is_file():
                 values[item.name] = pl.read_parquet(path)
@@ -77,17 +78,3 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _from_plain(value: Any, hint: Any) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        hints = get_type_hints(hint)
-        return hint(**{k: _from_plain(v, hints[k]) for k, v in value.items()})  # pyright: ignore[reportCallIssue]
-    origin, inner = get_origin(hint), list(get_args(hint)) or [Any]
-    if origin is tuple:
-        return tuple(_from_plain(v, inner[0]) for v in value)
-    if origin is list:
-        return [_from_plain(v, inner[0]) for v in value]
-    if origin is dict:
-        return {k: _from_plain(v, inner[-1]) for k, v in value.items()}
-    return math.nan if value is None and hint is float else value

@@ -16,6 +16,7 @@ from atomlens.folders import PAGE, RunFolder
 from atomlens.models import zoo_names
 from atomlens.potentials import load_potential
 from atomlens.recording import DEFAULT_PRODUCT_RULE
+from atomlens.report import frames_on_page
 from atomlens.runs.compare_run import write_comparison
 from atomlens.runs.explaining import explained_frames
 from atomlens.runs.run import write_run
@@ -95,7 +96,8 @@ def _side_by_side(
             "top_walks": 50,
         }
         info = RunInfo(f"zoo:{name}", MOLECULES, model.facts, command, options)
-        frames = explained_frames(model, molecules, **options)
+        shown = frames_on_page(len(molecules))
+        frames = explained_frames(model, molecules, with_forces=shown, **options)
         with RunFolder(path / name) as run:
             write_run(run, map(advance, frames), len(molecules), info)
     return compare_runs([path / name for name in names])

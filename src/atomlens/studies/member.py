@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from atomlens.analyses import DecayResult, SpeciesResult, chosen_questions, deviation_score
+from atomlens.data import shown
 from atomlens.dynamics import MDOptions
 from atomlens.folders import MARK, load_result, to_plain, write_text
 from atomlens.potentials import load_potential
@@ -18,7 +19,7 @@ from atomlens.runs import AnalysisOptions, run_analysis, run_md
 from atomlens.structures import read_structures
 from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
 from atomlens.studies.rivals import roughness, size_error
-from atomlens.training import train
+from atomlens.training import ERRORS, load_errors, train
 
 ROW, CONFIG = "row.json", "config.toml"
 
@@ -30,6 +31,7 @@ def run_member(
     analysis: AnalysisSettings,
     simulation: SimulationSettings,
     report: Callable[[str], None] = lambda line: None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Take one model through all stages and return its row of the study's table.
 
@@ -45,6 +47,8 @@ def run_member(
         What is asked of it.
     report
         Called with each stage.
+    device
+        Where it is trained, explained and simulated.
     """
     finished = folder / ROW
     if finished.is_file():
@@ -52,12 +56,12 @@ def run_member(
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "train" / "model.safetensors"
-    if not path.is_file():
+    if not (path.is_file() and (folder / "train" / ERRORS).is_file()):
         report(f"{member.name}: train")
         write_text(folder / CONFIG, member.toml())
-        train(folder / CONFIG, folder / "train", resume=True, report=lambda line: None)
+        train(folder / CONFIG, folder / "train", resume=True, report=lambda line: None, device=device)
     card = json.loads((folder / "train" / "card.json").read_text("utf-8"))
-    model = load_potential(path, dtype=torch.float64)
+    model = load_potential(path, dtype=torch.float64).converted(torch.float64, device)
 
     structures = read_structures(home / analysis.path, analysis.frames)
     if not (folder / "analysis" / MARK).is_file():
@@ -82,13 +86,13 @@ def run_member(
         run_md(model, str(path), start, simulation.path, folder / "md", md_options(simulation), reference=reference)
     md = json.loads((folder / "md" / MARK).read_text("utf-8"))
 
-    errors = next(iter(card["errors"].values()))
+    errors = next(iter(load_errors(folder / "train" / ERRORS).values()))
     row = {
         "model": member.name,
         **member.axes,
         "n_parameters": sum(p.numel() for p in model.parameters()),
-        "force_error": _number(errors, "forces MAE"),
-        "energy_error": _number(errors, "energy MAE"),
+        "force_error": None if errors.force_mae is None else shown(errors.force_mae, f"{errors.unit}/Å")[0],
+        "energy_error": shown(errors.mae, errors.unit)[0],
         "range_low": decay.range.low,
         "range_high": decay.range.high,
         "deviation": score.value,
@@ -114,9 +118,3 @@ def md_options(simulation: SimulationSettings) -> MDOptions:
 def restricted_mean(fates: list[dict[str, Any]], limit: float) -> float:
     """Mean sound time of the replicas up to `limit`, in ps; sound ones count with the limit."""
     return sum(min(fate["time_ps"], limit) for fate in fates) / len(fates)
-
-
-def _number(errors: dict[str, Any], name: str) -> float | None:
-    """The number of an error that a card gives with its unit."""
-    text = errors.get(name)
-    return None if text is None else float(str(text).split()[0])

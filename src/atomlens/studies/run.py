@@ -93,6 +93,7 @@ def run_study(
     report: Callable[[str], None] = lambda line: None,
     command: str = "",
     overwrite: bool = False,
+    device: torch.device | str | None = None,
 ) -> StudyRun:
     """Train, analyse, score and simulate all models of a study.
 
@@ -113,6 +114,8 @@ def run_study(
         Command line, for the page's foot.
     overwrite
         Whether a run of ours in `out` may be replaced.
+    device
+        Where models are trained, explained and simulated; the CPU if None.
 
     Raises
     ------
@@ -130,7 +133,7 @@ def run_study(
         _check_the_same(out, members)
         rows: dict[str, dict[str, Any]] = {}
         failed: dict[str, str] = {}
-        for name, row in _rows(config, members, folder, home, n_workers, scheduler, report):
+        for name, row in _rows(config, members, folder, home, n_workers, scheduler, report, str(device or "cpu")):
             if isinstance(row, str):
                 failed[name] = row
             else:
@@ -201,13 +204,14 @@ def _rows(
     n_workers: int,
     scheduler: str | None,
     report: Callable[[str], None],
+    device: str,
 ) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """Every model's row, or why there is none: one that diverged does not end the study."""
     asked = (home, config.analysis, config.simulation)
     if n_workers == 1 and scheduler is None:
         for member in members:
             try:
-                yield member.name, run_member(member, folder / "models" / member.name, *asked, report)
+                yield member.name, run_member(member, folder / "models" / member.name, *asked, report, device)
             except _FAILURES as error:
                 yield member.name, _reason(member.name, error)
         return
@@ -216,7 +220,9 @@ def _rows(
         from dask.distributed import KilledWorker, as_completed
 
         futures = {
-            client.submit(run_member, member, folder / "models" / member.name, *asked, pure=False): member.name
+            client.submit(
+                run_member, member, folder / "models" / member.name, *asked, device=device, pure=False
+            ): member.name
             for member in members
         }
         for future in as_completed(futures):

@@ -135,14 +135,17 @@ def survey_structures(
         raise ValueError(f"shard_size is {shard_size}; it must be at least 1")
     potential = load_model(model) if isinstance(model, str | Path) else model
     origin = potential.origin if isinstance(potential, OpenedModel) else None
+    device = str(potential.device) if isinstance(potential, Potential) else "cpu"
     with _alone_in(folder):
         digest = _write_model(potential, folder) if isinstance(potential, Potential) else potential.origin.digest()
-        asked = {"model": digest, "structures": fingerprint(source), "options": _options(settings, shard_size)}
+        asked = {"model": digest, "structures": fingerprint(source), "options": _options(settings, shard_size, device)}
         state = _opened(folder, asked)
         if state.get("complete") and all((folder / f"{name}.parquet").is_file() for name in state["tables"]):
             _clean(folder)
             return SurveyResult(folder, state["n_done"], state["n_skipped"])
-        reports = _all_shards(folder, (digest, origin), source, settings, shard_size, (n_workers, scheduler), progress)
+        reports = _all_shards(
+            folder, (digest, origin, device), source, settings, shard_size, (n_workers, scheduler), progress
+        )
         n_done, n_skipped = sum(r.n_done for r in reports), sum(r.n_skipped for r in reports)
         if not n_done:
             raise NothingDone(f"none of the {n_skipped} structures can be explained; the first: {reports[0].reason}")
@@ -177,15 +180,15 @@ def _settings(
     return ShardSettings(tuple(sorted(set(chosen), key=LEVELS.index)), rule, product_rule, max_order, top_walks)
 
 
-def _options(settings: ShardSettings, shard_size: int) -> dict[str, Any]:
+def _options(settings: ShardSettings, shard_size: int, device: str) -> dict[str, Any]:
     walks = settings.top_walks if "walks" in settings.levels else None
     options = {**asdict(settings), "levels": list(settings.levels), "top_walks": walks, "shard_size": shard_size}
-    return {**options, "format": _FORMAT}
+    return {**options, "format": _FORMAT} | ({} if device == "cpu" else {"device": device})
 
 
 def _all_shards(
     folder: Path,
-    model: tuple[str, Origin | None],
+    model: tuple[str, Origin | None, str],
     source: StructureSource,
     settings: ShardSettings,
     size: int,
@@ -201,7 +204,7 @@ def _all_shards(
     def tasks() -> Iterator[ShardTask]:
         for number in missing:
             part = source[first[number] : first[number] + size]
-            yield ShardTask(folder, model[0], number, first[number], part, settings, model[1])
+            yield ShardTask(folder, model[0], number, first[number], part, settings, model[1], model[2])
 
     done = earlier = sum(r.n_done + r.n_skipped for r in found.values() if r is not None)
     progress("explain", done, total)

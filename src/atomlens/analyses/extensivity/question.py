@@ -147,7 +147,7 @@ def _composes(result: ExtensivityResult) -> Finding:
     rival = min((rule for rule in _RULES if rule != kind), key=lambda rule: found[rule])
     more = (
         f"off {_WORDS[kind]} by {found[kind]:.2g} {result.unit} (root mean square), off {_WORDS[rival]} by "
-        f"{found[rival]:.2g} {result.unit}; the readout is {_READOUTS[result.readout]}"
+        f"{found[rival]:.2g} {result.unit}; the readout is {_READOUTS.get(result.readout, result.readout)}"
     )
     if result.same_formula:
         more += "; some pairs are of one formula, as the set has too few others"
@@ -198,12 +198,12 @@ def _settles(result: ExtensivityResult) -> Finding:
     )
     if built_in and claim.decide(effect) is not Outcome.DEVIATES:
         why = (
-            f"Beyond the cutoff the model is blind, as {_READOUTS[result.readout]} without energies of all pairs is "
+            f"Beyond the cutoff the model is blind, as {_READOUTS.get(result.readout, result.readout)} without energies of all pairs is "
             "whatever the weights: given by the architecture, not learned."
         )
         return judge_claim(claim, effect, controls, outcome=Outcome.BY_CONSTRUCTION, why=why, more=more)
     if effect.value > _LATE_CHANGE:
-        what = f"the readout ({_READOUTS[result.readout]}) couples"
+        what = f"the readout ({_READOUTS.get(result.readout, result.readout)}) couples"
         what = "energies of all pairs couple" if result.long_range else what
         more += f"; no term joins them beyond, but {what} all atoms at any distance"
     return judge_claim(claim, effect, controls, more=more)

@@ -12,6 +12,8 @@ from cli_samples import run, write_inputs
 
 import atomlens
 
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

@@ -143,7 +143,7 @@ def run(out: Path, arm: Arm) -> None:
         call("train", str(config), "--out", str(folder / "train"), "--resume")
     if not (folder / "analysis" / "summary.json").exists():
         molecules = str(out / "sets" / "molecules.xyz")
-        options = ("--questions", "species", "--product-rule", "full" if arm.architecture == "painn" else "scalar")
+        options = ("--questions", "species")
         call("analyze", str(model), molecules, "--out", str(folder / "analysis"), *options)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import polars as pl
+from scipy.stats import norm, rankdata
 
 from atomlens.analyses import Finding, Outcome
 from atomlens.analyses.pair_scores import Score, pair_score
@@ -137,6 +138,19 @@ def at_the_limits(columns: dict[str, np.ndarray], rng: np.random.Generator) -> n
     return sign * size
 
 
+def half_ranked(columns: dict[str, np.ndarray], rng: np.random.Generator, *, bonds_only: bool) -> np.ndarray:
+    r"""Strengths whose rank correlation with bond orders is one half, over all pairs or over bonds.
+
+    Of normal variates with correlation r, ranks correlate by :math:`(6 / \pi) \arcsin(r / 2)`.
+    """
+    r = 2.0 * np.sin(np.pi / 12.0)
+    order = columns["bond_order"]
+    chosen = columns["bonded"] if bonds_only else np.ones(len(order), dtype=bool)
+    score = np.zeros(len(order))
+    score[chosen] = norm.ppf(rankdata(order[chosen]) / (chosen.sum() + 1))
+    return np.exp(r * score + np.sqrt(1.0 - r**2) * rng.normal(size=len(order)))
+
+
 def _all(outcome: Outcome, **others: Outcome) -> dict[str, Outcome]:
     return {f"species/{key}": others.get(key, outcome) for key in CLAIMS}
 
@@ -157,6 +171,14 @@ WORLDS = [
         "terms that know of nothing",
         _all(C, **dict.fromkeys(("energies", "energies_signed", "orders_all", "orders_bonded", "bond_sign"), D)),
         scored(blind),
+    ),
+    *(
+        World(
+            f"{what} rank by one half with bond orders",
+            {f"species/{key}": C},
+            scored(partial(half_ranked, bonds_only=only)),
+        )
+        for what, key, only in (("all pairs", "orders_all", False), ("bonds", "orders_bonded", True))
     ),
     World("the truth lies on the limits", {f"species/{key}": C for key in _AT_LIMIT}, scored(at_the_limits)),
 ]

@@ -35,7 +35,7 @@ from atomlens.analyses.faithfulness.edge_weights import (
     subset_values,
     weight_gradient,
 )
-from atomlens.analyses.faithfulness.known_terms import known_scores, stored_known_scores
+from atomlens.analyses.faithfulness.known_terms import UNTRAINED, known_scores, stored_known_scores
 from atomlens.analyses.faithfulness.question import FaithfulnessResult, compute, judge
 from atomlens.data.known import make_known
 from atomlens.folders import load_result, save_result
@@ -318,7 +318,7 @@ def made_result(noise: float, n: int = 12, sign: float = 1.0, known: float = 0.9
         "n": 40,
     }
     limits = {"correlation": known, "correlation_low": known - 0.01, "correlation_high": known + 0.005}
-    fresh = {**row, **limits, "method": "terms gate/scalar, untrained model", "correlation": -0.3}
+    fresh = {**row, **limits, "method": UNTRAINED, "correlation": -0.3}
     better = {**row, "seed": 2, "correlation": 1.0, "correlation_low": 1.0, "correlation_high": 1.0}
     return FaithfulnessResult(
         deletions=table,
@@ -395,9 +395,9 @@ def test_few_structures_cannot_tell(n: int) -> None:
 
 
 def test_single_atoms_cannot_tell() -> None:
-    inputs = AnalysisInputs(small_model("schnet"), [ase.Atoms("O")] * 6, {}, settings=Settings(product_rule="full"))
+    inputs = AnalysisInputs(small_model("schnet"), [ase.Atoms("O")] * 6, {}, settings=Settings(product_rule="scalar"))
     result = compute(inputs)
-    assert (result.n_structures, result.method) == (0, "gate/scalar")
+    assert (result.n_structures, result.method) == (0, "gate/full")
     assert judge(result).findings[0].outcome is Outcome.CANNOT_TELL
 
 
@@ -441,7 +441,7 @@ def test_shipped_model_and_stored_scores() -> None:
     assert result.effects["atom"].has_interval
     found = judge(result).findings
     assert len(found) == 3
-    assert "3 trainings each" in found[-1].sentence
+    assert "3 trainings of schnet each" in found[-1].sentence
     known = stored_known_scores()
     assert set(known["potential"]) == set(known_names())
     assert set(known["architecture"]) == {"schnet", "painn"}

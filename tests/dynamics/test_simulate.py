@@ -212,7 +212,7 @@ def test_an_atom_has_nothing_to_lose(tmp_path: Path) -> None:
     options = MDOptions(n_replicas=2, n_steps=4, interval=2)
     run = simulate(load_model("zoo:qm9-u0-schnet").converted(torch.float64), atom, tmp_path, options)
     verdict = judge_stability(run, options, 1)
-    assert verdict.outcome is Outcome.CANNOT_TELL
+    assert verdict.outcome is Outcome.NOT_APPLICABLE
     assert "no bonds" in verdict.sentence
 
 

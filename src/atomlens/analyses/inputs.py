@@ -13,6 +13,7 @@ import torch
 
 from atomlens.models import Potential
 from atomlens.potentials import AnyModel, OpenedModel
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Settings:
     """
 
     rule: str = "gate"
-    product_rule: str = "scalar"
+    product_rule: str = DEFAULT_PRODUCT_RULE
     seed: int = 0
     trained_range: float | None = None
     distances: tuple[float, float] | None = None

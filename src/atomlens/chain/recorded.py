@@ -14,7 +14,7 @@ from atomlens.chain.chain import Chain, Layer
 from atomlens.chain.edges import PairIndex, merge_images
 from atomlens.chain.pieces import EdgePiece, OwnEdges, Packing, Piece, SentBack
 from atomlens.chain.rules import Rule
-from atomlens.recording import Layers, Recording, Union
+from atomlens.recording import DEFAULT_PRODUCT_RULE, Layers, Recording, Union
 from atomlens.structures import InputError
 
 
@@ -90,7 +90,7 @@ class RecordedSums:
 
 
 def recorded_sums(
-    recording: Recording, rule: Rule, product_rule: str = "full", as_bias: Sequence[str] = ()
+    recording: Recording, rule: Rule, product_rule: str = DEFAULT_PRODUCT_RULE, as_bias: Sequence[str] = ()
 ) -> RecordedSums:
     """Sums over sets of atoms of a recorded structure, in the model's own unit: exists for every recorded model.
 

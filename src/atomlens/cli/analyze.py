@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import DeviceName, ProductRuleName, RuleName, Trust, whole_number
+from atomlens.cli.options import PRODUCT_RULE_HELP, DeviceName, ProductRuleName, RuleName, Trust, whole_number
 from atomlens.cli.runs import command_line, resumable
 
 EPILOG = """
@@ -42,9 +42,7 @@ def analyze(
         str, typer.Option(help="all, or some of species, extensivity, decay, many-body, faithfulness.")
     ] = "all",
     rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
-    product_rule: Annotated[
-        ProductRuleName, typer.Option(help="PaiNN: do vectors only gate (scalar) or carry relevance (full)?")
-    ] = ProductRuleName.SCALAR,
+    product_rule: Annotated[ProductRuleName | None, typer.Option(help=PRODUCT_RULE_HELP)] = None,
     max_order: Annotated[
         int, typer.Option(parser=whole_number(2, 3), metavar="2|3", help="Largest order of the terms in the tables.")
     ] = 3,
@@ -102,7 +100,7 @@ def analyze(
     import torch
 
     from atomlens.analyses import chosen_questions
-    from atomlens.cli.options import check_product_rule, checked_device, checked_unit, distance_range, on_device
+    from atomlens.cli.options import checked_device, checked_unit, distance_range, on_device
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
     from atomlens.potentials import load_model
@@ -117,14 +115,13 @@ def analyze(
     chosen, where = chosen_questions(questions), checked_device(device)
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
     potential = on_device(potential, where)
-    check_product_rule(potential, product_rule)
     if s66x8 is not None:
         read_s66x8(s66x8)  # report what is wrong with it before any work is done
     source = structure_source(structures, frames, seed)
     options = AnalysisOptions(
         chosen,
         rule.value,
-        product_rule.value,
+        _product_rule(out, product_rule, overwrite),
         max_order,
         seed,
         trained_range,
@@ -147,3 +144,14 @@ def analyze(
             overwrite=overwrite,
         )
     show_verdicts(run)
+
+
+def _product_rule(out: Path, product_rule: ProductRuleName | None, overwrite: bool) -> str:
+    """The product rule that is asked for; else that of the run that is resumed."""
+    from atomlens.folders import started_settings
+    from atomlens.recording import DEFAULT_PRODUCT_RULE
+
+    if product_rule is not None:
+        return product_rule.value
+    stored = None if overwrite else started_settings(out).get("product_rule")
+    return stored if isinstance(stored, str) else DEFAULT_PRODUCT_RULE

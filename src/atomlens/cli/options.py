@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomlens.recording import DEFAULT_PRODUCT_RULE
+
 if TYPE_CHECKING:
     import ase
     import torch
@@ -27,24 +29,16 @@ class RuleName(StrEnum):
 
 
 class ProductRuleName(StrEnum):
-    """What PaiNN's products of two signals do with relevance."""
+    """What products of two signals do with relevance."""
 
-    SCALAR = "scalar"
     FULL = "full"
+    SCALAR = "scalar"
 
 
-def check_product_rule(model: AnyModel, product_rule: ProductRuleName) -> None:
-    """Refuse a product rule other than the default for a model that has no products.
-
-    Raises
-    ------
-    InputError
-        If the model is a SchNet.
-    """
-    from atomlens.structures import InputError
-
-    if product_rule is ProductRuleName.FULL and not model.facts.has_products:
-        raise InputError(f"--product-rule full: a {model.facts.architecture} has no products of signals; leave it out")
+PRODUCT_RULE_HELP = (
+    "Where two signals are multiplied: both carry relevance (full), or vectors only gate (scalar). SchNet has no such "
+    f"products. \\[default: {DEFAULT_PRODUCT_RULE}]"
+)
 
 
 Trust = Annotated[

@@ -20,7 +20,7 @@ from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.replicas import Replicas, Snapshot
 from atomlens.dynamics.stability import BondReference, Break, Criteria, FrameCheck, bond_reference, check_frames
 from atomlens.folders import alone_in, atomic_file, claim, load_state, save_state
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.structures import InputError, NothingDone, check_atoms
 
 # Called with frames done, frames in all, replicas still running, and simulated ns per day.
@@ -99,7 +99,7 @@ class Simulation:
 
 
 def simulate(
-    model: Potential,
+    model: AnyModel,
     atoms: ase.Atoms,
     folder: Path,
     options: MDOptions | None = None,
@@ -143,7 +143,7 @@ def simulate(
         return run.result()
 
 
-def check_start(model: Potential, atoms: ase.Atoms, reference: list[ase.Atoms] | None = None) -> BondReference:
+def check_start(model: AnyModel, atoms: ase.Atoms, reference: list[ase.Atoms] | None = None) -> BondReference:
     """The bonds to watch, once it is clear that the structure can be simulated; nothing is written.
 
     Raises
@@ -176,7 +176,7 @@ def _check_cell(atoms: ase.Atoms, cutoff: float) -> None:
 class _Run:
     def __init__(
         self,
-        model: Potential,
+        model: AnyModel,
         atoms: ase.Atoms,
         folder: Path,
         options: MDOptions,
@@ -323,12 +323,15 @@ class _Run:
 
 
 def _fingerprint(
-    model: Potential, atoms: ase.Atoms, options: MDOptions, criteria: Criteria, bonds: BondReference
+    model: AnyModel, atoms: ase.Atoms, options: MDOptions, criteria: Criteria, bonds: BondReference
 ) -> str:
     digest = hashlib.sha256(json.dumps([options.as_dict(), vars(criteria)], sort_keys=True).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.cpu().numpy().tobytes())
+    if isinstance(model, OpenedModel):
+        digest.update(model.origin.digest().encode())
+    else:
+        for name, value in sorted(model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.cpu().numpy().tobytes())
     for array in (atoms.numbers, atoms.positions, atoms.cell.array, bonds.lengths):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -10,6 +10,15 @@ from typing import Any
 from atomlens.folders.files import write_text
 
 
+def noted(path: Path) -> dict[str, Any]:
+    """What the note of the run in a folder says; nothing where there is none that can be read."""
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
 def claim(path: Path, asked: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], str]:
     """The note of the run in a folder, begun now where there is none, and whether it is the run that is asked for.
 

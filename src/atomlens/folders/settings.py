@@ -129,7 +129,7 @@ def convert(hint: Any, value: Any, where: str, *, null_is_nan: bool = False) -> 
             raise InputError(f"setting {where!r} is {_shown(value)}; it must be a finite number")
         return float(value)
     if origin is None and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        if hint is int and abs(value) >= 2**63:
+        if isinstance(value, int) and abs(value) >= 2**63:
             raise InputError(f"setting {where!r} is {_shown(value)}; whole numbers go up to 2^63")
         return value
     kind = {tuple: "a list", list: "a list", dict: "a table"}.get(origin, f"of type {getattr(hint, '__name__', hint)}")

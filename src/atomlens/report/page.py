@@ -35,6 +35,7 @@ _SCRIPTS = (
     "draw.js",
     "tables.js",
     "selection.js",
+    "arrows.js",
     "viewer.js",
     "picking.js",
     "terms.js",

@@ -14,6 +14,7 @@ from atomlens.folders import MARK, PAGE, below, open_run, remove_if_empty, to_pl
 from atomlens.interactions import explain
 from atomlens.models import Potential, outside, to_internal
 from atomlens.potentials import AnyModel
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.report import Chapter, Page, frames_on_page, property_words
 from atomlens.runs.answering import answer
 from atomlens.structures import InputError
@@ -50,7 +51,7 @@ def analysis_files() -> tuple[str, ...]:
     )
     return (
         *below("tables", SURVEY_FILES),
-        *below("untrained", SURVEY_FILES),
+        *below("untrained/seed-*", SURVEY_FILES),
         *below("questions", ("sample.parquet", *results)),
     )
 
@@ -83,7 +84,7 @@ class AnalysisOptions:
 
     questions: tuple[Question, ...] = QUESTIONS
     rule: str = "gate"
-    product_rule: str = "scalar"
+    product_rule: str = DEFAULT_PRODUCT_RULE
     max_order: int = 3
     seed: int = 0
     trained_range: float | None = None

@@ -14,6 +14,7 @@ from atomlens.data import shown
 from atomlens.dynamics import MDOptions
 from atomlens.folders import MARK, load_result, to_plain, write_text
 from atomlens.potentials import load_potential
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.runs import AnalysisOptions, run_analysis, run_md
 from atomlens.structures import read_structures
 from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
@@ -67,6 +68,7 @@ def run_member(
         report(f"{member.name}: analyse")
         options = AnalysisOptions(
             chosen_questions("species,decay"),
+            product_rule=analysis.product_rule or DEFAULT_PRODUCT_RULE,
             max_order=2,
             trained_range=analysis.trained_range or None,
             distances=analysis.distances,

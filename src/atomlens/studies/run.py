@@ -16,14 +16,25 @@ import polars as pl
 import torch
 
 from atomlens.analyses import common_deviations
-from atomlens.folders import MARK, MARKER, PAGE, RUN_FILES, atomic_file, below, open_run, to_plain, write_text
+from atomlens.folders import (
+    MARK,
+    MARKER,
+    PAGE,
+    RUN_FILES,
+    atomic_file,
+    below,
+    open_run,
+    started_settings,
+    to_plain,
+    write_text,
+)
 from atomlens.potentials import load_potential
 from atomlens.runs import MD_FILES, analysis_files
 from atomlens.structures import InputError, read_structures
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
 from atomlens.studies.member import CONFIG, ROW, run_member
 from atomlens.studies.page import study_page
-from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of
+from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of, with_product_rule
 from atomlens.studies.rivals import disagreement
 from atomlens.surveys import dask_client
 from atomlens.tables import package_versions
@@ -113,6 +124,7 @@ def run_study(
     """
     path = Path(path)
     config, members = read_study(path)
+    config = with_product_rule(config, {} if overwrite else started_settings(out))
     home = path.parent.resolve()
     asked = {"study": config.name, **settings_of(config)}
     grows = not _finished(out, members)

@@ -24,6 +24,7 @@ from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.analyses.verdict import Control, Effect, Finding, Verdict, cannot_tell, conclude
 from atomlens.models import to_internal
 from atomlens.potentials import OpenedModel
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
@@ -54,7 +55,7 @@ class FaithfulnessResult:
     controls
         Controls of these, by kind.
     method, architecture, unit
-        The rule asked about (``gate/scalar``), the model's architecture, the unit of changes.
+        The rule asked about (``gate/full``), the model's architecture, the unit of changes.
     n_structures
         Structures with at least one deletion.
     """
@@ -128,7 +129,7 @@ def compute(
 def _default_method(inputs: AnalysisInputs) -> str:
     product = inputs.settings.product_rule
     if not inputs.model.facts.has_products:
-        product = "scalar"  # both product rules are one there
+        product = DEFAULT_PRODUCT_RULE  # both product rules are one there
     return f"{inputs.settings.rule}/{product}"
 
 

@@ -76,7 +76,7 @@ def _sound(runs: list[Path]) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, PolarsError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, PolarsError) as error:
         reason = (f"{type(error).__name__}: {error}").splitlines()[0][:200]
         names = ", ".join(map(str, runs))
         raise InputError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from atomlens.folders.files import write_text
+from atomlens.folders.stored import read_json
 
 
 def claim(path: Path, asked: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], str]:
@@ -45,11 +46,9 @@ def claim(path: Path, asked: Mapping[str, Any], more: Mapping[str, Any] | None =
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = read_json(path)
     except FileNotFoundError:
         note = {**asked, **(more or {})}
         write_text(path, json.dumps(note, indent=1) + "\n")
         return note, ""
-    if not isinstance(note, dict):
-        raise ValueError(f"{path} holds a {type(note).__name__}, not an object")
     return note, next((name for name, value in asked.items() if note.get(name) != value), "")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 import polars as pl
 
-from atomlens.structures import InputError
+from atomlens.folders.stored import read_json, reading
 
 Result = TypeVar("Result")
 _FILE = "result.json"
@@ -41,27 +41,20 @@ def load_result(kind: type[Result], folder: Path) -> Result:
     InputError
         If the folder holds no such result, or one of another version.
     """
-    try:
-        plain = json.loads((folder / _FILE).read_text("utf-8"))
-        if not isinstance(plain, dict):
-            raise ValueError("no object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{folder}: holds no result of {kind.__name__}; run the analysis again") from error
+    again = "delete this folder, then the same command answers the question again"
+    with reading(folder / _FILE, again):
+        plain = read_json(folder / _FILE)
     values: dict[str, Any] = {}
     hints = get_type_hints(kind)
     for item in dataclasses.fields(kind):  # pyright: ignore[reportArgumentType]
         path = folder / f"{item.name}.parquet"
-        try:
+        with reading(folder / f"{item.name} of {_FILE}" if item.name in plain else path, again):
             if item.name in plain:
                 values[item.name] = _from_plain(plain[item.name], hints[item.name])
-                continue
-            if path.is_file():
+            else:
                 values[item.name] = pl.read_parquet(path)
-                continue
-        except (ValueError, TypeError, LookupError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(f"{folder}: its {item.name!r} is damaged; run the analysis again") from error
-        raise InputError(f"{folder}: {kind.__name__} lacks {item.name!r}; run the analysis again")
-    return kind(**values)
+    with reading(folder, again):
+        return kind(**values)
 
 
 def to_plain(value: Any) -> Any:
@@ -90,4 +83,10 @@ def _from_plain(value: Any, hint: Any) -> Any:
         return [_from_plain(v, inner[0]) for v in value]
     if origin is dict:
         return {k: _from_plain(v, inner[-1]) for k, v in value.items()}
-    return math.nan if value is None and hint is float else value
+    if hint in (bool, int, float, str):
+        if value is None and hint is float:
+            return math.nan
+        fits = isinstance(value, int | float) if hint is float else isinstance(value, hint)
+        if not fits or (isinstance(value, bool) and hint is not bool):
+            raise TypeError(f"a {type(value).__name__} in place of {hint.__name__}")
+    return value

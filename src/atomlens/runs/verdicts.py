@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from atomlens.analyses import QUESTIONS, AnalysedRun, DecayRange, claims_of, is_analysis, questions_of, read_run
-from atomlens.folders import MARK, PAGE
+from atomlens.folders import MARK, PAGE, read_json
 from atomlens.report import verdicts_html
 from atomlens.structures import InputError
 from atomlens.surveys import run_names
@@ -231,6 +231,7 @@ def _unlike(a: AnalysedRun, b: AnalysedRun) -> str:
 
 def _source_mark(run: AnalysedRun) -> str | None:
     try:
-        return json.loads((run.folder / "tables" / "survey.json").read_text("utf-8"))["structures"]
-    except (OSError, ValueError, KeyError):
+        mark = read_json(run.folder / "tables" / "survey.json").get("structures")
+    except (OSError, ValueError):
         return None
+    return mark if isinstance(mark, str) else None

@@ -179,7 +179,7 @@ def _column_of(names: tuple[str, ...], properties: str) -> int | None:
     for name, width in zip(parts[::3], parts[2::3], strict=False):
         if name.lower() in names:
             return column
-        if not width.isdigit():
+        if not (width.isascii() and width.isdigit() and len(width) < 10):
             return None
         column += int(width)
     return None

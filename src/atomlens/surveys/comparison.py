@@ -143,7 +143,7 @@ def _read(folder: Path) -> ComparedRun:
         summary = read_summary(folder)
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no run there ({MARK} is missing); give a folder of atomlens explain") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder}: its {MARK} cannot be read ({error}); explain again") from error
     if any(key not in summary for key in _NEEDED) or not summary["frames"]:
         raise InputError(f"{folder}: not a run of atomlens explain; give folders that it wrote")

@@ -88,7 +88,7 @@ def read_groups(path: str | Path) -> dict[str, list[int]]:
         raise InputError(f"groups {str(path)!r}: no such file; give fragments, residues, or a JSON file") from error
     except OSError as error:
         raise InputError(f"groups {str(path)!r}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"groups {str(path)!r}: not a JSON file ({_first_line(error)})") from error
     if not isinstance(data, dict) or not data:
         raise InputError(f'groups {str(path)!r}: write one table of names, like {{"methyl": [0, 3, 4, 5]}}')

@@ -81,6 +81,8 @@ delete it
     from safetensors import SafetensorError
 
     try:
+        if path.exists():
+            check_regular(path)
         yield
     except InputError:
         raise

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ase
 import ase.io
-from ase.io.formats import filetype
+from ase.io.formats import filetype, ioformats
 
 from atomlens.structures.checks import check_atoms, check_file_atoms
 from atomlens.structures.errors import InputError, StructureWarning
@@ -21,6 +21,7 @@ from atomlens.structures.xyz import frame_places, read_frame
 
 _XYZ = (".xyz", ".extxyz", ".exyz")
 _PDB = (".pdb", ".ent", ".brk")
+_GRO = (".gro",)
 _MOLFILES = (".sdf", ".sd", ".mol", ".mdl")
 _PEEK = 4096
 
@@ -151,8 +152,8 @@ def _embedded(source: str, index: int | slice, frames: str, seed: int) -> ase.At
 def _read(path: Path, index: int | slice) -> ReadFrames:
     if holds_xyz(path):
         return _read_xyz(path, index)
-    if (suffix := suffix_of(path)) in (*_PDB, *_MOLFILES):
-        return _picked(_read_whole(path, is_pdb=suffix in _PDB), index)
+    if suffix_of(path) in (*_PDB, *_MOLFILES, *_GRO):
+        return _picked(_read_whole(path), index)
     return _read_by_ase(path, index)
 
 
@@ -161,15 +162,11 @@ def holds_xyz(path: Path) -> bool:
     suffix = suffix_of(path)
     if suffix in _XYZ:
         return True
-    if suffix in (*_PDB, *_MOLFILES):
+    if suffix in (*_PDB, *_MOLFILES, *_GRO):
         return False
-    try:
-        if filetype(str(path)) == "extxyz":
-            return True
-    except Exception:  # whatever ASE's guessing meets: then it does not know the file
-        pass
-    else:
-        return False
+    with suppress(Exception):  # whatever ASE's guessing meets: then it does not know the file
+        if (guess := filetype(str(path))) in ioformats:
+            return guess == "extxyz"
     with suppress(InputError), open_lines(path) as file:
         return file.read(_PEEK).removeprefix(UTF8_MARK).split(b"\n", 1)[0].strip().isdigit()
     return False
@@ -195,14 +192,18 @@ def _read_xyz(path: Path, index: int | slice) -> ReadFrames:
     return ReadFrames(structures, numbers, len(places))
 
 
-def _read_whole(path: Path, *, is_pdb: bool) -> list[ase.Atoms]:
+def _read_whole(path: Path) -> list[ase.Atoms]:
     with open_lines(path) as file:
         lines = lines_of(decoded(file.read()))
     try:
-        if is_pdb:
+        if (suffix := suffix_of(path)) in _PDB:
             from atomlens.structures.pdb import read_pdb
 
             return read_pdb(lines)
+        if suffix in _GRO:
+            from atomlens.structures.gro import read_gro
+
+            return read_gro(lines)
         from atomlens.structures.molfile import read_molecules
 
         return read_molecules(lines)

@@ -247,7 +247,7 @@ def element_of_name(name: str, residue: str) -> str:
     """
     line = f"HETATM    1 {name[:4]:<4} {residue[:4]:<4}"
     try:
-        return _guessed(0, line, _Model([(0, line), (1, "HETATM    1 C1  ")]))
+        return _guessed(0, line, _Model(atoms=[(0, line), (1, "HETATM    1 C1  ")]))
     except InputError as error:
         raise InputError(str(error).partition(": ")[2]) from error
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import ase
 import ase.io
-from ase.io.formats import filetype, ioformats
+from ase.io.formats import filetype
 
 from atomlens.structures.checks import check_atoms, check_file_atoms
 from atomlens.structures.errors import InputError, StructureWarning
-from atomlens.structures.files import UTF8_MARK, decoded, is_plain, lines_of, open_lines, structure_file, suffix_of
+from atomlens.structures.files import decoded, is_plain, lines_of, open_lines, structure_file, suffix_of
 from atomlens.structures.notes import add_note, reading_notes
 from atomlens.structures.xyz import frame_places, read_frame
 
@@ -164,11 +164,19 @@ def holds_xyz(path: Path) -> bool:
         return True
     if suffix in (*_PDB, *_MOLFILES, *_GRO):
         return False
+    if _begins_like_xyz(path):
+        return True
     with suppress(Exception):  # whatever ASE's guessing meets: then it does not know the file
-        if (guess := filetype(str(path))) in ioformats:
-            return guess == "extxyz"
-    with suppress(InputError), open_lines(path) as file:
-        return file.read(_PEEK).removeprefix(UTF8_MARK).split(b"\n", 1)[0].strip().isdigit()
+        return filetype(str(path)) == "extxyz"
+    return False
+
+
+def _begins_like_xyz(path: Path) -> bool:
+    """Whether the first line is a number, and the third a label and three numbers."""
+    with suppress(InputError, OSError, ValueError), open_lines(path) as file:
+        lines = lines_of(decoded(file.read(_PEEK)))
+        words = lines[2].split() if len(lines) > 2 else []
+        return lines[0].strip().isdecimal() and len(words) > 3 and bool([float(word) for word in words[1:4]])
     return False
 
 

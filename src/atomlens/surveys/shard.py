@@ -22,7 +22,7 @@ from atomlens.folders import read_json, reading, whole
 from atomlens.interactions import BatchExplanation, explain_batch, explain_graphs
 from atomlens.models import Potential, impossible
 from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model, load_potential
-from atomlens.structures import AtomGraph, InputError
+from atomlens.structures import AtomGraph, InputError, check_regular
 from atomlens.surveys.sources import StructureSource
 from atomlens.surveys.stream import write_table
 from atomlens.tables import batch_rows, batch_tables, batch_walks
@@ -134,6 +134,7 @@ def finished_shard(folder: Path, number: int, size: int, levels: tuple[str, ...]
 
 
 def _check(path: Path) -> list[int]:
+    check_regular(path)  # a device would never end
     data = path.read_bytes()
     return [len(data), zlib.crc32(data)]
 

@@ -49,7 +49,7 @@ def further(start: float) -> np.ndarray:
     return np.concatenate([[start], DISTANCES[start + 0.1 < DISTANCES]])
 
 
-def two_apart(atoms: ase.Atoms) -> list[ase.Atoms]:
+def separating_pair(atoms: ase.Atoms) -> list[ase.Atoms]:
     """The two closest molecules of a cluster, from where they are to the distances of their centres beyond."""
     parts = fragments(atoms)
     centre = np.array([atoms.positions[part].mean(axis=0) for part in parts])
@@ -101,8 +101,8 @@ def exponent(start: float, energy: np.ndarray) -> float:
     return float(np.polyfit(np.log(middle[inside]), np.log(np.abs(slopes[inside])), 1)[0]) + 1.0
 
 
-def centres_apart(frame: ase.Atoms) -> float:
-    """Distance of the centres of the two molecules of a frame of `two_apart`."""
+def centre_distance(frame: ase.Atoms) -> float:
+    """Distance of the centres of the two molecules of a frame of `separating_pair`."""
     first, second = fragments(frame)
     return float(np.linalg.norm(frame.positions[first].mean(axis=0) - frame.positions[second].mean(axis=0)))
 
@@ -138,8 +138,8 @@ def main() -> None:
     home = options.structures or options.home / summary["settings"]["analysis"]["path"]
     structures = read_structures(home, options.frames)
     clusters = [atoms for atoms in structures if len(fragments(atoms)) > 1]
-    scans = [(expanded(atoms) if len(fragments(atoms)) > 2 else [], two_apart(atoms)) for atoms in clusters]
-    starts = [centres_apart(d[0]) for _, d in scans]
+    scans = [(expanded(atoms) if len(fragments(atoms)) > 2 else [], separating_pair(atoms)) for atoms in clusters]
+    starts = [centre_distance(d[0]) for _, d in scans]
     known = [(gfn2(e) if e else np.zeros(0), gfn2(d)) for e, d in scans]
     curves = s66x8_curves(options.s66x8) if options.s66x8 else []
     paths = {path.stem: ase.io.read(path, ":") for path in options.curves}

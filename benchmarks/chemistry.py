@@ -28,7 +28,7 @@ from atomlens.folders import load_result
 
 SEEDS = (1, 2, 3)
 STEPS, BATCH = 3_000, 16
-N_TRAIN, N_VAL, N_JUDGED = 1_900, 100, 300
+N_TRAIN, N_VAL, N_SHOWN = 1_900, 100, 300
 WIDTHS = {"painn": 32, "schnet": 64}
 # What the page judges by.
 SCORES = ("energies_signed", "multiplicity_signed", "orders_all", "topology", "bond_sign", "hydrogen_bonds")
@@ -129,7 +129,7 @@ def make_sets(dataset: Dataset, out: Path) -> None:
     for name, frames in sets.items():
         if not (out / "sets" / name).exists():
             save_dataset(dataset.subset(frames), out / "sets" / name)
-    shown: list[ase.Atoms] = [dataset.atoms(relaxed[g]) for g in rest[:N_JUDGED].tolist()]
+    shown: list[ase.Atoms] = [dataset.atoms(relaxed[g]) for g in rest[:N_SHOWN].tolist()]
     write(out / "sets" / "molecules.xyz", shown, format="extxyz")
 
 
@@ -143,7 +143,7 @@ def run(out: Path, arm: Arm) -> None:
         call("train", str(config), "--out", str(folder / "train"), "--resume")
     if not (folder / "analysis" / "summary.json").exists():
         molecules = str(out / "sets" / "molecules.xyz")
-        options = ("--questions", "species", "--product-rule", "full" if arm.architecture == "painn" else "scalar")
+        options = ("--questions", "species")
         call("analyze", str(model), molecules, "--out", str(folder / "analysis"), *options)
 
 

@@ -62,7 +62,7 @@ def survey_here(model: str, count: int, max_order: int) -> None:
         survey(model, loaded(count), Path(scratch) / "run", max_order, None)
 
 
-def apart(client: Client, model: str, count: int, max_order: int) -> None:
+def run_alone(client: Client, model: str, count: int, max_order: int) -> None:
     """Every worker makes a survey of its own, all at the same time."""
     client.run(survey_here, model, count, max_order)
 
@@ -135,8 +135,8 @@ def main() -> None:
                 "two workers": lambda: survey(
                     options.model, structures, folder, options.max_order, two.scheduler_address
                 ),
-                "alone": lambda: apart(a, options.model, options.count, options.max_order),
-                "side by side": lambda: apart(b, options.model, options.count, options.max_order),
+                "alone": lambda: run_alone(a, options.model, options.count, options.max_order),
+                "side by side": lambda: run_alone(b, options.model, options.count, options.max_order),
             }
             works["alone"](), works["side by side"]()  # molecules are loaded
             rounds: list[dict[str, float]] = []

@@ -1,4 +1,4 @@
-"""Deleted messages against foretold changes, for shipped models: the second table of docs/faithfulness.md.
+"""Deleted messages against predicted changes, for shipped models: the second table of docs/faithfulness.md.
 
 Usage: python benchmarks/deletions.py [--structures 60]
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from atomlens import load_model
-from atomlens.analyses import Material
+from atomlens.analyses import AnalysisInputs
 from atomlens.analyses.faithfulness.question import compute
 from atomlens.data import load_qm9
 from systems import MODEL, SHARED
@@ -42,7 +42,7 @@ def main() -> None:
     if MODEL.exists():
         models[str(MODEL)] = frames
     for name, structures in models.items():
-        result = compute(Material(load_model(name), structures, {}), n_structures=n)
+        result = compute(AnalysisInputs(load_model(name), structures, {}), n_structures=n)
         print(f"\n{name}, {result.n_structures} structures: correlation [interval], slope, rank correlation\n")
         print("| method | pairs | atoms |\n|---|---|---|")
         cells: dict[str, dict[str, str]] = {}

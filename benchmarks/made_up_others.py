@@ -165,18 +165,18 @@ def faithfulness(correlation: float) -> Make:
         for frame in range(20):
             for kind in KINDS:
                 x, e = rng.normal(size=(2, 24))
-                columns = {"frame": np.full(24, frame, np.int32), "kind": [kind] * 24, "method": ["gate/scalar"] * 24}
+                columns = {"frame": np.full(24, frame, np.int32), "kind": [kind] * 24, "method": ["gate/full"] * 24}
                 columns |= {"element_1": np.full(24, 6), "element_2": np.full(24, 6), "distance": rng.uniform(1, 4, 24)}
                 change = correlation * x + math.sqrt(1 - correlation**2) * e
-                rows.append(pl.DataFrame(columns | {"foretold": x, "change": change * rng.lognormal(sigma=0.3)}))
+                rows.append(pl.DataFrame(columns | {"predicted": x, "change": change * rng.lognormal(sigma=0.3)}))
         deletions = pl.concat(rows)
         result = FaithfulnessResult(
             deletions=deletions,
             scores=deletion_scores(deletions),
             known=pl.DataFrame(),
-            effects={kind: effect_of(deletions, kind, "gate/scalar") for kind in KINDS},
-            controls={kind: controls_of(deletions, kind, "gate/scalar", []) for kind in KINDS},
-            method="gate/scalar",
+            effects={kind: effect_of(deletions, kind, "gate/full") for kind in KINDS},
+            controls={kind: controls_of(deletions, kind, "gate/full", []) for kind in KINDS},
+            method="gate/full",
             architecture="schnet",
             unit="eV",
             n_structures=20,

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import polars as pl
+from scipy.stats import norm, rankdata
 
 from atomlens.analyses import Finding, Outcome
 from atomlens.analyses.pair_scores import Score, pair_score
@@ -49,7 +50,7 @@ def _columns(rng: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
-def judged(law: Law) -> Callable[[np.random.Generator], dict[str, Finding]]:
+def scored(law: Law) -> Callable[[np.random.Generator], dict[str, Finding]]:
     """Judged terms of a law."""
 
     def make(rng: np.random.Generator) -> dict[str, Finding]:
@@ -137,6 +138,19 @@ def at_the_limits(columns: dict[str, np.ndarray], rng: np.random.Generator) -> n
     return sign * size
 
 
+def half_ranked(columns: dict[str, np.ndarray], rng: np.random.Generator, *, bonds_only: bool) -> np.ndarray:
+    r"""Strengths whose rank correlation with bond orders is one half, over all pairs or over bonds.
+
+    Of normal variates with correlation r, ranks correlate by :math:`(6 / \pi) \arcsin(r / 2)`.
+    """
+    r = 2.0 * np.sin(np.pi / 12.0)
+    order = columns["bond_order"]
+    chosen = columns["bonded"] if bonds_only else np.ones(len(order), dtype=bool)
+    score = np.zeros(len(order))
+    score[chosen] = norm.ppf(rankdata(order[chosen]) / (chosen.sum() + 1))
+    return np.exp(r * score + np.sqrt(1.0 - r**2) * rng.normal(size=len(order)))
+
+
 def _all(outcome: Outcome, **others: Outcome) -> dict[str, Outcome]:
     return {f"species/{key}": others.get(key, outcome) for key in CLAIMS}
 
@@ -145,18 +159,26 @@ _STRENGTH = ("energies", "orders_all", "orders_bonded", "multiplicity", "topolog
 _AT_LIMIT = ("energies", "energies_signed", "bond_sign", "hydrogen_bonds")
 
 WORLDS = [
-    World("terms as chemistry has them", _all(A), judged(chemical)),
+    World("terms as chemistry has them", _all(A), scored(chemical)),
     World(
         "strengths as chemistry has them, signs turned about",
         _all(D, **dict.fromkeys(_STRENGTH, A)),
-        judged(turned_about),
+        scored(turned_about),
     ),
-    World("strengths reversed", _all(D, bond_sign=A, hydrogen_bonds=A), judged(reversed_strengths)),
+    World("strengths reversed", _all(D, bond_sign=A, hydrogen_bonds=A), scored(reversed_strengths)),
     # Half of the bonds are negative, which is not nearly all; ranks of noise are below a half.
     World(
         "terms that know of nothing",
         _all(C, **dict.fromkeys(("energies", "energies_signed", "orders_all", "orders_bonded", "bond_sign"), D)),
-        judged(blind),
+        scored(blind),
     ),
-    World("the truth lies on the limits", {f"species/{key}": C for key in _AT_LIMIT}, judged(at_the_limits)),
+    *(
+        World(
+            f"{what} rank by one half with bond orders",
+            {f"species/{key}": C},
+            scored(partial(half_ranked, bonds_only=only)),
+        )
+        for what, key, only in (("all pairs", "orders_all", False), ("bonds", "orders_bonded", True))
+    ),
+    World("the truth lies on the limits", {f"species/{key}": C for key in _AT_LIMIT}, scored(at_the_limits)),
 ]

@@ -49,7 +49,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, nargs="+", default=[500, 4000])
-    parser.add_argument("--judged", type=int, default=500)
+    parser.add_argument("--sample", type=int, default=500)
     parser.add_argument("--model", default="zoo:qm9-u0-schnet")
     parser.add_argument("--questions", default="species")
     parser.add_argument("--margin", type=float, default=MARGIN_MB, help="growth in MB that counts as none")
@@ -59,7 +59,7 @@ def main() -> None:
         for count in asked.frames:
             path = Path(home) / f"{count}.xyz"
             write_frames(path, count)
-            options = ["--questions", asked.questions, "--max-order", "2", "--judged", str(asked.judged)]
+            options = ["--questions", asked.questions, "--max-order", "2", "--sample", str(asked.sample)]
             out = ["--out", str(Path(home) / f"run-{count}")]
             found.append(peak([sys.executable, "-c", ANALYZE, "analyze", asked.model, str(path), *options, *out]))
             print(f"{count:8d} frames: {found[-1]:.0f} MB", flush=True)

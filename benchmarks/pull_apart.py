@@ -20,7 +20,7 @@ from atomlens.reference import Gfn2, ReferenceUnavailable
 from atomlens.structures import fragments, read_structures
 
 
-def apart(atoms: ase.Atoms, parts: list[list[int]], by: float) -> ase.Atoms:
+def separated(atoms: ase.Atoms, parts: list[list[int]], by: float) -> ase.Atoms:
     """The second molecule moved away from the first by a length in Å."""
     moved, (first, second) = atoms.copy(), parts
     line = atoms.positions[second].mean(axis=0) - atoms.positions[first].mean(axis=0)
@@ -57,7 +57,7 @@ def main() -> None:
     if len(parts) != 2:
         parser.error(f"{options.frames}: the first frame has {len(parts)} molecules; two are pulled apart")
     frames = [
-        labelled(atoms, atoms if k % 2 == 0 else apart(atoms, parts, rng.uniform(0, options.by)))
+        labelled(atoms, atoms if k % 2 == 0 else separated(atoms, parts, rng.uniform(0, options.by)))
         for k, atoms in enumerate(structures)
     ]
     found = [frame for frame in frames if frame is not None]

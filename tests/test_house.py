@@ -43,7 +43,7 @@ FLOORS = (
 FILES = sorted(SOURCE.rglob("*.py"))
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(SOURCE)], "atomlens."))
 # What only an extra brings (see pyproject): modules that need it are skipped where it is not installed.
-EXTRAS = {"lightning", "tensorboard", "tblite", "dftd4", "torch_sim", "qm9pack", "IPython", "dask"}
+EXTRAS = {"tensorboard", "tblite", "dftd4", "torch_sim", "qm9pack", "IPython", "dask"}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -92,6 +92,26 @@ def test_imports_point_upwards_and_through_faces(path):
         assert folder in FLOORS, f"{path} imports {name}: import from a folder, not from the top of the package"
         assert FLOORS.index(folder) <= floor, f"{path} imports {name}, which stands below {parts[0]}"
         assert face(importer, name) == name, f"{path} imports {name}: import from {face(importer, name)}"
+
+
+def defaults(path: Path, argument: str) -> Iterator[str]:
+    """Defaults, as written, of the arguments and fields of that name in a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            last = [*node.args.posonlyargs, *node.args.args][-len(node.args.defaults) or len(node.args.args) :]
+            given = [
+                *zip(last, node.args.defaults, strict=True),
+                *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
+            ]
+            yield from (ast.unparse(value) for arg, value in given if arg.arg == argument and value is not None)
+        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == argument and node.value is not None:
+            yield ast.unparse(node.value)
+
+
+def test_the_default_product_rule_is_one_constant():
+    found = [value for path in FILES for value in defaults(path, "product_rule")]
+    assert set(found) == {"DEFAULT_PRODUCT_RULE", "None", "''"}  # or: that of the run which goes on
+    assert found.count("DEFAULT_PRODUCT_RULE") > 10
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))

@@ -62,7 +62,7 @@ def parameters(function: object) -> list[tuple[str, object]]:
         (atomlens.Potential.predict, [("atoms", "required")]),
         (
             atomlens.explain,
-            [("model", "required"), ("atoms", "required"), ("rule", "gate"), ("product_rule", "scalar")],
+            [("model", "required"), ("atoms", "required"), ("rule", "gate"), ("product_rule", "full")],
         ),
         (atomlens.Explanation.walks, []),
         (atomlens.Explanation.bias_walks, []),

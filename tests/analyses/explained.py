@@ -1,4 +1,4 @@
-"""Material of an analysis from a model and a few structures."""
+"""Inputs of an analysis from a model and a few structures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ase
 import polars as pl
 
 from atomlens import Potential, explain
-from atomlens.analyses import Material, untrained_models
+from atomlens.analyses import AnalysisInputs, untrained_models
 from atomlens.models.units import to_internal
 from atomlens.tables import explained_frame, frame_tables
 
@@ -34,9 +34,9 @@ def tables_of(model: Potential, structures: Sequence[ase.Atoms]) -> dict[str, pl
     return {name: pl.concat(parts) for name, parts in levels.items() if name != "walks"}
 
 
-def material_of(model: Potential, structures: Sequence[ase.Atoms], *, with_untrained: bool = True) -> Material:
+def inputs_of(model: Potential, structures: Sequence[ase.Atoms], *, with_untrained: bool = True) -> AnalysisInputs:
     """What `compute` of any question takes."""
-    return Material(
+    return AnalysisInputs(
         model=model,
         structures=structures,
         tables=tables_of(model, structures),

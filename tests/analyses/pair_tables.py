@@ -1,4 +1,4 @@
-"""Materials whose pair terms follow a law that is known."""
+"""Inputs of analyses whose pair terms follow a law that is known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import ase
 import ase.build
 import numpy as np
 import polars as pl
-from explained import material_of
+from explained import inputs_of
 
-from atomlens.analyses import Material
+from atomlens.analyses import AnalysisInputs
 from samples import small_model
 
 MOLECULES = ("C2H6", "C2H4", "C2H2", "HCN", "CH3OH", "H2CO", "H3CNH2", "H2O", "CH3CONH2", "CH3CH2OH")
@@ -46,23 +46,23 @@ def clouds(n: int = 12, atoms: int = 10) -> tuple[ase.Atoms, ...]:
 
 
 @cache
-def _plain_material(source: Callable[[], Sequence[ase.Atoms]]) -> Material:
-    return material_of(small_model("schnet", n_layers=2, cutoff=5.0), list(source()))
+def _plain_inputs(source: Callable[[], Sequence[ase.Atoms]]) -> AnalysisInputs:
+    return inputs_of(small_model("schnet", n_layers=2, cutoff=5.0), list(source()))
 
 
-def material_with(
+def inputs_with(
     source: Callable[[], Sequence[ase.Atoms]], law: Callable[[pl.DataFrame], np.ndarray] | None = None
-) -> Material:
-    """Material of a small model without constant, its terms those of a law, those of ten untrained ones noise."""
-    material = _plain_material(source)
+) -> AnalysisInputs:
+    """Inputs of a small model without constant, its terms those of a law, those of ten untrained ones noise."""
+    inputs = _plain_inputs(source)
     if law is None:
-        return material
-    pairs = material.tables["pairs"]
-    lawful = pairs.with_columns(pl.Series(material.relevance, law(pairs), dtype=pl.Float64))
+        return inputs
+    pairs = inputs.tables["pairs"]
+    lawful = pairs.with_columns(pl.Series(inputs.relevance, law(pairs), dtype=pl.Float64))
     noise = [
-        {"pairs": pairs.with_columns(pl.Series(material.relevance, np.random.default_rng(k).normal(size=len(pairs))))}
+        {"pairs": pairs.with_columns(pl.Series(inputs.relevance, np.random.default_rng(k).normal(size=len(pairs))))}
         for k in range(10)
     ]
-    frames = material.tables["frames"].with_columns(constant_eV=pl.lit(0.0))
-    tables = material.tables | {"pairs": lawful, "frames": frames}
-    return replace(material, tables=tables, untrained=noise)
+    frames = inputs.tables["frames"].with_columns(constant_eV=pl.lit(0.0))
+    tables = inputs.tables | {"pairs": lawful, "frames": frames}
+    return replace(inputs, tables=tables, untrained=noise)

@@ -12,12 +12,12 @@ import ase.build
 import numpy as np
 import polars as pl
 import pytest
-from explained import material_of
-from pair_tables import clouds, material_with
+from explained import inputs_of
+from pair_tables import clouds, inputs_with
 from scipy.spatial.distance import cdist
 
 from atomlens import InputError, load_model
-from atomlens.analyses import Finding, Material, Outcome
+from atomlens.analyses import AnalysisInputs, Finding, Outcome
 from atomlens.analyses.decay import benchmark_curves
 from atomlens.analyses.decay.benchmark_curves import curve_score
 from atomlens.analyses.decay.dimer_scan import START, make_dimers, scan_dimers
@@ -38,8 +38,8 @@ from atomlens.report.chapters import decay as chapter
 from samples import small_model
 
 
-def with_curves(material: Material, name: str) -> Material:
-    return replace(material, settings=replace(material.settings, s66x8=Path(name)))
+def with_curves(inputs: AnalysisInputs, name: str) -> AnalysisInputs:
+    return replace(inputs, settings=replace(inputs.settings, s66x8=Path(name)))
 
 
 def power(n: float) -> Callable[[ase.Atoms], np.ndarray]:
@@ -107,7 +107,7 @@ KEYS = (
 
 def answered(terms: Callable[[pl.DataFrame], np.ndarray], known: References | None = None) -> dict[str, Finding]:
     result = compute(
-        material_with(clouds, terms), references=known or references(), n_response=12, n_dimers=0, n_resamples=40
+        inputs_with(clouds, terms), references=known or references(), n_response=12, n_dimers=0, n_resamples=40
     )
     return dict(zip(KEYS, judge(result).findings, strict=True))
 
@@ -146,23 +146,23 @@ def test_terms_that_grow_have_no_law_of_decay() -> None:
 
 @pytest.mark.parametrize(("own", "outcome"), [(-5.3, Outcome.AGREES), (-8.0, Outcome.DEVIATES)])
 def test_couplings_are_compared_with_couplings(own: float, outcome: Outcome) -> None:
-    material = material_with(clouds, law(-3.0))
-    known = references(own=own, model=material.model)
-    result = compute(material, references=known, n_response=12, n_dimers=0, n_resamples=60)
+    inputs = inputs_with(clouds, law(-3.0))
+    known = references(own=own, model=inputs.model)
+    result = compute(inputs, references=known, n_response=12, n_dimers=0, n_resamples=60)
     found = dict(zip(KEYS, judge(result).findings, strict=True))["exponent_response"]
     assert found.outcome is outcome, found.sentence
     assert found.effect is not None
     assert found.effect.value == pytest.approx(own + 5.0, abs=0.05)
-    same = compute(material, references=references(own=own), n_response=12, n_dimers=0, n_resamples=60)
+    same = compute(inputs, references=references(own=own), n_response=12, n_dimers=0, n_resamples=60)
     taken = dict(zip(KEYS, judge(same).findings, strict=True))["exponent_response"]
     assert taken.outcome is (Outcome.CANNOT_TELL if outcome is Outcome.AGREES else outcome)
 
 
 def test_a_reference_that_hardly_falls_decides_nothing_on_exponents() -> None:
     """Couplings that fall as r^-0.5: a model without any decay is as near as a perfect one."""
-    material = material_with(clouds, law(-3.0))
-    known = references(-0.5, model=material.model)
-    result = compute(material, references=known, n_response=12, n_dimers=0, n_resamples=60)
+    inputs = inputs_with(clouds, law(-3.0))
+    known = references(-0.5, model=inputs.model)
+    result = compute(inputs, references=known, n_response=12, n_dimers=0, n_resamples=60)
     found = dict(zip(KEYS, judge(result).findings, strict=True))["exponent_response"]
     assert found.outcome is Outcome.CANNOT_TELL
     assert "no decay at all would agree" in found.sentence
@@ -224,12 +224,12 @@ def test_energies_of_all_pairs_are_judged_beyond_the_cutoff() -> None:
     long_range = LongRangeConfig("coulomb+dispersion")
     model = small_model("schnet", cutoff=4.0, long_range=long_range)
     plain = small_model("schnet", cutoff=4.0)
-    material = material_with(clouds, law(-3.0))
-    reaching, blind = (find_range(replace(material, model=m), 9.0) for m in (model, plain))
+    inputs = inputs_with(clouds, law(-3.0))
+    reaching, blind = (find_range(replace(inputs, model=m), 9.0) for m in (model, plain))
     assert (reaching.high, blind.high) == (9.0, 3.5)
     assert (reaching.tail_end, blind.tail_end) == (9.0, 3.5)
-    assert find_range(replace(material, model=model), 30.0).scanned == 10.0
-    result = compute(replace(material, model=model), references=references(), n_response=4, n_dimers=0, n_resamples=20)
+    assert find_range(replace(inputs, model=model), 30.0).scanned == 10.0
+    result = compute(replace(inputs, model=model), references=references(), n_response=4, n_dimers=0, n_resamples=20)
     assert "energies of all pairs" in result.scores["edge"].missing
 
 
@@ -240,8 +240,8 @@ def test_noise_never_agrees() -> None:
 
 
 def test_law_of_the_untrained_model_takes_the_verdict_away() -> None:
-    material = material_with(clouds, law(-3.0))
-    same = replace(material, untrained=[{"pairs": material.tables["pairs"]}])
+    inputs = inputs_with(clouds, law(-3.0))
+    same = replace(inputs, untrained=[{"pairs": inputs.tables["pairs"]}])
     result = compute(same, references=references(), n_response=12, n_dimers=0, n_resamples=40)
     found = dict(zip(KEYS, judge(result).findings, strict=True))
     assert {found[key].outcome for key in ("law", "growth")} == {Outcome.CANNOT_TELL}
@@ -308,9 +308,9 @@ def test_dimers_are_pulled_along_their_centres() -> None:
 
 
 def test_scan_conserves_and_ends_beyond_the_cutoff() -> None:
-    material = material_of(small_model("painn", cutoff=4.0), [ase.build.molecule("H2O")], with_untrained=False)
-    dimers = make_dimers(material.structures, 2)
-    table, failures = scan_dimers(material, dimers, lambda atoms: float(len(atoms) ** 2), None, 5.0)
+    inputs = inputs_of(small_model("painn", cutoff=4.0), [ase.build.molecule("H2O")], with_untrained=False)
+    dimers = make_dimers(inputs.structures, 2)
+    table, failures = scan_dimers(inputs, dimers, lambda atoms: float(len(atoms) ** 2), None, 5.0)
     assert not failures
     assert table["gfn2"].to_list() == pytest.approx([18.0] * len(table))  # 6^2 - 3^2 - 3^2
     far = table.filter(pl.col("gap") > 4.0)
@@ -335,9 +335,9 @@ def unavailable(*_: object) -> np.ndarray:
     ids=["single atom", "one molecule", "radical", "periodic"],
 )
 def test_little_can_be_told_of_little(structures: list[ase.Atoms], tmp_path: Path) -> None:
-    material = material_of(small_model("schnet", n_layers=2, cutoff=4.0), structures, with_untrained=False)
+    inputs = inputs_of(small_model("schnet", n_layers=2, cutoff=4.0), structures, with_untrained=False)
     nothing = References(*[unavailable] * 4)  # pyright: ignore[reportArgumentType]
-    result = compute(material, references=nothing, n_dimers=2, n_resamples=20)
+    result = compute(inputs, references=nothing, n_dimers=2, n_resamples=20)
     verdict = judge(result)
     assert verdict.outcome is not Outcome.AGREES
     assert all(finding.sentence for finding in verdict.findings)
@@ -357,11 +357,9 @@ def test_failed_reference_is_named() -> None:
 
 
 def test_other_properties_than_energies_cannot_be_judged() -> None:
-    material = material_with(clouds, law(-3.0))
+    inputs = inputs_with(clouds, law(-3.0))
     orbital = small_model("schnet", cutoff=5.0, output={"extensive": False, "property": "HOMO", "has_forces": False})
-    result = compute(
-        replace(material, model=orbital), references=references(), n_response=12, n_dimers=2, n_resamples=40
-    )
+    result = compute(replace(inputs, model=orbital), references=references(), n_response=12, n_dimers=2, n_resamples=40)
     found = dict(zip(KEYS, judge(result).findings, strict=True))
     assert found["law"].outcome is Outcome.NOT_APPLICABLE
     assert "HOMO" in found["law"].sentence
@@ -374,8 +372,8 @@ def test_zoo_model_with_real_references(tmp_path: Path) -> None:
     if "qm9-u0-schnet" not in zoo_names():
         pytest.skip("the zoo has no QM9 model")
     structures = [ase.build.molecule(name) for name in ("CH3CH2OH", "CH3CONH2", "C2H6", "CH3OCH3", "CH3CHO")]
-    material = material_of(load_model("zoo:qm9-u0-schnet"), structures)
-    result = compute(material, n_response=5, n_dimers=1, n_resamples=20)
+    inputs = inputs_of(load_model("zoo:qm9-u0-schnet"), structures)
+    result = compute(inputs, n_response=5, n_dimers=1, n_resamples=20)
     assert not result.failures
     assert result.scans["gfn2"].null_count() == 0
     assert math.isfinite(result.laws["d4"].value)
@@ -402,20 +400,20 @@ def test_benchmark_curves_of_a_known_answer(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(benchmark_curves, "read_s66x8", lambda path: dimers)
     monkeypatch.setattr(benchmark_curves, "explain", lambda *_: Explained())
-    material = with_curves(material_with(clouds, law(-3.0)), "s66x8.h5")
+    inputs = with_curves(inputs_with(clouds, law(-3.0)), "s66x8.h5")
     for sign in (1.0, -1.0):
         # Constants of the curves do not matter.
         asked[:] = [dimer.energy + 3.0 * dimer.system for dimer in dimers if dimer.factor >= 1.0]
-        score = curve_score(material, seed=0, n_resamples=20)
+        score = curve_score(inputs, seed=0, n_resamples=20)
         assert score.effect.value == pytest.approx(sign)
         assert abs(next(c.value for c in score.controls if c.is_null)) < 0.5
 
 
 def test_benchmark_curves_that_cannot_be_had() -> None:
-    material = material_with(clouds, law(-3.0))
-    assert "no file" in curve_score(material, seed=0, n_resamples=20).missing
+    inputs = inputs_with(clouds, law(-3.0))
+    assert "no file" in curve_score(inputs, seed=0, n_resamples=20).missing
     pytest.importorskip("h5py")
-    assert "no such file" in curve_score(with_curves(material, "nowhere.h5"), seed=0, n_resamples=20).missing
+    assert "no such file" in curve_score(with_curves(inputs, "nowhere.h5"), seed=0, n_resamples=20).missing
 
 
 def test_exponentials_of_different_rates_are_no_power() -> None:
@@ -429,11 +427,11 @@ def test_exponentials_of_different_rates_are_no_power() -> None:
 
 
 def test_a_range_for_all_models_of_a_comparison_is_kept_to() -> None:
-    material = material_with(clouds, law(-3.0))
-    given = replace(material, settings=replace(material.settings, distances=(2.5, 3.5)))
+    inputs = inputs_with(clouds, law(-3.0))
+    given = replace(inputs, settings=replace(inputs.settings, distances=(2.5, 3.5)))
     where = find_range(given)
     assert (where.low, where.high, where.tail_end, where.fixed) == (2.5, 3.5, 3.5, True)
-    beyond = replace(material, settings=replace(material.settings, distances=(2.5, 4.8)))
+    beyond = replace(inputs, settings=replace(inputs.settings, distances=(2.5, 4.8)))
     with pytest.raises(InputError, match=r"the cutoff of 5 Å bends all terms from 4\.5 Å on"):
         find_range(beyond)
 

@@ -11,7 +11,7 @@ import ase.build
 import numpy as np
 import polars as pl
 import pytest
-from explained import material_of
+from explained import inputs_of
 
 from atomlens import load_model
 from atomlens.analyses import Finding, Outcome, untrained_model
@@ -80,7 +80,7 @@ def synthetic(
             "strength_1": 0.3 * size**growth * wobble,
             "strength_2": 0.7 * size**growth * wobble,
             "participation": 0.5 * size**spread * wobble,
-            "dealt": 0.8 * size * wobble,
+            "shuffled": 0.8 * size * wobble,
         }
     )
     fresh = molecules.with_columns(
@@ -262,8 +262,8 @@ MOLECULES = [ase.build.molecule(name) for name in ("H2O", "CH4", "CH3OH", "C2H6"
 
 
 def test_a_model_with_a_cutoff_adds_exactly_beyond_it() -> None:
-    material = material_of(small_model(), MOLECULES, with_untrained=False)
-    scans = scan_pairs(material, 4, gaps=(2.0, 2.6, 8.0))
+    inputs = inputs_of(small_model(), MOLECULES, with_untrained=False)
+    scans = scan_pairs(inputs, 4, gaps=(2.0, 2.6, 8.0))
     d = scans.dimers
     assert len(d) == 4
     assert len(set(d["frame_1"]) | set(d["frame_2"])) == 8
@@ -275,10 +275,10 @@ def test_a_model_with_a_cutoff_adds_exactly_beyond_it() -> None:
     near = scans.scan.filter(pl.col("gap") == 2.0)
     assert (near["pairs"] > 0).all()
     assert (near["between"].abs() > 0).all()
-    fresh = untrained_model(material.model)
+    fresh = untrained_model(inputs.model)
     last = scans.scan.filter(pl.col("gap") == 8.0).sort("dimer")["untrained"].to_numpy()
     assert last == pytest.approx(d["untrained_together"].to_numpy())
-    assert float(fresh.predict(MOLECULES[0]).value) != pytest.approx(float(material.model.predict(MOLECULES[0]).value))
+    assert float(fresh.predict(MOLECULES[0]).value) != pytest.approx(float(inputs.model.predict(MOLECULES[0]).value))
 
 
 def test_four_half_turns_average_a_vector_away() -> None:
@@ -289,7 +289,7 @@ def test_four_half_turns_average_a_vector_away() -> None:
     model.atomrefs.zero_()
     water = ase.build.molecule("H2O")
     # Two molecules of one kind have no charge to exchange.
-    scans = scan_pairs(material_of(model, [water, water], with_untrained=False), 1)
+    scans = scan_pairs(inputs_of(model, [water, water], with_untrained=False), 1)
     row = scans.dimers.row(0, named=True)
     assert scans.same_formula
     assert row["turned"] == pytest.approx(math.hypot(row["alone_1"], row["alone_2"]))
@@ -306,7 +306,7 @@ def test_run_on_a_homo_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     output = {"property": "HOMO", "extensive": False, "has_forces": False}
     model = small_model(readout={"aggregation": "softmax"}, output=output)
     told: list[str] = []
-    result = compute(material_of(model, MOLECULES), progress=lambda what, done, total: told.append(what), n_dimers=3)
+    result = compute(inputs_of(model, MOLECULES), progress=lambda what, done, total: told.append(what), n_dimers=3)
     assert {"molecules moved apart", "orbitals"} <= set(told)
     assert (result.kind, result.readout, len(result.dimers)) == ("larger", "softmax", 3)
     assert len(result.orbitals) == 6  # neither water nor HCN
@@ -334,10 +334,10 @@ def test_orbitals_are_asked_of_all_sizes_and_held_against_the_untrained_model_it
     output = {"property": "HOMO", "extensive": False, "has_forces": False}
     model = small_model(readout={"aggregation": "softmax"}, output=output)
     by_size = sorted(MOLECULES, key=len)
-    material = material_of(model, by_size)
+    inputs = inputs_of(model, by_size)
     # As in an analysis: the tables of the untrained model end with the first structures.
-    first = [{name: t.filter(pl.col("frame") == 0) for name, t in tables.items()} for tables in material.untrained]
-    table, reason = orbital_overlaps(replace(material, untrained=first), 4, np.random.default_rng(0))
+    first = [{name: t.filter(pl.col("frame") == 0) for name, t in tables.items()} for tables in inputs.untrained]
+    table, reason = orbital_overlaps(replace(inputs, untrained=first), 4, np.random.default_rng(0))
     assert not reason
     assert table["frame"].to_list() == [0, 2, 5, 7]
     fresh = untrained_model(model)
@@ -347,22 +347,22 @@ def test_orbitals_are_asked_of_all_sizes_and_held_against_the_untrained_model_it
     assert not np.allclose(expected, readout_weights(model, largest))
     row = table.row(3, named=True)
     assert row["rank_weight_untrained"] == pytest.approx(rank_correlation(expected, population(largest)))
-    column = f"readout_{material.unit}"
-    shares = material.untrained[0]["atoms"].filter(pl.col("frame") == 7)[column].abs().to_numpy()
+    column = f"readout_{inputs.unit}"
+    shares = inputs.untrained[0]["atoms"].filter(pl.col("frame") == 7)[column].abs().to_numpy()
     assert row["rank_untrained"] == pytest.approx(rank_correlation(shares, population(largest)))
 
 
 def test_orbitals_are_asked_of_occupied_ones_only() -> None:
-    material = material_of(small_model(output={"property": "LUMO", "has_forces": False}), MOLECULES[:2])
-    table, reason = orbital_overlaps(material, 5, np.random.default_rng(0))
+    inputs = inputs_of(small_model(output={"property": "LUMO", "has_forces": False}), MOLECULES[:2])
+    table, reason = orbital_overlaps(inputs, 5, np.random.default_rng(0))
     assert not len(table)
     assert "LUMO" in reason
 
 
 def test_radicals_have_no_orbital_and_say_so() -> None:
     pytest.importorskip("tblite")
-    material = material_of(small_model(output={"property": "HOMO", "has_forces": False}), [ase.build.molecule("CH3")])
-    table, reason = orbital_overlaps(material, 5, np.random.default_rng(0))
+    inputs = inputs_of(small_model(output={"property": "HOMO", "has_forces": False}), [ase.build.molecule("CH3")])
+    table, reason = orbital_overlaps(inputs, 5, np.random.default_rng(0))
     assert not len(table)
     assert "unpaired" in reason
 
@@ -371,7 +371,7 @@ def test_radicals_have_no_orbital_and_say_so() -> None:
     "structures", [[ase.Atoms("H")], [ase.build.molecule("H2O")], [ase.Atoms("H"), ase.Atoms("O")]]
 )
 def test_too_few_atoms_or_molecules_are_no_error(structures: list[ase.Atoms], tmp_path: Path) -> None:
-    result = compute(material_of(small_model(), structures), n_dimers=2)
+    result = compute(inputs_of(small_model(), structures), n_dimers=2)
     save_result(result, tmp_path / "x")
     verdict = judge(load_result(ExtensivityResult, tmp_path / "x"))
     # A sum over atoms adds, and sees nothing beyond the cutoff, whatever it was asked of; the rest cannot be told.
@@ -381,14 +381,14 @@ def test_too_few_atoms_or_molecules_are_no_error(structures: list[ase.Atoms], tm
 
 def test_periodic_structures_are_not_moved_apart() -> None:
     cell = ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]], cell=[9, 9, 9], pbc=True)
-    result = compute(material_of(small_model(), [cell] * 2), n_dimers=2)
+    result = compute(inputs_of(small_model(), [cell] * 2), n_dimers=2)
     assert not len(result.dimers)
     assert "single molecule" in judge(result).findings[0].sentence
 
 
 def test_a_shipped_model_adds() -> None:
-    material = material_of(load_model("zoo:qm9-u0-schnet"), MOLECULES)
-    result = compute(material, n_dimers=2)
+    inputs = inputs_of(load_model("zoo:qm9-u0-schnet"), MOLECULES)
+    result = compute(inputs, n_dimers=2)
     composes = judge(result).findings[0]
     assert composes.effect is not None
     assert composes.effect.value > 12  # decades: all digits of float64

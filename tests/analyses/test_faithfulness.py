@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomlens import InputError, explain, load_model
-from atomlens.analyses import Effect, Material, Outcome, Settings, molecule_effect
+from atomlens.analyses import AnalysisInputs, Effect, Outcome, Settings, molecule_effect
 from atomlens.analyses.faithfulness import question
 from atomlens.analyses.faithfulness.deletion import (
     changes,
@@ -35,7 +35,7 @@ from atomlens.analyses.faithfulness.edge_weights import (
     subset_values,
     weight_gradient,
 )
-from atomlens.analyses.faithfulness.known_terms import known_scores, stored_known_scores
+from atomlens.analyses.faithfulness.known_terms import UNTRAINED, known_scores, stored_known_scores
 from atomlens.analyses.faithfulness.question import FaithfulnessResult, compute, judge
 from atomlens.data.known import make_known
 from atomlens.folders import load_result, save_result
@@ -165,7 +165,7 @@ def test_made_data_are_the_potential_and_repeat_with_their_seed() -> None:
 @pytest.mark.parametrize(("architecture", "product_rule"), FORMS)
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("atoms", [branched(), crowded_cell()], ids=["open", "periodic"])
-def test_foretold_changes_are_sums_of_listed_walks(architecture, product_rule, rule, atoms) -> None:
+def test_predicted_changes_are_sums_of_listed_walks(architecture, product_rule, rule, atoms) -> None:
     explanation = explain(small_model(architecture), atoms, rule, product_rule)
     listed = [explanation.walks(), *explanation.bias_walks()]
     n = len(atoms)
@@ -291,7 +291,7 @@ def test_scores_of_an_untrained_model_have_every_method() -> None:
 
 def made_up(kind: str, noise: float, n: int = 12, sign: float = 1.0) -> pl.DataFrame:
     rng = np.random.default_rng(0)
-    foretold = rng.normal(size=10 * n)
+    predicted = rng.normal(size=10 * n)
     whole = {"atom_1": 0, "atom_2": 1, "element_1": 6, "element_2": 1}
     return pl.DataFrame(
         {
@@ -299,8 +299,8 @@ def made_up(kind: str, noise: float, n: int = 12, sign: float = 1.0) -> pl.DataF
             "kind": [kind] * (10 * n),
             "method": ["gate/scalar"] * (10 * n),
             "distance": rng.uniform(1, 5, 10 * n),
-            "foretold": foretold,
-            "change": sign * 2.0 * foretold + noise * rng.normal(size=10 * n),
+            "predicted": predicted,
+            "change": sign * 2.0 * predicted + noise * rng.normal(size=10 * n),
             **{name: np.full(10 * n, value, dtype=np.int32) for name, value in whole.items()},
         }
     ).select(empty_table().columns)
@@ -318,7 +318,7 @@ def made_result(noise: float, n: int = 12, sign: float = 1.0, known: float = 0.9
         "n": 40,
     }
     limits = {"correlation": known, "correlation_low": known - 0.01, "correlation_high": known + 0.005}
-    fresh = {**row, **limits, "method": "terms gate/scalar, untrained model", "correlation": -0.3}
+    fresh = {**row, **limits, "method": UNTRAINED, "correlation": -0.3}
     better = {**row, "seed": 2, "correlation": 1.0, "correlation_low": 1.0, "correlation_high": 1.0}
     return FaithfulnessResult(
         deletions=table,
@@ -366,8 +366,8 @@ def test_without_deletions_the_verdict_cannot_tell_whatever_is_known_of_the_rule
 def test_controls_take_agreement_away() -> None:
     result = made_result(0.1)
     assert all(abs(c.value) < 0.3 for c in result.controls["pair"] if c.is_null)
-    # Terms that are alike within each molecule foretell the deletion of one pair as well as of any other.
-    table = result.deletions.with_columns(foretold=pl.col("frame").cast(pl.Float64), change=pl.col("frame") * 1.0)
+    # Terms that are alike within each molecule predict the deletion of one pair as well as of any other.
+    table = result.deletions.with_columns(predicted=pl.col("frame").cast(pl.Float64), change=pl.col("frame") * 1.0)
     controls = {kind: controls_of(table, kind, "gate/scalar", []) for kind in ("pair", "atom")}
     effects = {kind: effect_of(table, kind, "gate/scalar") for kind in ("pair", "atom")}
     fooled = judge(replace(result, deletions=table, effects=effects, controls=controls))
@@ -387,17 +387,17 @@ def test_baseline_of_distance_leaves_its_own_structure_out() -> None:
 @pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize("n", [0, 1, 4])
 def test_few_structures_cannot_tell(n: int) -> None:
-    material = Material(small_model("painn"), [branched()] * n, {}, settings=Settings())
-    verdict = judge(compute(material))
+    inputs = AnalysisInputs(small_model("painn"), [branched()] * n, {}, settings=Settings())
+    verdict = judge(compute(inputs))
     assert verdict.outcome is Outcome.CANNOT_TELL
     assert [f.outcome for f in verdict.findings[:2]] == [Outcome.CANNOT_TELL] * 2
     assert f"{n} structures" in verdict.findings[0].sentence
 
 
 def test_single_atoms_cannot_tell() -> None:
-    material = Material(small_model("schnet"), [ase.Atoms("O")] * 6, {}, settings=Settings(product_rule="full"))
-    result = compute(material)
-    assert (result.n_structures, result.method) == (0, "gate/scalar")
+    inputs = AnalysisInputs(small_model("schnet"), [ase.Atoms("O")] * 6, {}, settings=Settings(product_rule="scalar"))
+    result = compute(inputs)
+    assert (result.n_structures, result.method) == (0, "gate/full")
     assert judge(result).findings[0].outcome is Outcome.CANNOT_TELL
 
 
@@ -412,8 +412,8 @@ def test_question_of_a_small_model_is_stored_and_drawn(readout, tmp_path: Path) 
     for atoms in structures:
         atoms.rattle(0.05, rng=rng)
     told: list[int] = []
-    material = Material(model, structures, {}, settings=Settings(product_rule="full"))
-    result = compute(material, n_deletions=3, progress=lambda what, done, total: told.append(done))
+    inputs = AnalysisInputs(model, structures, {}, settings=Settings(product_rule="full"))
+    result = compute(inputs, n_deletions=3, progress=lambda what, done, total: told.append(done))
     assert told == [0, 1, 2, 3, 4, 5, 6]
     assert result.method == "gate/full"
     mine = result.deletions.filter(
@@ -422,23 +422,26 @@ def test_question_of_a_small_model_is_stored_and_drawn(readout, tmp_path: Path) 
     through = walks_through_atoms(
         explain(model, structures[2], product_rule="full").chain, mine["atom_1"].to_numpy().astype(np.int64)
     )
-    np.testing.assert_allclose(mine["foretold"].to_numpy(), through, atol=1e-10)
+    np.testing.assert_allclose(mine["predicted"].to_numpy(), through, atol=1e-10)
     save_result(result, tmp_path / "r")
     loaded = load_result(FaithfulnessResult, tmp_path / "r")
     assert judge(loaded) == judge(result)
     assert isinstance(loaded.effects["pair"], Effect)
     figure(result).savefig(tmp_path / "f.svg")
-    figure(compute(Material(model, [], {}))).savefig(tmp_path / "empty.svg")
+    figure(compute(AnalysisInputs(model, [], {}))).savefig(tmp_path / "empty.svg")
 
 
 @pytest.mark.usefixtures("few_draws")
 def test_shipped_model_and_stored_scores() -> None:
-    molecules = [ase.build.molecule(name) for name in ("CH3CH2OH", "CH4", "H2O", "C6H6", "CH3CHO", "CH3OH", "NH3", "C2H4", "HCN", "C2H2")]
-    result = compute(Material(load_model("zoo:qm9-u0-schnet"), molecules, {}), n_deletions=6)
+    molecules = [
+        ase.build.molecule(name)
+        for name in ("CH3CH2OH", "CH4", "H2O", "C6H6", "CH3CHO", "CH3OH", "NH3", "C2H4", "HCN", "C2H2")
+    ]
+    result = compute(AnalysisInputs(load_model("zoo:qm9-u0-schnet"), molecules, {}), n_deletions=6)
     assert result.effects["atom"].has_interval
     found = judge(result).findings
     assert len(found) == 3
-    assert "3 trainings each" in found[-1].sentence
+    assert "3 trainings of schnet each" in found[-1].sentence
     known = stored_known_scores()
     assert set(known["potential"]) == set(known_names())
     assert set(known["architecture"]) == {"schnet", "painn"}

@@ -11,7 +11,7 @@ import ase.build
 import numpy as np
 import polars as pl
 import pytest
-from explained import material_of
+from explained import inputs_of
 
 from atomlens import load_model
 from atomlens.analyses import Control, Effect, Finding, Outcome
@@ -127,10 +127,10 @@ def test_a_band_folds_into_a_threshold() -> None:
 
 def test_terms_and_removals_add_up_to_the_cluster() -> None:
     model = small_model("schnet", cutoff=4.0)
-    material = material_of(model, MOLECULES[:4], with_untrained=False)
-    clusters = find_clusters(material, 5, np.random.default_rng(0))
+    inputs = inputs_of(model, MOLECULES[:4], with_untrained=False)
+    clusters = find_clusters(inputs, 5, np.random.default_rng(0))
     assert {c.family for c in clusters} == {BUILT, WATER}
-    table = cluster_terms(material, clusters)
+    table = cluster_terms(inputs, clusters)
     for number, cluster in enumerate(clusters):
         own = table.filter(pl.col("cluster") == number)
         assert own["order"].to_list() == [2, 2, 2, 3]
@@ -154,8 +154,8 @@ def test_clusters_of_the_set_come_first() -> None:
         joined([water, ase.Atoms(water.numbers, water.positions + (2.0 + 0.1 * k) * np.array([0, 0, 1]))])
         for k in range(11)
     ]
-    material = material_of(small_model(), [*pairs, *MOLECULES[:2]], with_untrained=False)
-    clusters = find_clusters(material, 10, np.random.default_rng(0))
+    inputs = inputs_of(small_model(), [*pairs, *MOLECULES[:2]], with_untrained=False)
+    clusters = find_clusters(inputs, 10, np.random.default_rng(0))
     assert [c.family for c in clusters] == [OF_THE_SET] * 10 + [WATER] * 5
     assert all(c.molecules == ((0, 1, 2), (3, 4, 5)) for c in clusters[:10])
 
@@ -163,8 +163,8 @@ def test_clusters_of_the_set_come_first() -> None:
 def test_run_on_an_energy_model(tmp_path: Path) -> None:
     pytest.importorskip("tblite")
     told: list[str] = []
-    material = material_of(small_model(), MOLECULES)
-    result = compute(material, progress=lambda what, done, total: told.append(what), n_clusters=2)
+    inputs = inputs_of(small_model(), MOLECULES)
+    result = compute(inputs, progress=lambda what, done, total: told.append(what), n_clusters=2)
     assert {"clusters", "GFN2 energies of clusters"} == set(told)
     assert result.terms["xtb"].null_count() == 0
     save_result(result, tmp_path / "x")
@@ -180,7 +180,7 @@ def test_without_a_reference_the_model_is_asked_alone(monkeypatch: pytest.Monkey
         raise ReferenceUnavailable("it does not converge")
 
     monkeypatch.setattr(clusters_module, "gfn2_energy", no_energy)
-    result = compute(material_of(small_model(), MOLECULES[:3]), n_clusters=1)
+    result = compute(inputs_of(small_model(), MOLECULES[:3]), n_clusters=1)
     save_result(result, tmp_path / "x")
     found = findings(load_result(ManyBodyResult, tmp_path / "x"))
     assert found[-1].sentence == "it does not converge"
@@ -196,7 +196,7 @@ def test_without_a_reference_the_model_is_asked_alone(monkeypatch: pytest.Monkey
     ],
 )
 def test_other_properties_cannot_be_held_against_energies(output: dict[str, object], reason: str) -> None:
-    result = compute(material_of(small_model(output=output), MOLECULES[:3]), n_clusters=1)
+    result = compute(inputs_of(small_model(output=output), MOLECULES[:3]), n_clusters=1)
     last = findings(result)[-1]
     assert last.outcome is Outcome.NOT_APPLICABLE
     assert reason in last.sentence
@@ -205,27 +205,27 @@ def test_other_properties_cannot_be_held_against_energies(output: dict[str, obje
 
 @pytest.mark.parametrize("structures", [[ase.Atoms("H")], [ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]])]])
 def test_too_few_atoms_are_no_error(structures: list[ase.Atoms]) -> None:
-    verdict = judge(compute(material_of(small_model(), structures), n_clusters=1))
+    verdict = judge(compute(inputs_of(small_model(), structures), n_clusters=1))
     assert {f.outcome for f in verdict.findings} == {Outcome.CANNOT_TELL}
     assert "three atoms" in verdict.findings[0].sentence
 
 
 def test_pairs_alone_tell_nothing_of_triples() -> None:
-    material = material_of(small_model(), MOLECULES[:2])
-    pairs = {name: table for name, table in material.tables.items() if name != "triples"}
-    result = compute(replace(material, tables=pairs, untrained=[]), n_clusters=1)
+    inputs = inputs_of(small_model(), MOLECULES[:2])
+    pairs = {name: table for name, table in inputs.tables.items() if name != "triples"}
+    result = compute(replace(inputs, tables=pairs, untrained=[]), n_clusters=1)
     assert "not computed" in findings(result)[0].sentence
 
 
 def test_periodic_structures_make_no_cluster() -> None:
     cell = ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]], cell=[9, 9, 9], pbc=True)
-    result = compute(material_of(small_model(), [cell]), n_clusters=1)
+    result = compute(inputs_of(small_model(), [cell]), n_clusters=1)
     assert "no structure of the set" in findings(result)[-1].sentence
 
 
 def test_a_shipped_model_has_terms_for_water() -> None:
-    material = material_of(load_model("zoo:qm9-u0-schnet"), MOLECULES[:1], with_untrained=False)
-    clusters = [c for c in find_clusters(material, 2, np.random.default_rng(0)) if c.family == WATER]
-    table = cluster_terms(material, clusters)
+    inputs = inputs_of(load_model("zoo:qm9-u0-schnet"), MOLECULES[:1], with_untrained=False)
+    clusters = [c for c in find_clusters(inputs, 2, np.random.default_rng(0)) if c.family == WATER]
+    table = cluster_terms(inputs, clusters)
     assert len(table) == 4
     assert (table["term"].abs() > 1e-6).any()

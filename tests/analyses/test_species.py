@@ -12,10 +12,10 @@ import ase.build
 import numpy as np
 import polars as pl
 import pytest
-from explained import material_of
+from explained import inputs_of
 from hypothesis import given
 from hypothesis import strategies as st
-from pair_tables import material_with, molecules
+from pair_tables import inputs_with, molecules
 from scipy.stats import mannwhitneyu
 
 from atomlens import explain, load_model
@@ -54,8 +54,8 @@ def orders(pairs: pl.DataFrame) -> Callable[[ase.Atoms], np.ndarray]:
 
 
 def answered(law: Callable[[pl.DataFrame], np.ndarray], **options: object) -> dict[str, Finding]:
-    material = material_with(molecules, law)
-    result = compute(material, bond_orders=orders(material.tables["pairs"]), n_resamples=40, **options)
+    inputs = inputs_with(molecules, law)
+    result = compute(inputs, bond_orders=orders(inputs.tables["pairs"]), n_resamples=40, **options)
     names = ("energies", "energies_signed", "orders_all", "orders_bonded", "multiplicity", "multiplicity_signed")
     names += ("topology", "bond_sign", "hydrogen_bonds")
     return dict(zip(names, judge(result).findings, strict=True))
@@ -94,8 +94,8 @@ def test_noise_never_agrees() -> None:
 
 
 def test_untrained_model_that_scores_as_well_takes_the_verdict_away() -> None:
-    material = material_with(molecules, chemical)
-    same = replace(material, untrained=[{"pairs": material.tables["pairs"]}])
+    inputs = inputs_with(molecules, chemical)
+    same = replace(inputs, untrained=[{"pairs": inputs.tables["pairs"]}])
     result = compute(same, bond_orders=orders(same.tables["pairs"]), n_resamples=40)
     found = judge(result).findings
     assert all(finding.outcome is Outcome.CANNOT_TELL for finding in found)
@@ -104,18 +104,18 @@ def test_untrained_model_that_scores_as_well_takes_the_verdict_away() -> None:
 
 
 def test_positive_bonds_next_to_a_large_constant_tell_nothing() -> None:
-    material = material_with(molecules, lambda pairs: -chemical(pairs))
-    held = material.tables["frames"].with_columns(constant_eV=pl.col("prediction_eV"))
-    material = replace(material, tables=material.tables | {"frames": held})
-    sign = judge(compute(material, bond_orders=orders(material.tables["pairs"]), n_resamples=40)).findings[-2]
+    inputs = inputs_with(molecules, lambda pairs: -chemical(pairs))
+    held = inputs.tables["frames"].with_columns(constant_eV=pl.col("prediction_eV"))
+    inputs = replace(inputs, tables=inputs.tables | {"frames": held})
+    sign = judge(compute(inputs, bond_orders=orders(inputs.tables["pairs"]), n_resamples=40)).findings[-2]
     assert sign.outcome is Outcome.NOT_APPLICABLE
     assert "1 of the prediction" in sign.sentence
 
 
 def test_other_properties_than_energies_cannot_be_judged() -> None:
-    material = material_with(molecules, chemical)
+    inputs = inputs_with(molecules, chemical)
     orbital = small_model("schnet", output={"extensive": False, "property": "HOMO", "has_forces": False})
-    result = compute(replace(material, model=orbital), bond_orders=orders(material.tables["pairs"]), n_resamples=20)
+    result = compute(replace(inputs, model=orbital), bond_orders=orders(inputs.tables["pairs"]), n_resamples=20)
     verdict = judge(result)
     assert verdict.outcome is Outcome.NOT_APPLICABLE
     assert {f.outcome for f in verdict.findings} == {Outcome.NOT_APPLICABLE}
@@ -137,8 +137,8 @@ def unavailable(atoms: ase.Atoms) -> np.ndarray:
     ids=["single atom", "one molecule", "no bonds", "radical"],
 )
 def test_little_can_be_told_of_little(structures: list[ase.Atoms], tmp_path: Path) -> None:
-    material = material_of(small_model("schnet", n_layers=2), structures, with_untrained=False)
-    result = compute(material, bond_orders=unavailable, n_resamples=20)
+    inputs = inputs_of(small_model("schnet", n_layers=2), structures, with_untrained=False)
+    result = compute(inputs, bond_orders=unavailable, n_resamples=20)
     verdict = judge(result)
     assert verdict.outcome is not Outcome.AGREES
     assert all(finding.sentence for finding in verdict.findings)
@@ -149,8 +149,8 @@ def test_little_can_be_told_of_little(structures: list[ase.Atoms], tmp_path: Pat
 
 
 def test_result_survives_storage_and_is_drawn(tmp_path: Path) -> None:
-    material = material_with(molecules, chemical)
-    result = compute(material, bond_orders=orders(material.tables["pairs"]), n_resamples=20)
+    inputs = inputs_with(molecules, chemical)
+    result = compute(inputs, bond_orders=orders(inputs.tables["pairs"]), n_resamples=20)
     save_result(result, tmp_path)
     loaded = load_result(SpeciesResult, tmp_path)
     assert judge(loaded) == judge(result)
@@ -165,8 +165,8 @@ def test_zoo_model_with_real_bond_orders() -> None:
     pytest.importorskip("tblite")
     if "qm9-u0-schnet" not in zoo_names():
         pytest.skip("the zoo has no QM9 model")
-    material = material_of(load_model("zoo:qm9-u0-schnet"), list(molecules())[:8])
-    result = compute(material, n_resamples=20)
+    inputs = inputs_of(load_model("zoo:qm9-u0-schnet"), list(molecules())[:8])
+    result = compute(inputs, n_resamples=20)
     assert result.scores["orders_all"].effect.n == 8
     assert not result.skipped
     assert math.isfinite(result.scores["orders_all"].effect.value)
@@ -204,8 +204,8 @@ def test_shuffling_stays_inside_molecules(molecule: list[int]) -> None:
 
 
 def test_controls_of_a_score_are_scores_of_other_terms() -> None:
-    material = material_with(molecules, chemical)
-    pairs, fresh = material.tables["pairs"], material.untrained_level("pairs")
+    inputs = inputs_with(molecules, chemical)
+    pairs, fresh = inputs.tables["pairs"], inputs.untrained_level("pairs")
     bonded = pl.col("relation") == "1-2"
     score = pair_score(
         "mean", lambda _, terms: terms.mean(), pairs, fresh, (), "relevance_eV", keep=bonded, n_resamples=20
@@ -221,7 +221,7 @@ def test_controls_of_a_score_are_scores_of_other_terms() -> None:
 
 
 def test_score_without_pairs_says_so() -> None:
-    empty = material_with(molecules, chemical).tables["pairs"].clear()
+    empty = inputs_with(molecules, chemical).tables["pairs"].clear()
     score = pair_score("mean", lambda _, terms: terms.mean(), empty, [], (), "relevance_eV")
     assert score == Score(score.effect, (), "no pairs to measure it on")
     assert isinstance(score.effect, Effect)

@@ -186,11 +186,21 @@ def test_options_that_cannot_be_used(here, capsys, options, names):
     check_refused(run(capsys, "explain", MODEL, ETHANOL, *OUT, *options), here, names, before)
 
 
-def test_cuda_where_there_is_none(here, capsys):
-    if torch.cuda.is_available():
-        pytest.skip("this machine has CUDA")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("explain", MODEL, ETHANOL),
+        ("analyze", MODEL, ETHANOL),
+        ("md", MODEL, ETHANOL),
+        ("train", "any.toml"),
+        ("study", "any.toml"),
+    ],
+    ids=lambda args: args[0],
+)
+def test_cuda_where_there_is_none(here, capsys, args):
     before = sorted(path.name for path in here.rglob("*"))
-    check_refused(run(capsys, "explain", MODEL, ETHANOL, *OUT, "--device", "cuda"), here, "'cuda'", before)
+    check_refused(run(capsys, *args, *OUT, "--device", "cuda"), here, "'cuda'", before)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from cli_samples import run, write_inputs
 
 import atomlens
+from samples import small_model
 
 
 @pytest.fixture
@@ -61,12 +62,44 @@ def test_options_reach_the_engine(here, capsys):
 def test_a_rule_that_conserves_nothing_says_so(here, capsys):
     done = run(capsys, "explain", "model.safetensors", "ethanol.xyz", "--rule", "published", "--out", "run")
     assert done.code == 0
-    frame = json.loads((here / "run" / "summary.json").read_text())["frames"][0]
+    summary = json.loads((here / "run" / "summary.json").read_text())
+    frame = summary["frames"][0]
     assert abs(frame["residual"]) > 1e-3
+    assert (summary["product_rule"], summary["options"]["product_rule"]) == ("scalar", "scalar")
+    assert "the rule published conserves nothing" in done.out
+    assert "4 atoms or more, and the residual" in done.out
+    assert f"residual {abs(frame['residual']):.1e} eV" in done.out
     assert "This rule conserves nothing" in (here / "run" / "report.html").read_text()
     done = run(capsys, "analyze", "model.safetensors", "ethanol.xyz", "--rule", "published", "--out", "verdicts")
     assert done.code == 2
     assert "--rule published conserves nothing" in done.err
+    rules = ["--rule", "published", "--product-rule", "full"]
+    done = run(capsys, "explain", "model.safetensors", "ethanol.xyz", *rules, "--out", "both")
+    assert done.code == 2
+    assert "--product-rule full: the rule published" in done.err
+
+
+@pytest.mark.parametrize("named", ["full", "scalar", None])
+def test_a_schnet_takes_either_product_rule(here, capsys, named):
+    atomlens.save_model(small_model("schnet"), "schnet.safetensors")
+    options = [] if named is None else ["--product-rule", named]
+    done = run(capsys, "explain", "schnet.safetensors", "ethanol.xyz", *options, "--max-order", 2, "--out", "run")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads((here / "run" / "summary.json").read_text())["product_rule"] == (named or "full")
+
+
+def test_a_run_that_goes_on_keeps_its_product_rule(here, capsys):
+    asked = ["analyze", "model.safetensors", "ethanol.xyz", "--questions", "species", "--max-order", 2, "--out", "run"]
+    assert run(capsys, *asked, "--product-rule", "scalar").code == 0
+    summary = here / "run" / "summary.json"
+    summary.unlink()  # what is written last: the run was stopped before
+    done = run(capsys, *asked, "--product-rule", "full")
+    assert done.code == 2
+    assert "unfinished run with another model, structures or settings" in done.err
+    assert run(capsys, *asked).code == 0
+    assert json.loads(summary.read_text())["options"]["product_rule"] == "scalar"
+    assert run(capsys, *asked, "--overwrite").code == 0
+    assert json.loads(summary.read_text())["options"]["product_rule"] == "full"
 
 
 def test_overwrite_replaces_an_earlier_run(here, capsys):

@@ -136,7 +136,9 @@ def test_shared_ethanol(ethanol_file: Path) -> None:
     assert not dataset.periodic.any()
 
 
-@pytest.mark.parametrize("said", ["energy_unit=Hartree", "units=kcal/mol", "kJ/mol", "unit=hartree", "length_unit=Bohr"])
+@pytest.mark.parametrize(
+    "said", ["energy_unit=Hartree", "units=kcal/mol", "kJ/mol", "unit=hartree", "length_unit=Bohr"]
+)
 def test_a_unit_that_a_comment_says_is_not_passed_over(tmp_path: Path, said: str) -> None:
     path = tmp_path / "water.xyz"
     ase.io.write(path, frames())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ase
@@ -13,6 +15,7 @@ import torch
 from ase import units
 
 from atomlens import InputError, ModelConfig, Potential, load_model
+from elsewhere import PretendDevice, move_away
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
 from atomlens.analyses import Outcome
@@ -23,6 +26,7 @@ from atomlens.dynamics.simulation import Simulation, check_start, simulate
 from atomlens.dynamics.stability import Break
 from atomlens.folders import save_state
 
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that CUDA can use")
 ETHANOL = ase.build.molecule("CH3CH2OH")
 SHORT = MDOptions(n_replicas=3, n_steps=60, interval=2, temperature=300.0, seed=4, frames_after_break=5)
 
@@ -240,7 +244,7 @@ def test_an_atom_has_nothing_to_lose(tmp_path: Path) -> None:
     options = MDOptions(n_replicas=2, n_steps=4, interval=2)
     run = simulate(load_model("zoo:qm9-u0-schnet").converted(torch.float64), atom, tmp_path, options)
     verdict = judge_stability(run, options, 1)
-    assert verdict.outcome is Outcome.CANNOT_TELL
+    assert verdict.outcome is Outcome.NOT_APPLICABLE
     assert "no bonds" in verdict.sentence
 
 
@@ -258,3 +262,29 @@ def test_a_cell_smaller_than_the_cutoff_is_refused(model: Potential) -> None:
     slanted.set_cell([[12, 0, 0], [11, 4.8, 0], [0, 0, 12]])
     with pytest.raises(InputError, match="narrowest"):
         check_start(model, slanted)
+
+
+@pytest.mark.parametrize("ensemble", ["nve", "langevin", "nose-hoover"])
+def test_a_simulation_makes_no_tensor_on_another_device(model: Potential, tmp_path: Path, ensemble: str) -> None:
+    options = MDOptions(ensemble, 300.0, 0.5, 4, 2, 2, seed=1)
+    expected = simulate(model, ETHANOL, tmp_path / "here", options)
+    moved = copy.deepcopy(model)
+    move_away(moved)
+
+    def away() -> Simulation:
+        with PretendDevice():
+            return simulate(moved, ETHANOL, tmp_path / "away", options)
+
+    with ThreadPoolExecutor(1) as pool:  # a thread of its own has no buffers from before
+        found = pool.submit(away).result()
+    assert found.observables.drop("seconds", strict=False).equals(expected.observables.drop("seconds", strict=False))
+
+
+@needs_cuda
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_cuda_starts_as_the_processor_does(model: Potential, tmp_path: Path, dtype: torch.dtype) -> None:
+    options = MDOptions("nve", 300.0, 0.5, 4, 2, 2, seed=1)
+    runs = [simulate(model.converted(dtype, d), ETHANOL, tmp_path / d, options) for d in ("cpu", "cuda")]
+    for name in ("potential_eV", "kinetic_eV"):
+        here, there = (run.observables[name].to_numpy() for run in runs)
+        np.testing.assert_allclose(there, here, rtol=1e-3, atol=1e-3)

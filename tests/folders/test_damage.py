@@ -70,11 +70,11 @@ def _verdicts(folder: Path) -> list[str]:
 
 
 def _answers(folder: Path) -> list[str]:
-    from atomlens.analyses import Material, chosen_questions
+    from atomlens.analyses import AnalysisInputs, chosen_questions
     from atomlens.runs import answering
     from atomlens.surveys import no_progress
 
-    nothing = object.__new__(Material)  # which is looked at where a question is not answered yet
+    nothing = object.__new__(AnalysisInputs)  # which is looked at where a question is not answered yet
     chapters = answering.answer(chosen_questions("species"), nothing, folder / "a" / "questions", 1, no_progress)
     return [chapter.title for chapter in chapters]
 
@@ -215,9 +215,7 @@ KINDS = {
     "an explanation": Kind(_explained, _compared, ("a/summary.json", "a/pairs.parquet", "b/atoms.parquet")),
     "an analysis": Kind(_analysed, _verdicts, ("a/summary.json", "b/tables/survey.json", "b/tables/atoms.parquet")),
     "answers": Kind(_analysed, _answers, ("a/questions/species/result.json", "a/questions/species/classes.parquet")),
-    "a survey": Kind(
-        _surveyed, _survey, ("survey.json", "shards/000001/shard.json", "shards/000000/pairs.parquet")
-    ),
+    "a survey": Kind(_surveyed, _survey, ("survey.json", "shards/000001/shard.json", "shards/000000/pairs.parquet")),
     "a result": Kind(
         lambda folder: save_result(Stored(pl.DataFrame({"x": [1.0]}), 1.5, 2, ("a",), {"b": 0.5}), folder / "r"),
         lambda folder: (lambda found: (found.count, found.texts))(load_result(Stored, folder / "r")),

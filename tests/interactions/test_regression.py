@@ -34,7 +34,7 @@ def test_ethanol_as_chemistry_has_it():
     """Full walks of the published model: bonds attract, and more so the heavier; 1-3 pairs repel (kcal/mol)."""
     kcal = 23.0605
     (atoms,) = atomlens.read_structures(SHARED / "ethanol.xyz")
-    ex = atomlens.explain(atomlens.load_model(PUBLISHED), atoms)
+    ex = atomlens.explain(atomlens.load_model(PUBLISHED), atoms, product_rule="scalar")
     terms = ex.interactions(3, walks="full")
     pairs = {tuple(p): r * kcal for p, r in zip(terms.order(2).atoms.tolist(), terms.order(2).relevance, strict=True)}
     bonds = atomlens.structures.perceive_bonds(atoms).topological_distances()

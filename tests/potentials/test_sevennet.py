@@ -14,11 +14,12 @@ if find_spec("sevenn") is None:
 
 from foreign_samples import STRUCTURES, assert_same, compare_with_chain, ethanol, recorded
 
-from atomlens.interactions import explain_module
-from atomlens.potentials.foreign import quietly
+from atomlens.interactions import explain, explain_module
+from atomlens.potentials import load_model
+from atomlens.potentials.foreign import energies_and_forces, float64_default, quietly
 from atomlens.potentials.sevennet import SHIPPED, SevenNetModel, load_sevennet, recognises_sevennet
 from atomlens.recording import RecordedModel
-from atomlens.structures import InputError
+from atomlens.structures import InputError, build_graph, collate
 
 with quietly():
     import sevenn
@@ -69,6 +70,28 @@ def test_terms_are_chemistry_and_those_of_the_chain(model):
     # The eight bonds, each stronger than anything else.
     assert all(atoms.get_distance(i, j) < 1.6 for i, j in strongest.tolist())
     assert terms.relevance.min() == pytest.approx(-1.48, abs=0.01)
+
+
+def test_replicas_move_as_one_structure_would_by_the_calculator(model):
+    """Energies and forces of several structures in one call are those of SevenNet's calculator on each."""
+    structures = [ethanol() for _ in range(3)]
+    for k, atoms in enumerate(structures):
+        atoms.rattle(0.05, seed=k)
+    graph = collate([build_graph(atoms, model.cutoff, dtype=model.dtype) for atoms in structures])
+    energies, forces = energies_and_forces(model, graph)
+    calculator = model.calculator()
+    for k, atoms in enumerate(structures):
+        with quietly(), float64_default():
+            atoms.calc = calculator
+            expected, pulled = atoms.get_potential_energy(), atoms.get_forces()
+        assert float(energies[k]) == pytest.approx(expected, rel=1e-9)
+        np.testing.assert_allclose(forces[9 * k : 9 * k + 9], pulled, rtol=0, atol=1e-8)
+
+
+def test_pair_forces_add_up_to_forces():
+    model = load_model("sevenn:7net-0")
+    found = explain(model, ethanol()).pair_forces()
+    np.testing.assert_allclose(found.forces, model.predict(ethanol()).forces, rtol=0, atol=1e-10)
 
 
 def test_files_of_ones_own_are_opened_when_trusted(tmp_path):

@@ -6,9 +6,9 @@ import ase
 import numpy as np
 import pytest
 import torch
-from recorded_samples import OwnModel
 
 import atomlens
+from recorded_samples import OwnModel
 from samples import FORMS, RULES, branched, crowded_cell, small_model
 
 STRUCTURES = {"molecule": branched, "cell with several images": crowded_cell}

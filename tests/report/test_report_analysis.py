@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from atomlens import InputError, Potential, load_model
-from atomlens.analyses import Control, Effect, Finding, Material, Outcome, Verdict, conclude
+from atomlens.analyses import AnalysisInputs, Control, Effect, Finding, Outcome, Verdict, conclude
 from atomlens.analyses import questions as asked
 from atomlens.analyses.questions import QUESTIONS, Question, chosen_questions
 from atomlens.report import chapters
@@ -40,9 +40,9 @@ class _Module:
     computed = 0
 
     @classmethod
-    def compute(cls, material: Material, progress: object = None) -> _Count:
+    def compute(cls, inputs: AnalysisInputs, progress: object = None) -> _Count:
         cls.computed += 1
-        return _Count(material.tables["pairs"].select(material.relevance), material.untrained["pairs"].height)
+        return _Count(inputs.tables["pairs"].select(inputs.relevance), inputs.untrained_level("pairs")[0].height)
 
     @staticmethod
     def judge(result: _Count) -> Verdict:
@@ -71,11 +71,11 @@ def model() -> Potential:
 @pytest.fixture(autouse=True)
 def counting(monkeypatch: pytest.MonkeyPatch) -> None:
     _Module.computed = 0
+    # Files of a question that is known are the run's own.
+    monkeypatch.setattr(analysis, "QUESTIONS", (*QUESTIONS, COUNT))
     for place in (asked, chapters):
         real = place.import_module
-        monkeypatch.setattr(
-            place, "import_module", lambda name, r=real: _Module if name.endswith(".count") else r(name)
-        )
+        monkeypatch.setattr(place, "import_module", lambda name, r=real: _Module if ".count" in name else r(name))
 
 
 def run(model: Potential, out: Path, **changes: object) -> analysis.AnalysisRun:
@@ -91,7 +91,7 @@ def test_page_and_summary_tell_the_verdict_and_nothing_is_markup(model: Potentia
     assert "<p>by counting</p>" in page
     assert page.count("data:image/svg+xml;base64,") == 1
     summary = json.loads((found.folder / "summary.json").read_text())
-    assert summary["schema"] == analysis.SCHEMA
+    assert summary["schema"] == analysis.ANALYSIS_SCHEMA
     assert summary["n_structures"] == 6
     (verdict,) = summary["verdicts"]
     assert verdict["outcome"] == "agrees"
@@ -185,16 +185,16 @@ def test_an_unfinished_run_is_not_taken_for_one_in_vain(
 
 def test_of_many_structures_some_are_judged_and_all_are_in_the_tables(model: Potential, tmp_path: Path) -> None:
     structures = [*MOLECULES[:3], ase.build.molecule("SiH4"), *MOLECULES[3:]]
-    options = AnalysisOptions(questions=(COUNT,), max_order=2, judged=3)
+    options = AnalysisOptions(questions=(COUNT,), max_order=2, sample=3)
     found = run_analysis(model, NAME, structures, "seven.xyz", tmp_path / "run", options)
-    assert (found.n_structures, found.n_skipped, found.n_judged) == (6, 1, 3)
+    assert (found.n_structures, found.n_skipped, found.n_sampled) == (6, 1, 3)
     summary = json.loads((found.folder / "summary.json").read_text())
-    assert [summary[key] for key in ("n_structures", "n_skipped", "n_judged")] == [6, 1, 3]
-    assert summary["options"]["judged"] == 3
+    assert [summary[key] for key in ("n_structures", "n_skipped", "n_sampled")] == [6, 1, 3]
+    assert summary["options"]["sample"] == 3
     assert "answered from 3 of 6 structures" in (found.folder / "report.html").read_text()
-    judged = pl.read_parquet(found.folder / "questions" / "judged.parquet")
-    assert judged["judged"].to_list() == [0, 1, 2]
-    assert judged["frame"].to_list() == [0, 2, 6]  # water, methanol, ammonia; silane is frame 3
+    sample = pl.read_parquet(found.folder / "questions" / "sample.parquet")
+    assert sample["sample"].to_list() == [0, 1, 2]
+    assert sample["frame"].to_list() == [0, 2, 6]  # water, methanol, ammonia; silane is frame 3
     pairs = pl.read_parquet(found.folder / "tables" / "pairs.parquet")
     assert pairs["frame"].n_unique() == 6
     seen = pairs.filter(pl.col("frame").is_in([0, 2, 6])).height
@@ -208,11 +208,11 @@ def test_the_limit_changes_nothing_where_all_are_judged(model: Potential, tmp_pa
     run(model, tmp_path / "run")
     whole = json.loads((tmp_path / "run" / "summary.json").read_text())
     (tmp_path / "run" / "summary.json").unlink()
-    options = AnalysisOptions(questions=(COUNT,), max_order=2, judged=6)  # so the unfinished run goes on
+    options = AnalysisOptions(questions=(COUNT,), max_order=2, sample=6)  # so the unfinished run goes on
     found = run_analysis(model, NAME, MOLECULES, "six.xyz", tmp_path / "run", options)
     assert _Module.computed == 1
     assert found.summary["verdicts"] == whole["verdicts"]
-    assert found.n_judged == whole["n_judged"] == 6
+    assert found.n_sampled == whole["n_sampled"] == 6
     (tmp_path / "run" / "summary.json").unlink()
     with pytest.raises(InputError, match="other"):
         run_analysis(
@@ -221,10 +221,10 @@ def test_the_limit_changes_nothing_where_all_are_judged(model: Potential, tmp_pa
             MOLECULES,
             "six.xyz",
             tmp_path / "run",
-            AnalysisOptions(questions=(COUNT,), max_order=2, judged=5),
+            AnalysisOptions(questions=(COUNT,), max_order=2, sample=5),
         )
     with pytest.raises(InputError, match="at least 1"):
-        AnalysisOptions(judged=0)
+        AnalysisOptions(sample=0)
 
 
 def test_xyz_frames_give_what_a_list_gives_and_broken_ones_are_skipped(model: Potential, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_xyz_frames_give_what_a_list_gives_and_broken_ones_are_skipped(model: Po
     text[7] = "C 0 zero 0"  # of the second frame, which begins at line 5
     (tmp_path / "torn.xyz").write_text("\n".join(text) + "\n")
     torn = run_analysis(model, NAME, XyzFrames.of(tmp_path / "torn.xyz"), "torn.xyz", tmp_path / "torn", options)
-    assert (torn.n_structures, torn.n_skipped, torn.n_judged) == (5, 1, 5)
+    assert (torn.n_structures, torn.n_skipped, torn.n_sampled) == (5, 1, 5)
     assert pl.read_parquet(tmp_path / "torn" / "tables" / "skipped.parquet")["frame"].to_list() == [1]
 
 

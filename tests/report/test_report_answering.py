@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from atomlens import load_model
-from atomlens.analyses import Material
+from atomlens.analyses import AnalysisInputs
 from atomlens.analyses.questions import chosen_questions
 from atomlens.runs.answering import answer
 from atomlens.surveys import survey_structures
@@ -30,19 +30,19 @@ class Deadly(ase.Atoms):
 
 
 @pytest.fixture
-def material(tmp_path: Path) -> Material:
+def inputs(tmp_path: Path) -> AnalysisInputs:
     model = load_model("zoo:qm9-u0-schnet", dtype=torch.float64)
     molecules = [ase.build.molecule(name) for name in ("H2O", "CH4", "CH3OH", "C2H4", "HCN", "NH3")]
     survey_structures(model, molecules, tmp_path / "tables")
-    return Material(model, molecules, read_tables(tmp_path / "tables"))
+    return AnalysisInputs(model, molecules, read_tables(tmp_path / "tables"))
 
 
-def test_answers_do_not_depend_on_processes(material: Material, tmp_path: Path) -> None:
+def test_answers_do_not_depend_on_processes(inputs: AnalysisInputs, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     homes = [tmp_path / "one", tmp_path / "two"]
     for n_workers, home in enumerate(homes, start=1):
         home.mkdir()
-        answer(QUESTIONS, material, home, n_workers, lambda *step: told.append(step))
+        answer(QUESTIONS, inputs, home, n_workers, lambda *step: told.append(step))
     assert ("questions", 2, 2) in told
     files = sorted(path.relative_to(homes[0]) for path in homes[0].rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(homes[1]) for path in homes[1].rglob("*") if path.is_file())
@@ -54,18 +54,18 @@ def test_answers_do_not_depend_on_processes(material: Material, tmp_path: Path) 
             assert one.read_text() == two.read_text(), name
 
 
-def test_what_is_answered_is_not_asked_again(material: Material, tmp_path: Path) -> None:
+def test_what_is_answered_is_not_asked_again(inputs: AnalysisInputs, tmp_path: Path) -> None:
     home = tmp_path / "questions"
     home.mkdir()
-    answer(QUESTIONS[:1], material, home, 1, lambda *_: None)
+    answer(QUESTIONS[:1], inputs, home, 1, lambda *_: None)
     before = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
-    chapters = answer(QUESTIONS, material, home, 2, lambda *_: None)
+    chapters = answer(QUESTIONS, inputs, home, 2, lambda *_: None)
     assert [chapter.verdict.question for chapter in chapters] == ["species", "extensivity"]
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_process_that_dies_is_told(material: Material, tmp_path: Path) -> None:
-    deadly = replace(material, structures=[Deadly()])
+def test_a_process_that_dies_is_told(inputs: AnalysisInputs, tmp_path: Path) -> None:
+    deadly = replace(inputs, structures=[Deadly()])
     with pytest.raises(OSError, match="worker process died"):
         answer(QUESTIONS, deadly, tmp_path, 2, lambda *_: None)
     assert not [path for path in tmp_path.iterdir() if path.name != "tables"]

@@ -54,7 +54,7 @@ def test_findings_are_those_of_the_runs(runs, tmp_path):
     summary = write_verdicts(tmp_path, comparison, command="atomlens compare a b")
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     assert (summary["schema"], summary["same_structures"]) == (SCHEMA, True)
-    assert {name: model["n_judged"] for name, model in summary["models"].items()} == {"painn": 3, "schnet": 3}
+    assert {name: model["n_sampled"] for name, model in summary["models"].items()} == {"painn": 3, "schnet": 3}
     table = pl.read_parquet(tmp_path / "verdicts.parquet")
     assert table.columns[:4] == ["model", "question", "claim", "outcome"]
     page = (tmp_path / "report.html").read_text()
@@ -106,7 +106,7 @@ def test_different_structures_are_told(runs, tmp_path):
 
 
 def test_a_different_number_of_judged_structures_is_told(runs, tmp_path):
-    fewer = make_run(tmp_path / "fewer", "schnet", judged=2)
+    fewer = make_run(tmp_path / "fewer", "schnet", sample=2)
     assert compare_verdicts([runs[0], fewer]).differing == "3 of them are judged for painn, 2 for schnet."
     write_verdicts(tmp_path, compare_verdicts([runs[0], fewer]))
     assert "2 judged of 3 structures" in (tmp_path / "report.html").read_text()

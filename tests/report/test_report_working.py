@@ -230,3 +230,30 @@ def test_every_chart_fits_a_narrow_window(browser, pages):
         .map((t) => `${svg.parentElement.id}: ${t.textContent}`); })"""
     assert browser.run(outside) == []
     browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_arrows_are_forces_and_those_of_an_atom_add_up(browser, tmp_path):
+    explained = explanation()
+    (tmp_path / "arrows.html").write_text(
+        page_html(explained_frame(explained, with_forces=True), info()), encoding="utf-8"
+    )
+    open_page(browser, tmp_path / "arrows.html", fragment="view?arrows=pairs&atom=2")
+    sent = json.loads(browser.run("document.getElementById('atomlens-data').textContent"))["frames"][0]
+    forces = explained.pair_forces().forces
+    assert np.linalg.norm(sent["forces"], axis=1) == pytest.approx(np.linalg.norm(forces, axis=1), abs=1e-4)
+    np.testing.assert_allclose(np.sum(sent["pairForces"], axis=1), sent["forces"], atol=2e-4)
+    assert "pulls at O2" in text(browser, "#arrow-note")
+    assert browser.run("document.getElementById('arrow-choice').value") == "pairs"
+    browser.run(
+        "(() => { const choice = document.getElementById('arrow-choice'); choice.value = 'forces';"
+        " choice.dispatchEvent(new Event('change')); })()"
+    )
+    assert "Force on each atom" in text(browser, "#arrow-note")
+    assert f"{np.linalg.norm(forces, axis=1).max():.1f}" in text(browser, "#arrow-note")
+    assert "arrows=forces" in browser.run("location.hash")
+    assert browser.errors == []
+
+
+def test_pages_without_forces_offer_no_arrows(browser, pages):
+    open_page(browser, pages / "one.html")
+    assert browser.run("document.getElementById('arrows-line').hidden") is True

@@ -162,7 +162,9 @@ def test_a_file_of_no_atoms(tmp_path):
         read(tmp_path, ["REMARK nothing", "END"])
 
 
-@pytest.mark.parametrize(("number", "numbers"), [("A000", (1, 1, 2)), ("****", (1, 1, 2)), ("9999", (9999, 9999, 9999))])
+@pytest.mark.parametrize(
+    ("number", "numbers"), [("A000", (1, 1, 2)), ("****", (1, 1, 2)), ("9999", (9999, 9999, 9999))]
+)
 def test_residue_numbers_beyond_four_digits(tmp_path, number, numbers):
     rows = ethanol()[:3]
     rows = [row[:22] + number + row[26:] for row in rows]

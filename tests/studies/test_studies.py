@@ -26,7 +26,6 @@ from hypothesis import strategies as st
 from atomlens import InputError, ModelConfig, Potential, load_model
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
-pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("tblite", exc_type=ImportError)
 from ase.calculators.morse import MorsePotential
 from ase.io import write
@@ -37,6 +36,7 @@ from atomlens.studies import run as study_run
 from atomlens.studies.correlation import partial_rank_correlation
 from atomlens.studies.member import restricted_mean
 from atomlens.studies.page import sentence, study_page
+from atomlens.studies.plan import settings_of, with_product_rule
 from atomlens.studies.rivals import _excess, _side, disagreement, roughness, size_error
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
@@ -152,6 +152,7 @@ def test_variants_set_what_they_name(tmp_path: Path) -> None:
         ("seed = [1, 2]", '"model.cutof" = [3.0]', "did you mean 'cutoff'"),
         ("seed = [1, 2]", '"colour" = [3.0]', "axis 'colour' is not known"),
         ('frames = ":6"', "frame = 1", "did you mean 'frames'"),
+        ('frames = ":6"', 'product_rule = "half"', "'half' is not known; choose full or scalar"),
         ("epochs = 1", 'epochs = "many"', "epochs"),
         ('path = "frames.xyz"\ntime', 'path = "none.xyz"\ntime', "none.xyz does not exist"),
         ("seed = [1, 2]", VARIANTS.format("a b", "a_b"), "two models of the grid would share the folder"),
@@ -431,6 +432,20 @@ def test_a_grid_may_grow(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another model, structures or settings"):
         run_study(planned(tmp_path, later), out)
     assert not (out / "models" / "schnet-seed3").exists()
+
+
+def test_studies_of_before_there_was_a_default_keep_their_product_rule(tmp_path: Path) -> None:
+    config, _ = read_study(planned(tmp_path))
+    new = with_product_rule(config, {})
+    assert settings_of(new)["analysis"]["product_rule"] == new.analysis.product_rule == "full"
+    assert with_product_rule(config, settings_of(new)) == new
+    before = settings_of(new)
+    del before["analysis"]["product_rule"]
+    old = with_product_rule(config, before)
+    assert old.analysis.product_rule == "scalar"
+    assert settings_of(old) == before
+    named, _ = read_study(planned(tmp_path, PLAN.replace('frames = ":6"', 'frames = ":6"\nproduct_rule = "scalar"')))
+    assert with_product_rule(named, settings_of(new)) == named == old
 
 
 def test_a_grown_study_that_was_killed_before_its_table_goes_on(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from atomlens.structures import InputError
 from atomlens.surveys import stream, survey_structures
-from atomlens.surveys.sample import read_judged, read_tables, renumbered
+from atomlens.surveys.sample import read_sample, read_tables, renumbered
 from samples import small_model
 
 NAMES = ("H2O", "CH4", "CH3OH", "C2H4", "CH3CH2OH", "C2H6", "C2H2", "H2CO")
@@ -28,25 +28,25 @@ def molecules() -> list[ase.Atoms]:
 
 def test_of_few_structures_all_are_judged_and_tables_are_as_they_are(tmp_path):
     folder = surveyed(tmp_path / "run", molecules())
-    judged = read_judged(molecules(), folder, 8)
-    assert judged.structures == molecules()
-    assert set(judged.tables) == {"frames", "atoms", "pairs", "triples"}
-    for name, table in judged.tables.items():
+    sample = read_sample(molecules(), folder, 8)
+    assert sample.structures == molecules()
+    assert set(sample.tables) == {"frames", "atoms", "pairs", "triples"}
+    for name, table in sample.tables.items():
         assert_frame_equal(table, pl.read_parquet(folder / f"{name}.parquet"))
-    assert judged.table.equals(pl.DataFrame({"judged": range(8), "frame": range(8)}).cast(pl.Int32))
+    assert sample.table.equals(pl.DataFrame({"sample": range(8), "frame": range(8)}).cast(pl.Int32))
 
 
 @pytest.mark.parametrize("rows", [200_000, 7])
 def test_of_many_some_are_judged_and_counted_anew(tmp_path, monkeypatch, rows):
     monkeypatch.setattr(stream, "_ROWS", rows)  # in one row group, and in many
     folder = surveyed(tmp_path / "run", molecules())
-    judged = read_judged(molecules(), folder, 3)
-    assert (judged.frames, judged.n_explained) == ([0, 4, 7], 8)
-    assert judged.structures == [molecules()[k] for k in (0, 4, 7)]
+    sample = read_sample(molecules(), folder, 3)
+    assert (sample.frames, sample.n_explained) == ([0, 4, 7], 8)
+    assert sample.structures == [molecules()[k] for k in (0, 4, 7)]
     whole = read_tables(folder)
-    for name, table in judged.tables.items():
+    for name, table in sample.tables.items():
         assert table.schema == whole[name].schema
-        for place, frame in enumerate(judged.frames):
+        for place, frame in enumerate(sample.frames):
             assert_frame_equal(
                 table.filter(pl.col("frame") == place).drop("frame"),
                 whole[name].filter(pl.col("frame") == frame).drop("frame"),
@@ -56,12 +56,12 @@ def test_of_many_some_are_judged_and_counted_anew(tmp_path, monkeypatch, rows):
 
 def test_structures_that_could_not_be_explained_are_not_judged(tmp_path):
     structures = [InputError("torn"), *molecules(), ase.Atoms("U")]
-    judged = read_judged(structures, surveyed(tmp_path / "run", structures), 100)
-    assert judged.frames == list(range(1, 9))
-    assert judged.structures == molecules()
-    for k, formula in enumerate(judged.tables["frames"]["formula"]):
-        assert judged.structures[k].get_chemical_formula() == formula
-    assert judged.tables["frames"]["frame"].to_list() == list(range(8))
+    sample = read_sample(structures, surveyed(tmp_path / "run", structures), 100)
+    assert sample.frames == list(range(1, 9))
+    assert sample.structures == molecules()
+    for k, formula in enumerate(sample.tables["frames"]["formula"]):
+        assert sample.structures[k].get_chemical_formula() == formula
+    assert sample.tables["frames"]["frame"].to_list() == list(range(8))
 
 
 def test_tables_of_some_structures_are_numbered_as_the_whole_list() -> None:

@@ -319,3 +319,14 @@ def test_a_shard_that_another_made_meanwhile_stays(model, tmp_path, monkeypatch)
     assert make_shard(tasks[0]) == make_shard(tasks[0])
     assert note.stat().st_ino == before
     assert json.loads(note.read_text())["report"]["n_done"] == 2
+
+
+def test_tables_that_go_on_keep_their_product_rule(tmp_path):
+    model, structures = small_model("painn"), shaken(2)
+    rules = {"rule": "gate", "levels": ["pairs"]}
+    scalar = survey_structures(model, structures, tmp_path / "scalar", product_rule="scalar", **rules).folder
+    found = [survey_structures(model, structures, tmp_path / name, **rules).folder for name in ("scalar", "new")]
+    stored = [json.loads((folder / "survey.json").read_text())["options"]["product_rule"] for folder in found]
+    assert (found[0], stored) == (scalar, ["scalar", "full"])
+    with pytest.raises(InputError, match="other settings"):
+        survey_structures(model, structures, scalar, product_rule="full", **rules)

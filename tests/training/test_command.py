@@ -21,7 +21,7 @@ def run(*args: str | Path) -> tuple[int, str, str]:
 def test_resume(make_config: Callable[..., Path], tmp_path: Path) -> None:
     config, out = make_config(epochs=2), tmp_path / "run"
     train(config, out, max_hours=0.0, report=lambda line: None)
-    code, said, _ = run("train", config, "--out", out, "--resume")
+    code, said, _ = run("train", config, "--out", out, "--resume", "--device", "cpu")
     assert code == 0
     assert "epoch 2/2" in said
     assert "epoch 1/2" not in said

@@ -114,7 +114,7 @@ def test_nan_in_the_weights_stops(make_config: Callable[..., Path], tmp_path: Pa
     fit = tiny(dataset, "energy", "eV", ReadoutConfig(widths=(8, 1)))
     store = GraphStore(dataset, find_edges(dataset, 5.0), "energy", None)
     with torch.no_grad():
-        next(fit.own.parameters()).fill_(float("nan"))
+        next(fit.model.parameters()).fill_(float("nan"))
     with pytest.raises(TrainingError, match="loss became nan in epoch 1, step 1"):
         fit.run_epoch(store, make_split(len(dataset), 10, 5, None, 0))
 
@@ -212,7 +212,7 @@ def test_every_readout_trains_and_reports_its_unit(readout: ReadoutConfig, unit:
     losses = [fit.run_epoch(store, split).train_loss for _ in range(3)]
     assert losses[2] < losses[0]
     shown = "meV" if unit == "eV" else "D"
-    errors = evaluate(fit.own, store.batches(split.test, 7))
+    errors = evaluate(fit.model, store.batches(split.test, 7))
     assert errors.quantities()["y MAE"][1] == shown
 
 

@@ -1,4 +1,4 @@
-"""Scientific questions, one file each: ``compute(material)`` (expensive, stored), ``judge(result)`` (cheap)."""
+"""Scientific questions, one file each: ``compute(inputs)`` (expensive, stored), ``judge(result)`` (cheap)."""
 
 import lazy_loader
 

@@ -13,7 +13,7 @@ from .findings import (
     questions_of,
     read_run,
 )
-from .inputs import N_UNTRAINED, Material, Settings, untrained_model, untrained_models
+from .inputs import N_UNTRAINED, AnalysisInputs, Settings, untrained_model, untrained_models
 from .many_body import WATER, ManyBodyResult
 from .questions import QUESTIONS, Question, chosen_questions
 from .species import SpeciesResult
@@ -31,6 +31,7 @@ __all__ = [
     "QUESTIONS",
     "WATER",
     "AnalysedRun",
+    "AnalysisInputs",
     "Claim",
     "Control",
     "DecayRange",
@@ -40,7 +41,6 @@ __all__ = [
     "FaithfulnessResult",
     "Finding",
     "ManyBodyResult",
-    "Material",
     "Outcome",
     "Question",
     "Rows",

@@ -56,9 +56,9 @@ class AnalysedRun:
         return load_result(question.result_type, home) if home.is_dir() else None
 
     @property
-    def n_judged(self) -> int:
+    def n_sampled(self) -> int:
         """From how many structures questions were answered."""
-        return self.summary.get("n_judged", self.summary["n_structures"])
+        return self.summary.get("n_sampled", self.summary["n_structures"])
 
 
 def is_analysis(folder: Path) -> bool:

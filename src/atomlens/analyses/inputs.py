@@ -13,6 +13,7 @@ import torch
 
 from atomlens.models import Potential
 from atomlens.potentials import AnyModel, OpenedModel
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Settings:
     """
 
     rule: str = "gate"
-    product_rule: str = "scalar"
+    product_rule: str = DEFAULT_PRODUCT_RULE
     seed: int = 0
     trained_range: float | None = None
     distances: tuple[float, float] | None = None
@@ -42,7 +43,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Material:
+class AnalysisInputs:
     """Input of every analysis.
 
     Attributes
@@ -131,4 +132,4 @@ def untrained_model(model: AnyModel, seed: int = 0) -> AnyModel:
     learned = {name for name, _ in model.named_parameters()}
     kept = {name: value for name, value in model.state_dict().items() if name not in learned}
     fresh.load_state_dict({**state, **kept})
-    return fresh.to(model.dtype).eval()
+    return fresh.to(device=model.device, dtype=model.dtype).eval()

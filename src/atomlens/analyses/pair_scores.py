@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
-from atomlens.analyses.inputs import Material
+from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.analyses.statistics import N_RESAMPLES, Rows, molecule_effect
 from atomlens.analyses.verdict import Control, Effect, control_of
 
@@ -43,12 +43,12 @@ class Score:
     inapplicable: bool = False
 
 
-def is_energy(material: Material) -> bool:
+def is_energy(inputs: AnalysisInputs) -> bool:
     """Whether the model predicts an energy of the whole molecule, which bonds and distances have laws for.
 
     An orbital's energy or the zero-point energy is in eV, too, but no bond is stronger for adding to it.
     """
-    return material.unit == "eV" and material.model.facts.extensive and material.property.lower() != "zpve"
+    return inputs.unit == "eV" and inputs.model.facts.extensive and inputs.property.lower() != "zpve"
 
 
 def no_score(name: str, reason: str, *, inapplicable: bool = False) -> Score:
@@ -72,7 +72,7 @@ def pair_score(
 ) -> Score:
     r"""Measure a statistic of pair terms, and measure it again on three kinds of terms that were not learned.
 
-    *Shuffled terms*: all terms of a molecule, dealt out among all its pairs at random (twenty deals).
+    *Shuffled terms*: all terms of a molecule, shuffled among all its pairs (twenty times).
     *Untrained model*: the same pairs under fresh weights, of several seeds. *Distance alone*: the term :math:`-1/r`,
     a baseline.
 
@@ -119,10 +119,10 @@ def pair_score(
     if not math.isfinite(effect.value):
         return Score(effect, missing="too few pairs, or none that differ, to measure it on")
     rng = np.random.default_rng(seed)
-    dealt = [statistic(data, shuffled_within(everywhere, home, rng)[kept]) for _ in range(SHUFFLES)]
+    shuffled = [statistic(data, shuffled_within(everywhere, home, rng)[kept]) for _ in range(SHUFFLES)]
     tables = [table.filter(keep) for table in untrained]
     fresh = [statistic(_arrays(table, columns), table[relevance].to_numpy()) for table in tables if len(table)]
-    controls = [control_of("shuffled terms", dealt)]
+    controls = [control_of("shuffled terms", shuffled)]
     if fresh:
         controls.append(control_of("untrained model", fresh))
     alone = statistic(data, -1.0 / pairs["distance"].to_numpy())
@@ -142,9 +142,9 @@ def shuffled_within(
     ([0.0, 2.0, 4.0], [1.0, 3.0, 5.0])
     """
     home = np.argsort(molecule, kind="stable")
-    dealt = np.lexsort((rng.random(len(values)), molecule))
+    shuffled = np.lexsort((rng.random(len(values)), molecule))
     result = np.empty_like(values)
-    result[home] = values[dealt]
+    result[home] = values[shuffled]
     return result
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, get_type_hints
 
-from atomlens.analyses.inputs import Material
+from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.analyses.verdict import Verdict
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
@@ -35,9 +35,9 @@ class Question:
         """Heading of its chapter."""
         return self._home.TITLE
 
-    def compute(self, material: Material, progress: Progress = no_progress) -> Any:
+    def compute(self, inputs: AnalysisInputs, progress: Progress = no_progress) -> Any:
         """The expensive part: a typed result, to be stored by `save_result`."""
-        return self._home.compute(material, progress=progress)
+        return self._home.compute(inputs, progress=progress)
 
     def judge(self, result: Any) -> Verdict:
         """The cheap part: what a result says."""

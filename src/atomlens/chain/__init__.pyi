@@ -1,5 +1,5 @@
 from .automatic import automatic_chain
-from .build import PRODUCT_RULES, ChainBatch, check_product_rule, make_automatic_chain, make_chain, make_chain_batch
+from .build import ChainBatch, make_automatic_chain, make_chain, make_chain_batch
 from .chain import Chain, Layer
 from .edges import ChannelWeights, EdgeMatrices, EdgeOperator, Edges, PairIndex, merge_images
 from .operators import AtomOperator
@@ -9,7 +9,6 @@ from .recorded import RecordedSums, recorded_chain, recorded_sums
 from .rules import Gamma, Gate, Gradient, Published, Rule, make_rule
 
 __all__ = [
-    "PRODUCT_RULES",
     "AtomOperator",
     "Chain",
     "ChainBatch",
@@ -27,7 +26,6 @@ __all__ = [
     "RecordedSums",
     "Rule",
     "automatic_chain",
-    "check_product_rule",
     "constant_meaning",
     "has_closed_form",
     "make_automatic_chain",

@@ -14,20 +14,13 @@ from atomlens.chain.edges import merge_images
 from atomlens.chain.geometry import EdgeBlocks
 from atomlens.chain.own import has_closed_form, potential_chain
 from atomlens.chain.painn import painn_layers
-from atomlens.chain.readout import holds_weights, linear_readout, scalar_output
+from atomlens.chain.readout import freezes_weights, linear_readout, scalar_output
 from atomlens.chain.rules import Published, Rule
 from atomlens.chain.schnet import schnet_layers
 from atomlens.chain.so3net import so3net_layers
 from atomlens.models import AtomFeatures, Atomwise, EdgeFeatures, PaiNN, Potential, SchNet, edge_features
+from atomlens.recording import DEFAULT_PRODUCT_RULE, check_product_rule
 from atomlens.structures import AtomGraph, InputError
-
-PRODUCT_RULES = ("scalar", "full")
-
-
-def check_product_rule(product_rule: str) -> None:
-    """Raise `ValueError` unless the name is one of `PRODUCT_RULES`."""
-    if product_rule not in PRODUCT_RULES:
-        raise ValueError(f"product rule {product_rule!r} is not known; choose {' or '.join(PRODUCT_RULES)}")
 
 
 def _published(model: Potential) -> str:
@@ -66,7 +59,7 @@ class ChainBatch:
         return ChainBatch(self.chain.scaled(factor), self.batch, self.constants * factor, self.predictions * factor)
 
 
-def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = "scalar") -> Chain:
+def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = DEFAULT_PRODUCT_RULE) -> Chain:
     """Closed form of a model's chain on one structure, in the model's own unit.
 
     Parameters
@@ -89,7 +82,9 @@ def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
 
 
 @torch.no_grad()
-def make_chain_batch(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = "scalar") -> ChainBatch:
+def make_chain_batch(
+    model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = DEFAULT_PRODUCT_RULE
+) -> ChainBatch:
     """Closed forms of a model's chains on the structures of a graph (`atomlens.structures.collate`), as `make_chain`.
 
     Raises
@@ -181,7 +176,9 @@ def _vector_step(model: PaiNN, t: int, state: Tensor, edges: EdgeFeatures) -> Te
     return torch.cat([q[:, None], mu], dim=1).flatten(1)
 
 
-def make_automatic_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = "scalar") -> Chain:
+def make_automatic_chain(
+    model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = DEFAULT_PRODUCT_RULE
+) -> Chain:
     """The same chain as `make_chain`, by automatic differentiation; the check of the closed forms.
 
     Readout biases are part of its constant.
@@ -196,7 +193,7 @@ def make_automatic_chain(model: Potential, graph: AtomGraph, rule: Rule, product
     scale, offset = float(model.scale), float(model.offset(graph)[0])
 
     weights = None
-    if isinstance(model.readout, Atomwise) and model.readout.attention is not None and holds_weights(rule):
+    if isinstance(model.readout, Atomwise) and model.readout.attention is not None and freezes_weights(rule):
         with torch.no_grad():
             weights = model.readout.weights(features, graph)
 

@@ -16,7 +16,7 @@ from atomlens.chain.readout import scalar_output
 from atomlens.chain.recorded import RecordedSums, recorded_chain, recorded_sums
 from atomlens.chain.rules import Published, Rule
 from atomlens.models import PaiNN, Potential, SchNet, SO3net
-from atomlens.recording import OpenModel, StructureInputs
+from atomlens.recording import DEFAULT_PRODUCT_RULE, OpenModel, StructureInputs
 from atomlens.structures import AtomGraph, build_graph
 
 
@@ -71,7 +71,7 @@ _OPENED: WeakKeyDictionary[Potential, OpenModel] = WeakKeyDictionary()
 
 @torch.no_grad()
 def recorded_potential(
-    model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = "full"
+    model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = DEFAULT_PRODUCT_RULE
 ) -> Chain | RecordedSums:
     """Sums over sets of atoms of one structure, in the model's own unit; a chain where there are long-range energies.
 
@@ -101,7 +101,7 @@ def recorded_potential(
     return replace(chain, long_range=pairs, prediction=chain.prediction + float(pairs.parts.sum()))
 
 
-def potential_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = "full") -> Chain:
+def potential_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str = DEFAULT_PRODUCT_RULE) -> Chain:
     """The chain behind `recorded_potential`."""
     sums = recorded_potential(model, graph, rule, product_rule)
     return sums if isinstance(sums, Chain) else recorded_chain(sums)

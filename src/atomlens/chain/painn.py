@@ -189,7 +189,9 @@ def _full_layer(
 
     operator = VectorWeights(messages.weights)
     gathered = q.new_zeros(len(q), 4 * q.shape[1])
-    for block, index in zip(edges, torch.arange(len(messages.weights)).split(edges.block), strict=True):
+    for block, index in zip(
+        edges, torch.arange(len(messages.weights), device=q.device).split(edges.block), strict=True
+    ):
         gathered.index_add_(0, block.target, operator.apply(sent_bias.index_select(0, block.source), index))
     return Layer(
         stay=_with_own_images(mix, source, images.to_own(messages.weights), VectorWeights),

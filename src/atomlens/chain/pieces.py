@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.sparse import coo_array
@@ -46,7 +47,7 @@ class Packing:
                 )
             shape = (layout.width, *value.shape[1:])
             mask = layers.linear.masks.get(node)
-            ones = torch.ones(shape, dtype=torch.bool)
+            ones = torch.ones(shape, dtype=torch.bool, device=value.device)
             masks.append((ones if mask is None else ones & (mask != 0)).flatten())
             any_frozen |= mask is not None
             shapes.append(shape)
@@ -226,34 +227,35 @@ class EdgePiece(EdgeOperator):
         random vector checks that nothing else mixes; if it does, every channel is probed alone.
         """
         n_pairs, width = self.images.pairs.n_pairs, self.inputs.width
-        dtype = self.layers.trace.value.dtype
+        like = self.layers.trace.value
         if not n_pairs:
-            return torch.zeros(0, dtype=dtype)
+            return like.new_zeros(0)
         generator = torch.Generator().manual_seed(0)
-        some = torch.randperm(n_pairs, generator=generator)[:3]
-        eye = torch.eye(width, dtype=dtype)
+        some = torch.randperm(n_pairs, generator=generator)[:3].to(device=like.device)
+        eye = torch.eye(width, dtype=like.dtype, device=like.device)
         mixing = sum(self.apply(eye, pair.expand(width)).abs() for pair in some.split(1)).T != 0  # type: ignore[union-attr]
         row, column = mixing.nonzero().unbind(1)
         n_out = mixing.shape[0]
-        graph = coo_array((torch.ones(len(row)).numpy(), (row.numpy(), (column + n_out).numpy())), (n_out + width,) * 2)
+        ends = row.cpu().numpy(), (column + n_out).cpu().numpy()
+        graph = coo_array((np.ones(len(row)), ends), (n_out + width,) * 2)
         n_blocks, block = connected_components(graph, directed=False)
-        blocks = torch.from_numpy(block).long()
+        blocks = torch.from_numpy(block).to(dtype=torch.int64, device=like.device)
         of_output, of_input = blocks[:n_out], blocks[n_out:]
         order = torch.argsort(of_input, stable=True)
         counts = torch.bincount(of_input, minlength=n_blocks)
         rank = torch.empty_like(order)
         starts = counts.cumsum(0) - counts
-        rank[order] = torch.arange(width) - starts[of_input[order]]
-        random = torch.randn(width, generator=generator, dtype=dtype)
-        found = torch.empty(n_pairs, dtype=dtype)
-        for pairs in torch.arange(n_pairs).split(max(1, 2**22 // max(n_out, width))):
-            squares = torch.zeros(len(pairs), n_blocks, dtype=dtype)
-            again = torch.zeros(len(pairs), n_out, dtype=dtype)
+        rank[order] = torch.arange(width, device=like.device) - starts[of_input[order]]
+        random = torch.randn(width, generator=generator, dtype=like.dtype).to(device=like.device)
+        found = like.new_empty(n_pairs)
+        for pairs in torch.arange(n_pairs, device=like.device).split(max(1, 2**22 // max(n_out, width))):
+            squares = like.new_zeros(len(pairs), n_blocks)
+            again = like.new_zeros(len(pairs), n_out)
             for colour in range(int(counts.max())):
-                probe = (rank == colour).to(dtype)
+                probe = (rank == colour).to(like.dtype)
                 image = self.apply(probe.expand(len(pairs), -1), pairs)
                 squares.index_add_(1, of_output, image.square())
-                weight = torch.zeros(n_blocks, dtype=dtype).index_add_(0, of_input, probe * random)
+                weight = like.new_zeros(n_blocks).index_add_(0, of_input, probe * random)
                 again += image * weight[of_output]
             expected = self.apply(random.expand(len(pairs), -1), pairs)
             error = float((again - expected).abs().max())
@@ -265,9 +267,9 @@ class EdgePiece(EdgeOperator):
     def _whole_norms(self) -> Float[Tensor, " E"]:
         """Frobenius norms, channel by channel."""
         n_pairs = self.images.pairs.n_pairs
-        squares = torch.zeros(n_pairs, dtype=self.layers.trace.value.dtype)
-        pairs = torch.arange(n_pairs)
-        for probe in torch.eye(self.inputs.width, dtype=squares.dtype):
+        squares = self.layers.trace.value.new_zeros(n_pairs)
+        pairs = torch.arange(n_pairs, device=squares.device)
+        for probe in torch.eye(self.inputs.width, dtype=squares.dtype, device=squares.device):
             squares += self.apply(probe.expand(n_pairs, -1), pairs).square().sum(dim=1)
         return squares.sqrt()
 

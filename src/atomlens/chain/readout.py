@@ -32,14 +32,14 @@ def scalar_output(y: Tensor) -> Tensor:
     return torch.diagonal(y, dim1=-2, dim2=-1).mean(-1)
 
 
-def holds_weights(rule: Rule) -> bool:
+def freezes_weights(rule: Rule) -> bool:
     """Whether weights that a softmax spreads over the atoms are held, as attention is in arXiv:2202.07304."""
     return not isinstance(rule, Gradient)
 
 
 def _has_closed_form(readout: nn.Module, rule: Rule) -> bool:
     if isinstance(readout, Atomwise):
-        return readout.attention is None or holds_weights(rule)
+        return readout.attention is None or freezes_weights(rule)
     return isinstance(readout, Dipole) and isinstance(readout.network, AtomNetwork)
 
 

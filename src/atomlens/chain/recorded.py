@@ -14,7 +14,7 @@ from atomlens.chain.chain import Chain, Layer
 from atomlens.chain.edges import PairIndex, merge_images
 from atomlens.chain.pieces import EdgePiece, OwnEdges, Packing, Piece, SentBack
 from atomlens.chain.rules import Rule
-from atomlens.recording import Layers, Recording, Union
+from atomlens.recording import DEFAULT_PRODUCT_RULE, Layers, Recording, Union
 from atomlens.structures import InputError
 
 
@@ -69,7 +69,8 @@ class RecordedSums:
 
     def sums(self, atoms: Int[Tensor, " M"], sizes: Int[Tensor, " S"]) -> Float[Tensor, " S"]:
         """Z(U) of sets given one after the other."""
-        return self.union.sums(atoms, sizes) * self.factor
+        device = self.layers.inputs.source.device
+        return self.union.sums(atoms.to(device=device), sizes.to(device=device)) * self.factor
 
     def all_atoms(self) -> Tensor:
         """Indices 0..N-1."""
@@ -89,7 +90,7 @@ class RecordedSums:
 
 
 def recorded_sums(
-    recording: Recording, rule: Rule, product_rule: str = "full", as_bias: Sequence[str] = ()
+    recording: Recording, rule: Rule, product_rule: str = DEFAULT_PRODUCT_RULE, as_bias: Sequence[str] = ()
 ) -> RecordedSums:
     """Sums over sets of atoms of a recorded structure, in the model's own unit: exists for every recorded model.
 
@@ -140,7 +141,7 @@ def recorded_chain(sums: RecordedSums) -> Chain:
         embedding=states[0].pack(layers.state(0)),
         layers=tuple(made),
         readout=states[-1].pack(layers.readout) * sums.factor,
-        readout_bias=torch.zeros(inputs.n_atoms, dtype=layers.trace.value.dtype),
+        readout_bias=layers.trace.value.new_zeros(inputs.n_atoms),
         constant=sums.constant,
         prediction=sums.prediction,
     )

@@ -87,7 +87,7 @@ class Rule(ABC):
         active = activation(hidden)
         first = self.linear(layer.weight, layer.bias, both)
         if held is not None:
-            first = hold_last(first, held)
+            first = freeze_last(first, held)
         return first.then(self.activation(activation, hidden, active)), active
 
 
@@ -225,18 +225,18 @@ class Published(Gradient):
         none = (y.abs() <= _SMALLEST) | (q == 0)
         gains = torch.where(none, 0.0, y / torch.where(none, 1.0, q))
         affine = Affine(replace(signed, gains=gains), gains * own)
-        return affine if held is None else hold_last(affine, held), gains * (sums + own)
+        return affine if held is None else freeze_last(affine, held), gains * (sums + own)
 
 
 # Outputs of less are dropped by the published program.
 _SMALLEST = 1e-6
 
 
-def hold_last(affine: Affine, held: Float[Tensor, "N I"]) -> Affine:
+def freeze_last(affine: Affine, held: Float[Tensor, "N I"]) -> Affine:
     """Restrict a layer's map to its first inputs; what the last ones, held at `held`, send becomes offset."""
     operator = affine.operator
     if not isinstance(operator, Shared | SignedLinear):
-        raise TypeError(f"hold_last needs the map of one layer of weights, received {type(operator).__name__}")
+        raise TypeError(f"freeze_last needs the map of one layer of weights, received {type(operator).__name__}")
     width = operator.n_inputs
     kept, rest = operator.columns(0, width - held.shape[1]), operator.columns(width - held.shape[1], width)
     return Affine(kept, rest.apply(held, None) + affine.bias)

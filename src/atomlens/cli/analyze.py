@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import ProductRuleName, RuleName, Trust, whole_number
-from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.options import PRODUCT_RULE_HELP, DeviceName, ProductRuleName, RuleName, Trust, whole_number
+from atomlens.cli.runs import command_line, resumable
 
 EPILOG = """
 [b]Examples[/b]
@@ -42,9 +42,7 @@ def analyze(
         str, typer.Option(help="all, or some of species, extensivity, decay, many-body, faithfulness.")
     ] = "all",
     rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
-    product_rule: Annotated[
-        ProductRuleName, typer.Option(help="PaiNN: do vectors only gate (scalar) or carry relevance (full)?")
-    ] = ProductRuleName.SCALAR,
+    product_rule: Annotated[ProductRuleName | None, typer.Option(help=PRODUCT_RULE_HELP)] = None,
     max_order: Annotated[
         int, typer.Option(parser=whole_number(2, 3), metavar="2|3", help="Largest order of the terms in the tables.")
     ] = 3,
@@ -68,7 +66,7 @@ def analyze(
         Path | None,
         typer.Option(help="S66x8 file of COMP6 (.h5), to compare dimer curves with."),
     ] = None,
-    judged: Annotated[
+    sample: Annotated[
         int,
         typer.Option(
             parser=whole_number(1, 2**31 - 1),
@@ -92,6 +90,7 @@ def analyze(
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
     trust: Trust = False,
+    device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Compare what a model has learned with known chemistry: five questions, each with numbers and a verdict."""
@@ -101,7 +100,7 @@ def analyze(
     import torch
 
     from atomlens.analyses import chosen_questions
-    from atomlens.cli.options import check_product_rule, checked_unit, distance_range
+    from atomlens.cli.options import checked_device, checked_unit, distance_range, on_device
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
     from atomlens.potentials import load_model
@@ -113,24 +112,24 @@ def analyze(
         raise InputError(
             "--rule published conserves nothing; questions need terms that add up: gate, gamma or gradient"
         )
-    chosen = chosen_questions(questions)
+    chosen, where = chosen_questions(questions), checked_device(device)
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
-    check_product_rule(potential, product_rule)
+    potential = on_device(potential, where)
     if s66x8 is not None:
         read_s66x8(s66x8)  # report what is wrong with it before any work is done
     source = structure_source(structures, frames, seed)
     options = AnalysisOptions(
         chosen,
         rule.value,
-        product_rule.value,
+        _product_rule(out, product_rule, overwrite),
         max_order,
         seed,
         trained_range,
         distance_range(distances),
         s66x8,
-        judged,
+        sample,
     )
-    with goes_on(out), step_progress() as progress:
+    with resumable(out), step_progress() as progress:
         run = run_analysis(
             potential,
             model,
@@ -145,3 +144,14 @@ def analyze(
             overwrite=overwrite,
         )
     show_verdicts(run)
+
+
+def _product_rule(out: Path, product_rule: ProductRuleName | None, overwrite: bool) -> str:
+    """The product rule that is asked for; else that of the run that is resumed."""
+    from atomlens.folders import started_settings
+    from atomlens.recording import DEFAULT_PRODUCT_RULE
+
+    if product_rule is not None:
+        return product_rule.value
+    stored = None if overwrite else started_settings(out).get("product_rule")
+    return stored if isinstance(stored, str) else DEFAULT_PRODUCT_RULE

@@ -122,7 +122,7 @@ def _ase(name: str, given: dict[str, Any], step: float | None) -> tuple[str, Res
             except PropertyNotImplementedError as error:
                 raise InputError(f"{name} has no forces; response couplings are differences of forces") from error
             except Exception as error:  # someone else's code may raise anything
-                raise ReferenceUnavailable(f"{name} failed ({_told(error)})") from error
+                raise ReferenceUnavailable(f"{name} failed ({_described(error)})") from error
 
         return forces_response(forces, atoms.positions, h, progress=progress)
 
@@ -141,12 +141,12 @@ def _made(name: str, given: dict[str, Any]) -> Any:
     except AttributeError as error:
         raise InputError(f"{name}: {module} has no {attribute}") from error
     except Exception as error:
-        raise InputError(f"{name}: importing {module} failed ({_told(error)})") from error
+        raise InputError(f"{name}: importing {module} failed ({_described(error)})") from error
     if callable(found):
         try:
             found = found(**given)
         except Exception as error:
-            raise InputError(f"{name}({json.dumps(given)}) failed ({_told(error)}); see --kwargs") from error
+            raise InputError(f"{name}({json.dumps(given)}) failed ({_described(error)}); see --kwargs") from error
     elif given:
         raise InputError(f"--kwargs: {name} is an object that is there already, and takes no arguments")
     if not callable(getattr(found, "get_property", None)):
@@ -156,5 +156,5 @@ def _made(name: str, given: dict[str, Any]) -> Any:
     return found
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -39,7 +39,7 @@ def xtb(
     from rich.progress import MofNCompleteColumn
 
     from atomlens.cli.progress import progress_bars
-    from atomlens.cli.runs import goes_on
+    from atomlens.cli.runs import resumable
     from atomlens.data import XtbSettings, make_xtb
 
     settings = XtbSettings(
@@ -51,7 +51,7 @@ def xtb(
         charge=charge,
         seed=seed,
     )
-    with goes_on(out), progress_bars(MofNCompleteColumn()) as bars:
+    with resumable(out), progress_bars(MofNCompleteColumn()) as bars:
         task = bars.add_task("frames", total=frames)
         dataset = make_xtb(source, out, settings, progress=lambda done, _: bars.update(task, completed=done))
     _show(dataset)
@@ -74,11 +74,11 @@ def organic(
     from rich.progress import MofNCompleteColumn
 
     from atomlens.cli.progress import progress_bars
-    from atomlens.cli.runs import goes_on
+    from atomlens.cli.runs import resumable
     from atomlens.data import OrganicSettings, make_organic
 
     settings = OrganicSettings(molecules, frames, relaxed, pairs, contacts, clusters, seed)
-    with goes_on(out), progress_bars(MofNCompleteColumn()) as bars:
+    with resumable(out), progress_bars(MofNCompleteColumn()) as bars:
         task = bars.add_task("blocks", total=None)
         dataset = make_organic(
             out, settings, workers=workers, progress=lambda done, total: bars.update(task, completed=done, total=total)

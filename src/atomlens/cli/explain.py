@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomlens.cli.options import (
+    PRODUCT_RULE_HELP,
+    DeviceName,
     Precision,
     ProductRuleName,
     RuleName,
     TableFormat,
     Trust,
-    check_product_rule,
     checked_device,
     checked_unit,
     group_maker,
@@ -76,9 +77,7 @@ def explain(
         float | None,
         typer.Option(parser=non_negative, metavar="NUMBER", help="Strength of --rule gamma. \\[default: 0.25]"),
     ] = None,
-    product_rule: Annotated[
-        ProductRuleName, typer.Option(help="PaiNN: do vectors only gate (scalar) or carry relevance (full)?")
-    ] = ProductRuleName.SCALAR,
+    product_rule: Annotated[ProductRuleName | None, typer.Option(help=PRODUCT_RULE_HELP)] = None,
     max_order: Annotated[
         int,
         typer.Option(
@@ -100,7 +99,7 @@ def explain(
         TableFormat, typer.Option("--format", help="File format of the tables.")
     ] = TableFormat.PARQUET,
     dtype: Annotated[Precision, typer.Option(help="Precision of all work.")] = Precision.DOUBLE,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... \\[default: cpu]")] = None,
+    device: DeviceName = None,
     unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
@@ -122,17 +121,20 @@ def explain(
     from atomlens.folders import RunFolder
     from atomlens.models import UnseenElementWarning
     from atomlens.potentials import load_model
+    from atomlens.report import frames_on_page
     from atomlens.runs import explained_frames, write_run
     from atomlens.structures import InputError
     from atomlens.tables import RunInfo
 
     if gamma is not None and rule is not RuleName.GAMMA:
         raise InputError(f"--gamma {gamma:g} is for --rule gamma; the rule is {rule.value}")
-    gamma = 0.25 if gamma is None else gamma
-    options = {
+    rules = {
         "rule": rule.value,
-        "gamma": gamma,
-        "product_rule": product_rule.value,
+        "gamma": 0.25 if gamma is None else gamma,
+        "product_rule": _product_rule(rule, product_rule),
+    }
+    options = {
+        **rules,
         "max_order": max_order,
         "top_walks": top_walks,
         "groups": groups,
@@ -149,7 +151,6 @@ def explain(
     with RunFolder(out, overwrite) as folder:
         precision = getattr(torch, dtype.value)
         potential = load_model(model, dtype=precision, energy_unit=energy_unit, output=output, trust=trust)
-        check_product_rule(potential, product_rule)
         found = early_or_embedded(early, structures, frames)
         selected = found.structures
         if any_element:
@@ -157,21 +158,33 @@ def explain(
         else:
             _check_elements(potential, selected)
         info = RunInfo(model, structures, potential.facts, command_line(), options, found.total)
-        settings = {"rule": rule.value, "gamma": gamma, "product_rule": product_rule.value}
         explained = explained_frames(
             potential,
             selected,
             max_order=max_order,
             top_walks=top_walks,
             make_groups=make_groups,
+            with_forces=frames_on_page(len(selected)),
             dtype=precision,
             device=where,
-            **settings,
+            **rules,
         )
         with frame_progress(len(selected)) as advance:
             frames_done = map(advance, explained)
             result = write_run(folder, frames_done, len(selected), info, started, table_format=table_format.value)
     show_result(result, out, str(found))
+
+
+def _product_rule(rule: RuleName, product_rule: ProductRuleName | None) -> str:
+    """The product rule that is asked for; that of the published rule is its own."""
+    from atomlens.recording import DEFAULT_PRODUCT_RULE
+    from atomlens.structures import InputError
+
+    if rule is not RuleName.PUBLISHED:
+        return DEFAULT_PRODUCT_RULE if product_rule is None else product_rule.value
+    if product_rule is ProductRuleName.FULL:
+        raise InputError("--product-rule full: the rule published freezes vectors (scalar); leave it out")
+    return ProductRuleName.SCALAR.value
 
 
 def _check_elements(potential: AnyModel, structures: list[ase.Atoms]) -> None:

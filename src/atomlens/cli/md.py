@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomlens.cli.options import Precision, whole_number
+from atomlens.cli.options import DeviceName, Precision, Trust, whole_number
 from atomlens.cli.output import finished
-from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.runs import command_line, resumable
 from atomlens.cli.terminal import echo
 from atomlens.folders import PAGE
 
@@ -29,6 +29,11 @@ Energy conservation, and distances against a reference trajectory:
 
     atomlens md model.safetensors ethanol.xyz --ensemble nve --temperature 300 --reference dft.xyz --out nve
 
+A model of another library (its files run code when they are opened, so they need --trust):
+
+    atomlens md sevenn:7net-0 ethanol.xyz --out sevennet
+    atomlens md ethanol.model ethanol.xyz --trust --out mace
+
 After a kill, or Ctrl-C, the same command goes on; nothing is lost.
 
 [b]Written to --out[/b]
@@ -39,7 +44,7 @@ observables.parquet and frames-*.npz (positions and velocities of all replicas, 
 
 
 def md(
-    model: Annotated[str, typer.Argument(help="atomlens or SchNetPack model file, or zoo:NAME (see atomlens zoo).")],
+    model: Annotated[str, typer.Argument(help="Model file, zoo:NAME (see atomlens zoo), or sevenn:7net-0.")],
     structure: Annotated[str, typer.Argument(help="Where replicas start: a file that ASE reads, or SMILES.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it goes on.")],
     ensemble: Annotated[str, typer.Option(help="langevin, nose-hoover (one chain per replica), or nve.")] = "langevin",
@@ -60,13 +65,17 @@ def md(
         Path | None, typer.Option(help="Reference trajectory of the same molecule: bond lengths, distances.")
     ] = None,
     frame: Annotated[str, typer.Option(help="Which frame of STRUCTURE to start from, counted from 0.")] = "0",
-    dtype: Annotated[Precision, typer.Option(help="Precision of the simulation.")] = Precision.SINGLE,
+    dtype: Annotated[
+        Precision, typer.Option(help="Of the simulation; models of other libraries always move in float64.")
+    ] = Precision.SINGLE,
     unit: Annotated[
         str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
     ] = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
+    trust: Trust = False,
+    device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Simulate replicas, tell when and how each breaks, and explain what gave way."""
@@ -75,9 +84,9 @@ def md(
     early = read_early(model, structure, frame)
     import torch
 
-    from atomlens.cli.options import checked_unit
+    from atomlens.cli.options import checked_device, checked_unit, on_device
     from atomlens.models import outside
-    from atomlens.potentials import load_potential
+    from atomlens.potentials import load_model
     from atomlens.structures import InputError, frame_index, install_command, read_structures
 
     try:
@@ -90,6 +99,7 @@ def md(
         raise InputError(f"--frame {frame}: replicas start from one frame; give its number")
     if not 0 < time < 1e6:
         raise InputError(f"--time {time:g} ps: give a time above 0")
+    where = checked_device(device)
     options = MDOptions.lasting(
         time,
         timestep=timestep,
@@ -100,12 +110,13 @@ def md(
         friction=friction,
         seed=seed,
     )
-    potential = load_potential(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output)
+    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
+    potential = on_device(potential, where)
     found = early_or_embedded(early, structure, frame)
     atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)
     echo(replicas_needed(replicas), err=True)
-    with goes_on(out), _simulation_progress() as report:
+    with resumable(out), _simulation_progress() as report:
         run = run_md(
             potential,
             model,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomlens.recording import DEFAULT_PRODUCT_RULE
+
 if TYPE_CHECKING:
     import ase
     import torch
@@ -27,29 +29,26 @@ class RuleName(StrEnum):
 
 
 class ProductRuleName(StrEnum):
-    """What PaiNN's products of two signals do with relevance."""
+    """What products of two signals do with relevance."""
 
-    SCALAR = "scalar"
     FULL = "full"
+    SCALAR = "scalar"
 
 
-def check_product_rule(model: AnyModel, product_rule: ProductRuleName) -> None:
-    """Refuse a product rule other than the default for a model that has no products.
-
-    Raises
-    ------
-    InputError
-        If the model is a SchNet.
-    """
-    from atomlens.structures import InputError
-
-    if product_rule is ProductRuleName.FULL and not model.facts.has_products:
-        raise InputError(f"--product-rule full: a {model.facts.architecture} has no products of signals; leave it out")
+PRODUCT_RULE_HELP = (
+    "Where two signals are multiplied: both carry relevance (full), or vectors only gate (scalar). SchNet has no such "
+    f"products. \\[default: {DEFAULT_PRODUCT_RULE}]"
+)
 
 
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Open a pickled model of another library, which runs code that the file holds."),
+]
+
+
+DeviceName = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... \\[default: cpu]")
 ]
 
 
@@ -151,6 +150,26 @@ def checked_device(name: str | None) -> torch.device | None:
     if device.type == "meta":  # accepts everything and computes nothing
         raise InputError("--device 'meta' computes nothing; give cpu, or cuda where there is one")
     return device
+
+
+def on_device(model: AnyModel, device: torch.device | None) -> AnyModel:
+    """The model on a device, or where it is if None.
+
+    Raises
+    ------
+    InputError
+        If it is one of another library and the device is no CPU.
+    """
+    from atomlens.models import Potential
+    from atomlens.structures import InputError
+
+    if device is None:
+        return model
+    if isinstance(model, Potential):
+        return model.converted(model.dtype, device)
+    if device.type != "cpu":
+        raise InputError(f"--device {str(device)!r}: models of other libraries are explained on the CPU; leave it out")
+    return model
 
 
 def checked_unit(name: str | None) -> str | None:

@@ -17,7 +17,7 @@ def command_line() -> str:
 
 
 @contextmanager
-def goes_on(out: Path) -> Iterator[None]:
+def resumable(out: Path) -> Iterator[None]:
     """Leave with exit code 130 where a run is interrupted, and report that nothing is lost."""
     try:
         yield

@@ -46,7 +46,7 @@ def frame_progress(n_frames: int) -> Iterator[Callable[[ExplainedFrame], Explain
 
 def show_result(result: RunResult, out: Path, read: str = "") -> None:
     """Print the strongest pairs and the sums of the first frame, how much was read, and where everything is."""
-    from atomlens.report import property_words
+    from atomlens.report import RULES, property_words
 
     # Names come from files: markup and highlighting are off, so that they are printed as they are.
     console = clean_console()
@@ -70,9 +70,12 @@ def show_result(result: RunResult, out: Path, read: str = "") -> None:
             console.print(f"warning: {entry['name']}: {warning}", soft_wrap=True)
     if frame.interactions.max_order >= 2:
         console.print(_pairs(frame))
-    console.print(_sums(frame))
+    conserves = RULES[frame.rule].conserves
+    console.print(_sums(frame, conserves))
     largest = max(abs(entry["residual"]) for entry in frames)
     name = "largest residual" if len(frames) > 1 else "residual"
+    if not conserves:
+        console.print(f"the rule {frame.rule} conserves nothing: the parts miss the prediction by the residual")
     console.print(f"{name} {largest:.1e} {frame.unit}, {result.summary['seconds']:.1f} s")
     finished(out / result.page.name)
 
@@ -101,7 +104,7 @@ def _columns(table: Table, justify: dict[str, Literal["left", "right"]]) -> None
         table.add_column(Text(name), justify=side)
 
 
-def _sums(frame: ExplainedFrame) -> Table:
+def _sums(frame: ExplainedFrame, conserves: bool) -> Table:
     from atomlens.tables import order_totals
 
     table = Table(box=box.SIMPLE_HEAD, title=f"sums by order, {frame.unit}", title_justify="left")
@@ -112,5 +115,6 @@ def _sums(frame: ExplainedFrame) -> Table:
         table.add_row(name, str(total.count), f"{total.total:+.4f}", f"{total.strength:.4f}")
     for kind, total in frame.long_range:
         table.add_row(f"of the pairs: {kind}, long range", "", f"{total:+.4f}", "")
-    table.add_row(f"{len(totals) + 1} atoms or more", "", f"{frame.interactions.remainder:+.4f}", "")
+    rest = f"{len(totals) + 1} atoms or more" + ("" if conserves else ", and the residual")
+    table.add_row(rest, "", f"{frame.interactions.remainder:+.4f}", "")
     return table

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import whole_number
+from atomlens.cli.options import DeviceName, whole_number
 from atomlens.cli.output import finished
-from atomlens.cli.runs import command_line, goes_on
+from atomlens.cli.runs import command_line, resumable
 from atomlens.cli.terminal import echo
 from atomlens.folders import PAGE
 
@@ -39,15 +39,18 @@ def study(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")
     ] = None,
+    device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """Train a grid of models, score them, simulate them, and report what predicts how long simulations last."""
+    from atomlens.cli.options import checked_device
     from atomlens.structures import InputError, install_command
 
+    where = checked_device(device)
     try:
         from atomlens.studies import run_study, sentence
 
-        with goes_on(out):
+        with resumable(out):
             found = run_study(
                 config,
                 out,
@@ -56,6 +59,7 @@ def study(
                 report=lambda line: echo(line, err=True),
                 command=command_line(),
                 overwrite=overwrite,
+                device=where,
             )
     except ModuleNotFoundError as error:
         raise InputError(

@@ -50,7 +50,7 @@ def step_progress() -> Iterator[Tell]:
 def show_verdicts(run: AnalysisRun) -> None:
     """Print every finding with its score, and where everything is."""
     console = clean_console()
-    judged = f", {run.n_judged} of them judged" if run.n_judged < run.n_structures else ""
+    judged = f", {run.n_sampled} of them judged" if run.n_sampled < run.n_structures else ""
     table = Table(box=box.SIMPLE_HEAD, title=f"{run.n_structures} structures{judged}", title_justify="left")
     for name in ("question", "verdict", "in one sentence"):
         table.add_column(Text(name), overflow="fold")

@@ -49,29 +49,42 @@ class GraphStore:
         Name of the forces, or None.
     dtype
         Type of positions and forces.
+    device
+        Where the tensors are, and the batches cut from them.
     """
 
     def __init__(
-        self, dataset: Dataset, edges: EdgeTable, target: str, forces: str | None, dtype: torch.dtype = torch.float32
+        self,
+        dataset: Dataset,
+        edges: EdgeTable,
+        target: str,
+        forces: str | None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
     ) -> None:
+        def tensor(array: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
+            # A copy: memory-mapped arrays are read-only, and a batch must not wait for the disk.
+            return torch.from_numpy(np.array(array)).to(dtype=dtype, device=device)
+
         self.cutoff = edges.cutoff
         self.dtype = dtype
-        self._numbers = _tensor(dataset.numbers, torch.int64)
-        self._positions = _tensor(dataset.positions, dtype)
-        self._cells = _tensor(dataset.cells, dtype)
-        self._atom_starts = _tensor(dataset.starts, torch.int64)
-        self._edge_target = _tensor(edges.target)
-        self._edge_source = _tensor(edges.source)
-        self._edge_starts = _tensor(edges.starts, torch.int64)
-        self._offsets = None if edges.offsets is None else _tensor(edges.offsets, dtype)
-        self._target = _tensor(dataset.column(target).values, torch.float64)
-        self._forces = None if forces is None else _tensor(dataset.column(forces).values, dtype)
+        self._numbers = tensor(dataset.numbers, torch.int64)
+        self._positions = tensor(dataset.positions, dtype)
+        self._cells = tensor(dataset.cells, dtype)
+        self._atom_starts = tensor(dataset.starts, torch.int64)
+        self._edge_target = tensor(edges.target)
+        self._edge_source = tensor(edges.source)
+        self._edge_starts = tensor(edges.starts, torch.int64)
+        self._offsets = None if edges.offsets is None else tensor(edges.offsets, dtype)
+        self._target = tensor(dataset.column(target).values, torch.float64)
+        self._forces = None if forces is None else tensor(dataset.column(forces).values, dtype)
 
     def __len__(self) -> int:
         return len(self._atom_starts) - 1
 
     def batch(self, indices: Int[Tensor, " G"]) -> Batch:
         """The structures at `indices` as one batch."""
+        indices = indices.to(device=self._numbers.device)
         atoms, sizes = _rows(self._atom_starts, indices)
         edges, edge_counts = _rows(self._edge_starts, indices)
         first_atom = torch.repeat_interleave(sizes.cumsum(0) - sizes, edge_counts)
@@ -82,7 +95,7 @@ class GraphStore:
             target=self._edge_target[edges] + first_atom,
             source=self._edge_source[edges] + first_atom,
             offsets=self._positions.new_zeros(len(edges), 3) if self._offsets is None else self._offsets[edges],
-            batch=torch.repeat_interleave(torch.arange(len(indices)), sizes),
+            batch=torch.repeat_interleave(torch.arange(len(indices), device=sizes.device), sizes),
             cutoff=self.cutoff,
         )
         return Batch(graph, self._target[indices], None if self._forces is None else self._forces[atoms])
@@ -103,9 +116,4 @@ def _rows(starts: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
     sizes = starts[indices + 1] - first
     shift = first - (sizes.cumsum(0) - sizes)
     rows = torch.repeat_interleave(shift, sizes)
-    return rows + torch.arange(len(rows)), sizes
-
-
-def _tensor(array: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
-    # A copy: memory-mapped arrays are read-only, and a batch must not wait for the disk.
-    return torch.from_numpy(np.array(array)).to(dtype)
+    return rows + torch.arange(len(rows), device=rows.device), sizes

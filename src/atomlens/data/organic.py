@@ -69,7 +69,9 @@ class OrganicSettings:
         ):
             for name in names:
                 if not low <= getattr(self, name) <= high:
-                    raise InputError(f"{name} is {str(getattr(self, name))[:40]}; give a number from {low:,} to {high:,}")
+                    raise InputError(
+                        f"{name} is {str(getattr(self, name))[:40]}; give a number from {low:,} to {high:,}"
+                    )
         if self.pairs is not None and not 0 <= self.pairs <= len(contact_pairs()):
             raise InputError(f"pairs is {self.pairs}; the list makes {len(contact_pairs())}")
 

@@ -221,10 +221,10 @@ def _approached(
 ) -> np.ndarray:
     """`body` moved out from where it is along `direction`, just so far that from there on its closeness is `want`."""
     reach = want * (vdw_radii[z][:, None] + vdw_radii[z_others])
-    apart = body[:, None] - others
-    along = apart @ direction
-    # |apart + t direction| = reach has the later root t below, where there is one.
-    root = along**2 - (apart**2).sum(-1) + reach**2
+    offsets = body[:, None] - others
+    along = offsets @ direction
+    # |offset + t direction| = reach has the later root t below, where there is one.
+    root = along**2 - (offsets**2).sum(-1) + reach**2
     t = np.where(root > 0, -along + np.sqrt(np.maximum(root, 0.0)), -np.inf).max()
     return body + max(float(t), 0.0) * direction
 

@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from atomlens.dynamics.energies import energy_forces_stress, energy_unit
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 
 
 class AtomlensCalculator(Calculator):
@@ -30,7 +30,7 @@ class AtomlensCalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012
 
-    def __init__(self, model: Potential, **kwargs: Any) -> None:
+    def __init__(self, model: AnyModel, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         energy_unit(model)
         self.model = model

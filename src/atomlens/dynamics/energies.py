@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atomlens.models import ENERGY_UNITS, Potential
+from atomlens.models import ENERGY_UNITS
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.structures import AtomGraph, InputError
 
 
@@ -31,7 +32,7 @@ class EnergyForcesStress:
     stress: Float[Tensor, "G 3 3"] | None
 
 
-def energy_unit(model: Potential) -> float:
+def energy_unit(model: AnyModel) -> float:
     """Factor from a model's output to eV, for models whose output is the energy of a structure.
 
     Raises
@@ -45,7 +46,7 @@ def energy_unit(model: Potential) -> float:
     return ENERGY_UNITS[facts.unit]
 
 
-def energy_forces_stress(model: Potential, graph: AtomGraph, *, stress: bool = False) -> EnergyForcesStress:
+def energy_forces_stress(model: AnyModel, graph: AtomGraph, *, stress: bool = False) -> EnergyForcesStress:
     r"""Energies, :math:`F = -\partial E / \partial r` and :math:`\sigma = V^{-1}\,\partial E / \partial \epsilon`.
 
     The strain :math:`\epsilon` is symmetric and acts on positions and cells, :math:`r \to (1 + \epsilon) r`.
@@ -53,12 +54,15 @@ def energy_forces_stress(model: Potential, graph: AtomGraph, *, stress: bool = F
     Raises
     ------
     InputError
-        If the model predicts no energy, or a stress is asked for where a structure has no cell.
+        If the model predicts no energy, or a stress is asked for where a structure has no cell, or of a model of
+        another library.
     """
     factor = energy_unit(model)
     if not stress:
         energy, forces = model.energy_and_forces(graph)
         return EnergyForcesStress(energy.double() * factor, forces * factor, None)
+    if isinstance(model, OpenedModel):
+        raise InputError(f"stress of a {model.facts.name} comes from its library: ask model.calculator()")
     volumes = torch.linalg.det(graph.cells).abs()
     if bool((volumes < 1e-6).any()):
         raise InputError("stress needs a cell of three vectors; the structure has none")

@@ -11,7 +11,7 @@ import polars as pl
 
 from atomlens.dynamics.simulation import Fate, Simulation
 from atomlens.interactions import Explanation, explain
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 from atomlens.reference import ReferenceUnavailable, gfn2_response, model_response
 from atomlens.structures import InputError, check_atoms
 
@@ -56,13 +56,13 @@ def first_failure(simulation: Simulation) -> Fate | None:
 
 
 def explain_failure(
-    model: Potential,
+    model: AnyModel,
     atoms: ase.Atoms,
     simulation: Simulation,
     fate: Fate,
     *,
     n_frames: int = N_FRAMES,
-    explained: Callable[[Potential, ase.Atoms], Explanation] = explain,
+    explained: Callable[[AnyModel, ase.Atoms], Explanation] = explain,
 ) -> Failure:
     """Interactions of the model in the frames before a break, next to its and GFN2's response couplings.
 

@@ -18,7 +18,7 @@ from torch_sim.units import MetalUnits
 from atomlens.dynamics.nose_hoover import nose_hoover
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.torchsim import TorchSimModel
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 from atomlens.structures import InputError
 
 
@@ -85,7 +85,7 @@ class Replicas:
         If the model predicts no energy, or its forces on the structure are not finite.
     """
 
-    def __init__(self, model: Potential, atoms: ase.Atoms, options: MDOptions) -> None:
+    def __init__(self, model: AnyModel, atoms: ase.Atoms, options: MDOptions) -> None:
         self.options = options
         self.n_atoms = len(atoms)
         self.running = np.arange(options.n_replicas)

@@ -20,7 +20,7 @@ from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.replicas import Replicas, Snapshot
 from atomlens.dynamics.stability import BondReference, Break, Criteria, FrameCheck, bond_reference, check_frames
 from atomlens.folders import alone_in, atomic_file, claim, load_state, reading, save_state, whole
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.structures import InputError, NothingDone, check_atoms
 
 # Called with frames done, frames in all, replicas still running, and simulated ns per day.
@@ -108,7 +108,7 @@ class Simulation:
 
 
 def simulate(
-    model: Potential,
+    model: AnyModel,
     atoms: ase.Atoms,
     folder: Path,
     options: MDOptions | None = None,
@@ -148,11 +148,11 @@ def simulate(
     with alone_in(folder):
         _claim(folder, _fingerprint(model, atoms, options, criteria, bonds), options)
         run = _Run(model, atoms, folder, options, criteria, bonds)
-        run.go_on(report or (lambda *_: None))
+        run.run_to_end(report or (lambda *_: None))
         return run.result()
 
 
-def check_start(model: Potential, atoms: ase.Atoms, reference: list[ase.Atoms] | None = None) -> BondReference:
+def check_start(model: AnyModel, atoms: ase.Atoms, reference: list[ase.Atoms] | None = None) -> BondReference:
     """The bonds to watch, once it is clear that the structure can be simulated; nothing is written.
 
     Raises
@@ -185,7 +185,7 @@ def _check_cell(atoms: ase.Atoms, cutoff: float) -> None:
 class _Run:
     def __init__(
         self,
-        model: Potential,
+        model: AnyModel,
         atoms: ase.Atoms,
         folder: Path,
         options: MDOptions,
@@ -215,7 +215,7 @@ class _Run:
                     f"{criteria.bond_deviation} Å); give a structure near equilibrium, or another reference"
                 )
 
-    def go_on(self, report: Report) -> None:
+    def run_to_end(self, report: Report) -> None:
         total, step = self.options.n_frames, self.options.interval
         while self.frame < total and len(self.replicas.running):
             start = time.perf_counter()
@@ -333,12 +333,15 @@ class _Run:
 
 
 def _fingerprint(
-    model: Potential, atoms: ase.Atoms, options: MDOptions, criteria: Criteria, bonds: BondReference
+    model: AnyModel, atoms: ase.Atoms, options: MDOptions, criteria: Criteria, bonds: BondReference
 ) -> str:
     digest = hashlib.sha256(json.dumps([options.as_dict(), vars(criteria)], sort_keys=True).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.cpu().numpy().tobytes())
+    if isinstance(model, OpenedModel):
+        digest.update(model.origin.digest().encode())
+    else:
+        for name, value in sorted(model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.cpu().numpy().tobytes())
     for array in (atoms.numbers, atoms.positions, atoms.cell.array, bonds.lengths):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -13,7 +13,7 @@ from torch_sim.state import SimState
 from torch_sim.typing import StateDict
 
 from atomlens.dynamics.energies import energy_forces_stress, energy_unit
-from atomlens.models import Potential
+from atomlens.potentials import AnyModel
 from atomlens.structures import AtomGraph, build_graph, collate
 
 
@@ -36,7 +36,7 @@ class TorchSimModel(ModelInterface):
         If the model predicts something else.
     """
 
-    def __init__(self, model: Potential, *, compute_stress: bool = False) -> None:
+    def __init__(self, model: AnyModel, *, compute_stress: bool = False) -> None:
         super().__init__()
         energy_unit(model)
         self.model = model

@@ -1,9 +1,9 @@
-from .claims import claim
+from .claims import claim, noted
 from .files import atomic_file, atomic_folder, write_text
 from .locks import alone_in
 from .ownership import MARKER, below, is_ours, mark
 from .results import load_result, save_result, to_plain
-from .resuming import RUN_FILES, open_run, remove_if_empty
+from .resuming import RUN_FILES, open_run, remove_if_empty, started_settings
 from .settings import build, read_toml
 from .state import load_state, save_state
 from .stored import read_json, reading, whole
@@ -25,6 +25,7 @@ __all__ = [
     "load_result",
     "load_state",
     "mark",
+    "noted",
     "open_run",
     "read_json",
     "read_summary",
@@ -33,6 +34,7 @@ __all__ = [
     "remove_if_empty",
     "save_result",
     "save_state",
+    "started_settings",
     "to_plain",
     "whole",
     "write_text",

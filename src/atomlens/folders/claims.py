@@ -11,6 +11,14 @@ from atomlens.folders.files import write_text
 from atomlens.folders.stored import read_json
 
 
+def noted(path: Path) -> dict[str, Any]:
+    """What the note of the run in a folder says; nothing where there is none that can be read."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return {}
+
+
 def claim(path: Path, asked: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], str]:
     """The note of the run in a folder, begun now where there is none, and whether it is the run that is asked for.
 

@@ -6,12 +6,14 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 import polars as pl
 
+from atomlens.folders.settings import convert
 from atomlens.folders.stored import read_json, reading
+from atomlens.structures import InputError
 
 Result = TypeVar("Result")
 _FILE = "result.json"
@@ -50,7 +52,7 @@ def load_result(kind: type[Result], folder: Path) -> Result:
         path = folder / f"{item.name}.parquet"
         with reading(folder / f"{item.name} of {_FILE}" if item.name in plain else path, again):
             if item.name in plain:
-                values[item.name] = _from_plain(plain[item.name], hints[item.name])
+                values[item.name] = _converted(hints[item.name], plain[item.name], item.name, folder / _FILE, again)
             else:
                 values[item.name] = pl.read_parquet(path)
     with reading(folder, again):
@@ -72,21 +74,8 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def _from_plain(value: Any, hint: Any) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        hints = get_type_hints(hint)
-        return hint(**{k: _from_plain(v, hints[k]) for k, v in value.items()})  # pyright: ignore[reportCallIssue]
-    origin, inner = get_origin(hint), list(get_args(hint)) or [Any]
-    if origin is tuple:
-        return tuple(_from_plain(v, inner[0]) for v in value)
-    if origin is list:
-        return [_from_plain(v, inner[0]) for v in value]
-    if origin is dict:
-        return {k: _from_plain(v, inner[-1]) for k, v in value.items()}
-    if hint in (bool, int, float, str):
-        if value is None and hint is float:
-            return math.nan
-        fits = isinstance(value, int | float) if hint is float else isinstance(value, hint)
-        if not fits or (isinstance(value, bool) and hint is not bool):
-            raise TypeError(f"a {type(value).__name__} in place of {hint.__name__}")
-    return value
+def _converted(hint: Any, value: Any, name: str, path: Path, advice: str) -> Any:
+    try:
+        return convert(hint, value, name, null_is_nan=True)
+    except InputError as error:
+        raise InputError(f"{path}: damaged ({error}); {advice}") from error

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from atomlens.folders.claims import claim
+from atomlens.folders.claims import claim, noted
 from atomlens.folders.locks import alone_in
 from atomlens.folders.ownership import MARKER, check_replaceable, mark, remove_ours
 from atomlens.folders.writing import MARK, PAGE
@@ -20,6 +20,12 @@ from atomlens.structures import InputError, NothingDone
 _STARTED = "started.json"
 # What every run of this kind has besides its own files.
 RUN_FILES = (MARKER, _STARTED, MARK, PAGE)
+
+
+def started_settings(out: Path) -> dict[str, Any]:
+    """What decides which run a folder of `open_run` holds; empty where it holds none."""
+    settings = noted(out / _STARTED).get("settings")
+    return settings if isinstance(settings, dict) else {}
 
 
 @contextmanager

@@ -1,8 +1,14 @@
-"""Settings from TOML into dataclasses; a misspelt key is an error that names the right one."""
+"""Plain data into dataclasses: settings from TOML, headers of model files, stored results.
+
+A misspelt key is an error that names the right one. Own code, not cattrs or dacite: both report a wrong value by an
+exception of their own, of several lines for nested classes, and have neither suggestions nor bounds on numbers, so that
+every hook would be written here all the same.
+"""
 
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 import tomllib
 import types
@@ -41,8 +47,19 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a TOML file ({error})") from error
 
 
-def build(kind: type[T], data: Mapping[str, Any], where: str = "") -> T:
+def build(kind: type[T], data: Mapping[str, Any], where: str = "", *, null_is_nan: bool = False) -> T:
     """Make a dataclass from a table of settings, tables inside it included.
+
+    Parameters
+    ----------
+    kind
+        The dataclass.
+    data
+        Its fields.
+    where
+        What stands before their names in messages.
+    null_is_nan
+        Whether a null where a number belongs is NaN, as in results, rather than a mistake, as in settings.
 
     Raises
     ------
@@ -69,7 +86,7 @@ def build(kind: type[T], data: Mapping[str, Any], where: str = "") -> T:
     for f in fields(kind):
         if f.name not in data and f.default is MISSING and f.default_factory is MISSING:
             raise InputError(f"setting {where + f.name!r} is missing; add it")
-    values = {key: _convert(hints[key], value, where + key) for key, value in data.items()}
+    values = {key: convert(hints[key], value, where + key, null_is_nan=null_is_nan) for key, value in data.items()}
     try:
         return kind(**values)
     except InputError:
@@ -83,33 +100,39 @@ def _suggestion(key: str, names: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
+def convert(hint: Any, value: Any, where: str, *, null_is_nan: bool = False) -> Any:
+    """One value as its type hint says, see `build`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise InputError(f"setting {where!r} is {_shown(value)}; it must be a table [{where}]")
-        return build(typing.cast(type, hint), value, f"{where}.")
+        return build(typing.cast(type, hint), value, f"{where}.", null_is_nan=null_is_nan)
     if origin is types.UnionType:
-        return None if value is None else _convert(next(a for a in args if a is not types.NoneType), value, where)
+        inner = next(a for a in args if a is not types.NoneType)
+        return None if value is None else convert(inner, value, where, null_is_nan=null_is_nan)
     if origin is Literal:
         if isinstance(value, str) and value in args:
             return value
         choices = [str(a) for a in args]
         hint = _suggestion(str(value)[:_SHOWN], choices)
         raise InputError(f"setting {where!r} is {_shown(value)}; {hint} (choices: {', '.join(choices)})")
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_convert(args[0], entry, where) for entry in value)
+    if origin in (tuple, list) and isinstance(value, list | tuple):
+        return origin(convert(args[0], entry, where, null_is_nan=null_is_nan) for entry in value)
     if origin is dict and isinstance(value, dict):
+        return {k: convert(args[1], v, f"{where}.{k}", null_is_nan=null_is_nan) for k, v in value.items()}
+    if hint is Any:
         return value
+    if hint is float and value is None and null_is_nan:
+        return math.nan
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not -sys.float_info.max <= value <= sys.float_info.max:  # NaN is no number either
             raise InputError(f"setting {where!r} is {_shown(value)}; it must be a finite number")
         return float(value)
     if origin is None and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        if hint is int and abs(value) >= 2**63:
+        if isinstance(value, int) and abs(value) >= 2**63:
             raise InputError(f"setting {where!r} is {_shown(value)}; whole numbers go up to 2^63")
         return value
-    kind = {tuple: "a list", dict: "a table"}.get(origin, f"of type {getattr(hint, '__name__', hint)}")
+    kind = {tuple: "a list", list: "a list", dict: "a table"}.get(origin, f"of type {getattr(hint, '__name__', hint)}")
     raise InputError(f"setting {where!r} is {_shown(value)}; it must be {kind}")
 
 

@@ -16,6 +16,7 @@ from atomlens.interactions.explanation import Explanation
 from atomlens.interactions.terms import Interactions, Terms, check_order, interaction_terms
 from atomlens.models import Potential, to_internal
 from atomlens.potentials import AnyModel, OpenedModel
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.relevance import AtomShares, atom_shares
 from atomlens.structures import AtomGraph, collate
 
@@ -88,7 +89,7 @@ def explain_batch(
     model: AnyModel,
     structures: Sequence[ase.Atoms],
     rule: str = "gate",
-    product_rule: str = "scalar",
+    product_rule: str = DEFAULT_PRODUCT_RULE,
     *,
     max_order: int = 2,
     gamma: float = 0.25,
@@ -142,7 +143,7 @@ def explain_graphs(
     working: Potential,
     graphs: Iterable[AtomGraph],
     rule: str = "gate",
-    product_rule: str = "scalar",
+    product_rule: str = DEFAULT_PRODUCT_RULE,
     *,
     max_order: int = 2,
     gamma: float = 0.25,

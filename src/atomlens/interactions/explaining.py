@@ -12,7 +12,6 @@ import torch
 from atomlens.chain import (
     Chain,
     RecordedSums,
-    check_product_rule,
     constant_meaning,
     has_closed_form,
     make_chain,
@@ -24,7 +23,7 @@ from atomlens.interactions.explanation import Explanation
 from atomlens.interactions.pair_forces import AtomEnergies
 from atomlens.models import Atomwise, Potential, to_internal
 from atomlens.potentials import AnyModel, OpenedModel
-from atomlens.recording import RecordedModel, record
+from atomlens.recording import DEFAULT_PRODUCT_RULE, RecordedModel, check_product_rule, record
 from atomlens.structures import AtomGraph, InputError
 
 
@@ -32,7 +31,7 @@ def explain(
     model: AnyModel,
     atoms: ase.Atoms,
     rule: str = "gate",
-    product_rule: str = "scalar",
+    product_rule: str = DEFAULT_PRODUCT_RULE,
     *,
     gamma: float = 0.25,
     dtype: torch.dtype = torch.float64,
@@ -50,7 +49,8 @@ def explain(
         ``gate`` (default), ``gamma``, ``gradient``, or ``published`` (which conserves nothing, and has product rule
         ``scalar`` whatever is asked for); see `atomlens.chain.rules`.
     product_rule
-        For products of two signals: ``full`` (each factor carries half) or ``scalar`` (vectors only gate).
+        For products of two signals: ``full`` (default; each factor carries half) or ``scalar`` (vectors only gate).
+        SchNet multiplies no two signals: both are the same there.
     gamma
         Strength of the ``gamma`` rule.
     dtype, device
@@ -82,7 +82,8 @@ def explain(
             raise InputError(f"models of other libraries are explained in float64, not in {dtype}")
         if device is not None and torch.device(device).type != "cpu":
             raise InputError(f"models of other libraries are explained on the CPU; leave out device {device}")
-        return explain_module(model.recorded, atoms, rule, product_rule, gamma=gamma)
+        energies = _recorded_atom_energies(model, atoms)
+        return explain_module(model.recorded, atoms, rule, product_rule, gamma=gamma, atom_energies=energies)
     if not isinstance(model, Potential):
         raise TypeError(
             f"explain received a {type(model).__name__} as model; load one first, with atomlens.load_model(path), or "
@@ -131,6 +132,13 @@ def _atom_energies(model: Potential, graph: AtomGraph, factor: float) -> AtomEne
     return lambda positions: factor * model.atom_parts(replace(graph, positions=positions.to(graph.positions)))
 
 
+def _recorded_atom_energies(model: OpenedModel, atoms: ase.Atoms) -> AtomEnergies:
+    """Energies of the atoms in eV over positions, for a model of another library."""
+    recorded, factor = model.recorded, to_internal(model.facts.unit)[0]
+    tensors = recorded.inputs(atoms).tensors
+    return lambda positions: factor * recorded.atom_energies({**tensors, recorded.positions: positions})
+
+
 def explain_chain(
     chain: Chain | RecordedSums,
     atoms: ase.Atoms,
@@ -138,9 +146,10 @@ def explain_chain(
     property: str = "energy",
     unit: str = "eV",
     rule: str = "gate",
-    product_rule: str = "full",
+    product_rule: str = DEFAULT_PRODUCT_RULE,
     cutoff: float,
     constant_meaning: str = "what no walk carries",
+    atom_energies: AtomEnergies | None = None,
 ) -> Explanation:
     """Explanation that rests on a chain made by hand, or on sums of a recording; both in `unit` already.
 
@@ -152,6 +161,8 @@ def explain_chain(
         The structure that it describes.
     property, unit, rule, product_rule, cutoff, constant_meaning
         As the attributes of `Explanation`, for labels.
+    atom_energies
+        From positions in Å to the energy of every atom in eV, differentiable, for `Explanation.pair_forces`.
     """
     return Explanation(
         atoms.copy(),
@@ -162,6 +173,7 @@ def explain_chain(
         product_rule=product_rule,
         cutoff=cutoff,
         constant_meaning=constant_meaning,
+        atom_energies=atom_energies,
     )
 
 
@@ -169,10 +181,11 @@ def explain_module(
     model: RecordedModel,
     atoms: ase.Atoms,
     rule: str = "gate",
-    product_rule: str = "full",
+    product_rule: str = DEFAULT_PRODUCT_RULE,
     *,
     gamma: float = 0.25,
     as_bias: Sequence[str] = (),
+    atom_energies: AtomEnergies | None = None,
 ) -> Explanation:
     """Explain one prediction of any PyTorch model exactly, by recording it.
 
@@ -187,6 +200,8 @@ def explain_module(
         As for `explain`; ``scalar`` freezes what turns with the structure.
     as_bias
         Names of operators without a rule whose output is to count as a bias, such as ``aten.amax``.
+    atom_energies
+        From positions in Å to the energy of every atom in eV, differentiable, for `Explanation.pair_forces`.
 
     Returns
     -------
@@ -217,4 +232,5 @@ def explain_module(
         product_rule=product_rule,
         cutoff=model.cutoff,
         constant_meaning=meaning,
+        atom_energies=atom_energies,
     )

@@ -215,7 +215,7 @@ class Explanation:
         if self._atom_energies is None:
             raise InputError(
                 f"no pair forces: this model of {self.property} gives no energy to an atom that could be asked for; "
-                "SchNet and PaiNN models of energies do"
+                "models whose energy is a sum over atoms do"
             )
         lines = self.atoms.get_all_distances(mic=bool(self.atoms.pbc.any()), vector=True)
         return pair_forces(self._atom_energies, torch.tensor(self.atoms.positions), lines)

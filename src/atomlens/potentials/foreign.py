@@ -11,6 +11,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -23,7 +24,8 @@ from ase.data import chemical_symbols
 from jaxtyping import Float
 from torch import Tensor
 
-from atomlens.recording import RecordedModel
+from atomlens.models import sum_edges
+from atomlens.recording import RecordedModel, StructureInputs
 from atomlens.structures import AtomGraph, InputError, build_graph
 
 # How far an energy or force may be from what the library's own ASE calculator gives, relative to the largest
@@ -50,6 +52,14 @@ class ForeignModel(RecordedModel, Protocol):
     layers: int
     references: Mapping[int, float]
     positions: str
+
+    def inputs_of(self, graph: AtomGraph) -> StructureInputs:
+        """The model's inputs for a graph of one structure."""
+        ...
+
+    def atom_energies(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, " N"]:
+        """What every atom contributes to `energy`, in `unit`; all contributions add up to it."""
+        ...
 
     def calculator(self) -> Calculator:
         """The library's own ASE calculator for this model."""
@@ -189,12 +199,37 @@ def lattice_steps(graph: AtomGraph) -> Float[Tensor, "E 3"]:
 
 def energy_and_forces(model: ForeignModel, atoms: ase.Atoms) -> tuple[float, Float[np.ndarray, "N 3"]]:
     r"""Energy and forces :math:`F = -\partial E / \partial R` by autograd, in the model's unit (per Å)."""
-    tensors = dict(model.inputs(atoms).tensors)
-    positions = tensors[model.positions].clone().requires_grad_()
+    energies, forces = energies_and_forces(model, checked_graph(model, atoms))
+    return float(energies[0]), forces.numpy()
+
+
+def energies_and_forces(model: ForeignModel, graph: AtomGraph) -> tuple[Float[Tensor, " G"], Float[Tensor, "N 3"]]:
+    r"""Energies and forces of several structures in one call, in the model's unit (per Å).
+
+    No edge joins two structures, so together they are one structure to the model: its atoms' energies add up
+    structure by structure, and :math:`F = -\partial (\sum_g E_g) / \partial R` holds the forces of all.
+
+    Parameters
+    ----------
+    model
+        The model.
+    graph
+        Structures that share one cell, or have none: libraries want lattice steps in units of it.
+
+    Raises
+    ------
+    InputError
+        If cells differ.
+    """
+    if not torch.equal(graph.cells, graph.cells[:1].expand_as(graph.cells)):
+        raise InputError("structures of one call need one and the same cell; give them one by one")
+    together = replace(graph, batch=torch.zeros_like(graph.batch), cells=graph.cells[:1])
+    tensors = dict(model.inputs_of(together).tensors)
+    positions = tensors[model.positions].detach().clone().requires_grad_()
     with torch.enable_grad():
-        energy = model.energy({**tensors, model.positions: positions})
-        (gradient,) = torch.autograd.grad(energy, positions)
-    return float(energy.detach()), -gradient.numpy()
+        energies = model.atom_energies({**tensors, model.positions: positions})
+        (gradient,) = torch.autograd.grad(energies.sum(), positions)
+    return sum_edges(energies.detach(), graph.batch, graph.n_graphs), -gradient
 
 
 def probes(elements: Sequence[int]) -> list[ase.Atoms]:
@@ -225,8 +260,10 @@ def check_against_library(model: ForeignModel, structures: Sequence[ase.Atoms] |
             theirs = atoms.copy()
             theirs.calc = calculator
             rest = energy - sum(model.references.get(z, 0.0) for z in atoms.numbers.tolist())
+            whole = float(model.energy(model.inputs(atoms).tensors))
             worst = max(
                 worst,
+                abs(whole - energy) / max(1.0, abs(rest)),
                 abs(theirs.get_potential_energy() - energy) / max(1.0, abs(rest)),
                 np.abs(theirs.get_forces() - forces).max() / max(1.0, np.abs(forces).max()),
             )

@@ -28,7 +28,7 @@ from atomlens.potentials.foreign import (
     require_trust,
 )
 from atomlens.recording import StructureInputs
-from atomlens.structures import InputError
+from atomlens.structures import AtomGraph, InputError
 
 INSTALL = "pip install graph-pes==1.0"
 WHAT = "graph-pes model (model.pt)"
@@ -87,8 +87,11 @@ class GraphPesModel:
         return [_STARTS[self.kind](self.network)]
 
     def inputs(self, atoms: ase.Atoms) -> StructureInputs:
+        """Graph of a structure, as the library wants it."""
+        return self.inputs_of(checked_graph(self, atoms))
+
+    def inputs_of(self, graph: AtomGraph) -> StructureInputs:
         """Edges of graph-pes name the receiver first; its offsets move the sender, in units of the cell."""
-        graph = checked_graph(self, atoms)
         tensors = {
             "Z": graph.numbers,
             "R": graph.positions,
@@ -100,10 +103,16 @@ class GraphPesModel:
 
     def energy(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """Sum of local energies of all parts."""
+        return torch.stack([energies.sum() for energies in self._local_energies(tensors)]).sum()
+
+    def atom_energies(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, " N"]:
+        """The same energy, atom by atom."""
+        return torch.stack([energies.reshape(-1) for energies in self._local_energies(tensors)]).sum(0)
+
+    def _local_energies(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
         with float64_default():  # graph-pes makes constants of the default type
             graph = self._library.AtomicGraph(**tensors, properties={}, other={}, cutoff=self.cutoff)
-            energies = [part(graph)["local_energies"].sum() for part in self.parts]
-        return torch.stack(energies).sum()
+            return [part(graph)["local_energies"] for part in self.parts]
 
     def calculator(self) -> Calculator:
         """The ASE calculator of graph-pes on this module."""

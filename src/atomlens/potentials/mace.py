@@ -26,7 +26,7 @@ from atomlens.potentials.foreign import (
     require_trust,
 )
 from atomlens.recording import StructureInputs
-from atomlens.structures import InputError
+from atomlens.structures import AtomGraph, InputError
 
 INSTALL = "pip install mace-torch==0.3.16"
 WHAT = "MACE model (.model)"
@@ -78,8 +78,11 @@ class MaceModel:
         return [self.module.node_embedding]
 
     def inputs(self, atoms: ase.Atoms) -> StructureInputs:
+        """Graph of a structure, as the library wants it."""
+        return self.inputs_of(checked_graph(self, atoms))
+
+    def inputs_of(self, graph: AtomGraph) -> StructureInputs:
         """MACE's edges run from sender to receiver; its shifts move the receiver."""
-        graph = checked_graph(self, atoms)
         kinds = torch.tensor([self.elements.index(z) for z in graph.numbers.tolist()])
         tensors = {
             "positions": graph.positions,
@@ -87,7 +90,7 @@ class MaceModel:
             "edge_index": torch.stack([graph.source, graph.target]),
             "shifts": -graph.offsets,
             "cell": graph.cells[0],
-            "batch": graph.batch,
+            "batch": torch.zeros_like(graph.batch),
             "ptr": torch.tensor([0, graph.n_atoms]),
             "head": torch.tensor([self.heads.index(self.head)]),
         }
@@ -98,6 +101,11 @@ class MaceModel:
         # The module asks its positions for gradients, in place: it gets an alias.
         data = {**tensors, "positions": tensors["positions"].view(-1, 3)}
         return self.module(data, compute_force=False)["energy"][0]
+
+    def atom_energies(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, " N"]:
+        """The same energy, atom by atom."""
+        data = {**tensors, "positions": tensors["positions"].view(-1, 3)}
+        return self.module(data, compute_force=False)["node_energy"]
 
     def calculator(self) -> Calculator:
         """MACE's own ASE calculator on this module."""

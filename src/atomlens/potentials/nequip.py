@@ -28,7 +28,7 @@ from atomlens.potentials.foreign import (
     require_trust,
 )
 from atomlens.recording import StructureInputs
-from atomlens.structures import InputError
+from atomlens.structures import AtomGraph, InputError
 
 INSTALL = "pip install nequip==0.19.0"
 WHAT = "NequIP package (.nequip.zip)"
@@ -96,8 +96,11 @@ class NequipModel:
         return [self.network.type_embed.features]
 
     def inputs(self, atoms: ase.Atoms) -> StructureInputs:
+        """Graph of a structure, as the library wants it."""
+        return self.inputs_of(checked_graph(self, atoms))
+
+    def inputs_of(self, graph: AtomGraph) -> StructureInputs:
         """NequIP's edges name the receiver first; its shifts move the sender, in units of the cell."""
-        graph = checked_graph(self, atoms)
         tensors = {
             "pos": graph.positions,
             "atom_types": torch.tensor([self.elements.index(z) for z in graph.numbers.tolist()]),
@@ -110,6 +113,10 @@ class NequipModel:
     def energy(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """Shifts per element, pair potentials and messages, all together."""
         return self.network(dict(tensors))["total_energy"].reshape(())
+
+    def atom_energies(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, " N"]:
+        """The same energy, atom by atom."""
+        return self.network(dict(tensors))["atomic_energy"].reshape(-1)
 
     def calculator(self) -> Calculator:
         """NequIP's own ASE calculator on this module."""

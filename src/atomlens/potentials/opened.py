@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from ase.calculators.calculator import Calculator
 from ase.data import chemical_symbols
+from jaxtyping import Float
+from torch import Tensor
 
 from atomlens.models import ModelFacts, Potential, Prediction, to_internal
-from atomlens.potentials.foreign import ForeignModel, energy_and_forces
-from atomlens.structures import InputError
+from atomlens.potentials.foreign import ForeignModel, energies_and_forces, energy_and_forces
+from atomlens.structures import AtomGraph, InputError, build_graph
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,29 @@ class OpenedModel:
                 f"the structure has {', '.join(chemical_symbols[z] for z in unseen)}, which this model never saw; "
                 f"it was trained on {', '.join(chemical_symbols[z] for z in known)}"
             )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes: the adapters build their inputs on the CPU."""
+        return torch.device("cpu")
+
+    def check_open(self, periodic: bool) -> None:
+        """Nothing to check: these models see periodic structures as well as open ones."""
+
+    def graph(self, atoms: ase.Atoms) -> AtomGraph:
+        """Graph of a structure for this model.
+
+        Raises
+        ------
+        InputError
+            If the structure is unusable, or has elements that the model does not know.
+        """
+        self.check_elements(atoms)
+        return build_graph(atoms, self.cutoff, dtype=self.dtype)
+
+    def energy_and_forces(self, graph: AtomGraph) -> tuple[Float[Tensor, " G"], Float[Tensor, "N 3"]]:
+        """Energies and forces of structures that share one cell or have none, in the model's unit (per Å)."""
+        return energies_and_forces(self.recorded, graph)
 
     def predict(self, atoms: ase.Atoms) -> Prediction:
         """Energy and forces of one structure.

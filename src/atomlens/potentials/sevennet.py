@@ -6,6 +6,7 @@ code; what lies inside the installed package is trusted as that package is.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from atomlens.potentials.foreign import (
     require_trust,
 )
 from atomlens.recording import StructureInputs
-from atomlens.structures import InputError
+from atomlens.structures import AtomGraph, InputError
 
 INSTALL = "pip install sevenn==0.13.0"
 WHAT = "SevenNet checkpoint (.pth)"
@@ -86,8 +87,11 @@ class SevenNetModel:
         return [self.module.onehot_to_feature_x.linear]
 
     def inputs(self, atoms: ase.Atoms) -> StructureInputs:
+        """Graph of a structure, as the library wants it."""
+        return self.inputs_of(checked_graph(self, atoms))
+
+    def inputs_of(self, graph: AtomGraph) -> StructureInputs:
         """SevenNet's edges name the receiver first; vectors run from it to the sender."""
-        graph = checked_graph(self, atoms)
         kinds = torch.tensor([self.module.type_map[z] for z in graph.numbers.tolist()])
         tensors = {
             "positions": graph.positions,
@@ -99,6 +103,13 @@ class SevenNetModel:
 
     def energy(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """Energies of all atoms, scale and shift included."""
+        return self._run(tensors)["inferred_total_energy"].reshape(())
+
+    def atom_energies(self, tensors: Mapping[str, Tensor]) -> Float[Tensor, " N"]:
+        """The same energy, atom by atom."""
+        return self._run(tensors)["atomic_energy"].reshape(-1)
+
+    def _run(self, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         target, source = tensors["edge_index"]
         positions = tensors["positions"]
         data: dict[str, Any] = {
@@ -109,7 +120,7 @@ class SevenNetModel:
         }
         for _, step in self.steps:
             data = step(data)
-        return data["inferred_total_energy"].reshape(())
+        return data
 
     def calculator(self) -> Calculator:
         """SevenNet's own ASE calculator on this module, its forces included; its graph is not rounded to float32."""
@@ -195,7 +206,16 @@ def open_sevennet(path: Path) -> SevenNetModel:
             with float64_default():
                 module = require_library("sevenn.model_build", INSTALL).build_E3_equivariant_model(checkpoint.config)
         _take_weights(module, rounded)
-    except (KeyError, ValueError, RuntimeError, AssertionError, AttributeError, EOFError, TypeError) as error:
+    except (
+        pickle.UnpicklingError,
+        KeyError,
+        ValueError,
+        RuntimeError,
+        AssertionError,
+        AttributeError,
+        EOFError,
+        TypeError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: no checkpoint of SevenNet that sevenn opens ({reason})") from error
     return SevenNetModel(module, cutoff)

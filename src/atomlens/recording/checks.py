@@ -61,7 +61,8 @@ def _size(layers: Layers) -> float:
 def _shuffled(layers: Layers) -> float:
     n = layers.inputs.n_atoms
     generator = torch.Generator().manual_seed(0)
-    found = RowFinder(layers.inputs).find(torch.arange(n).repeat(2), torch.tensor([n, n]))
+    atoms = torch.arange(n, device=layers.inputs.source.device)
+    found = RowFinder(layers.inputs).find(atoms.repeat(2), torch.tensor([n, n], device=atoms.device))
     values = Union(layers).plain(found.shuffled(generator), 2)
     return float((values + layers.constant - layers.prediction).abs().max()) / _size(layers)
 
@@ -73,7 +74,7 @@ def _additivity(layers: Layers) -> float:
         for t in range(layers.n_layers):
             a, b = (
                 {
-                    n: torch.randn(v.shape, generator=generator, dtype=v.dtype) * v.std()
+                    n: torch.randn(v.shape, generator=generator, dtype=v.dtype).to(device=v.device) * v.std()
                     for n, v in layers.state(t).items()
                 }
                 for _ in range(2)
@@ -88,5 +89,6 @@ def _additivity(layers: Layers) -> float:
 
 def _conservation(layers: Layers) -> float:
     n = layers.inputs.n_atoms
-    (value,) = Union(layers).sums(torch.arange(n), torch.tensor([n])).tolist()
+    atoms = torch.arange(n, device=layers.inputs.source.device)
+    (value,) = Union(layers).sums(atoms, torch.tensor([n], device=atoms.device)).tolist()
     return abs(value + layers.constant - layers.prediction) / _size(layers)

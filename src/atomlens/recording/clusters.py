@@ -20,11 +20,11 @@ def cluster(numbers: Sequence[int], n_atoms: int, cutoff: float, seed: int) -> a
     """
     generator = np.random.default_rng(seed)
     radius = min(0.4 * cutoff, 2.0)
-    apart = 0.9 * radius * n_atoms ** (-1 / 3)
+    spacing = 0.9 * radius * n_atoms ** (-1 / 3)
     places: list[np.ndarray] = []
     while len(places) < n_atoms:
         place = generator.uniform(-radius, radius, 3)
-        if np.linalg.norm(place) <= radius and all(np.linalg.norm(place - other) > apart for other in places):
+        if np.linalg.norm(place) <= radius and all(np.linalg.norm(place - other) > spacing for other in places):
             places.append(place)
     return ase.Atoms([numbers[i % len(numbers)] for i in range(n_atoms)], positions=np.array(places))
 

@@ -96,7 +96,7 @@ class Layers:
     def per_atom(self, weights: State, state: State) -> Tensor:
         """Product of two states, by atom; rows of several atoms are theirs in equal parts."""
         inputs = self.inputs
-        total = torch.zeros(inputs.n_atoms, dtype=self.trace.value.dtype)
+        total = self.trace.value.new_zeros(inputs.n_atoms)
         for node, value in state.items():
             layout = self.rows.nodes[node]
             assert layout is not None

@@ -15,13 +15,12 @@ from atomlens.recording.clusters import cluster, rotated
 from atomlens.recording.cuts import Cuts
 from atomlens.recording.interfaces import LinearRule
 from atomlens.recording.layers import Layers
+from atomlens.recording.products import DEFAULT_PRODUCT_RULE, check_product_rule
 from atomlens.recording.recorder import trace_call
 from atomlens.recording.rows import EDGES, ModelRows, check_rows, find_rows
 from atomlens.recording.source import RecordedModel, StructureInputs
 from atomlens.recording.trace import Trace
 from atomlens.structures import InputError
-
-PRODUCT_RULES = ("scalar", "full")
 
 
 class OpenModel:
@@ -97,12 +96,11 @@ class OpenModel:
         trace: Trace,
         inputs: StructureInputs,
         rule: LinearRule,
-        product_rule: str = "full",
+        product_rule: str = DEFAULT_PRODUCT_RULE,
         as_bias: Sequence[str] = (),
     ) -> Layers:
         """A recorded run under a rule; where it is cut is found once for every rule."""
-        if product_rule not in PRODUCT_RULES:
-            raise ValueError(f"product rule {product_rule!r} is not known; choose {' or '.join(PRODUCT_RULES)}")
+        check_product_rule(product_rule)
         masks = self.masks if product_rule == "scalar" else {}
         key = (rule.name, product_rule, tuple(as_bias))
         first = key not in self._cuts
@@ -142,7 +140,7 @@ class Recording:
         """Energy in the model's unit."""
         return float(self.trace.value)
 
-    def layers(self, rule: LinearRule, product_rule: str = "full", as_bias: Sequence[str] = ()) -> Layers:
+    def layers(self, rule: LinearRule, product_rule: str = DEFAULT_PRODUCT_RULE, as_bias: Sequence[str] = ()) -> Layers:
         """The run as a linear program under a rule, cut into layers.
 
         Parameters
@@ -160,7 +158,7 @@ class Recording:
         """
         return self.opened.layers(self.trace, self.inputs, rule, product_rule, as_bias)
 
-    def check(self, rule: LinearRule, product_rule: str = "full") -> Checks:
+    def check(self, rule: LinearRule, product_rule: str = DEFAULT_PRODUCT_RULE) -> Checks:
         """Figures of the three checks on this very structure; refused above the tolerance."""
         return check_layers(self.layers(rule, product_rule))
 

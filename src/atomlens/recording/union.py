@@ -41,7 +41,7 @@ class Union:
                 mine = (batch == number).nonzero()[:, 0]
                 low, high = int(stops[mine[0]] - sizes[mine[0]]), int(stops[mine[-1]])
                 totals.append(self._batch(atoms[low:high], sizes[mine]))
-            return torch.cat(totals) if totals else torch.zeros(0, dtype=self.layers.trace.value.dtype)
+            return torch.cat(totals) if totals else self.layers.trace.value.new_zeros(0)
 
     @cached_property
     def _batch_size(self) -> int:
@@ -57,7 +57,7 @@ class Union:
         layers, found = self.layers, self.finder.find(atoms, sizes)
         local = LocalRows(layers.trace, layers.rows, found.picks, found.indices)
         n_sets = len(sizes)
-        total = torch.zeros(n_sets, dtype=layers.trace.value.dtype)
+        total = layers.trace.value.new_zeros(n_sets)
         for kind, per_row in self._bias_sums.items():
             total.index_add_(0, found.owners[kind], per_row[found.picks[kind]])
         if layers.n_layers < 2:
@@ -334,7 +334,7 @@ class Union:
             state = {n: local.pick(v, layers.rows.nodes[n]) for n, v in layers.state(0).items()}
             for t in range(layers.n_layers):
                 state = self._states(t + 1, state, layers.schedules[t], local)
-            total = torch.zeros(n_sets, dtype=layers.trace.value.dtype)
+            total = layers.trace.value.new_zeros(n_sets)
             for n, value in state.items():
                 layout = self._layout(n)
                 per_row = self._per_row(value * local.pick(layers.readout[n], layout), layout)

@@ -106,7 +106,7 @@ def _recorded_response(model: OpenedModel, atoms: ase.Atoms) -> Response:
         flat = gradient.flatten()
         # Row by row: parts of these models are compiled, and cannot be vectorised over.
         rows = [torch.autograd.grad(entry, positions, retain_graph=True)[0].flatten() for entry in flat]
-    matrix = torch.stack(rows).detach().numpy().astype(np.float64)
+    matrix = torch.stack(rows).detach().cpu().numpy().astype(np.float64)
     return _finished(matrix * ENERGY_UNITS[model.facts.unit], len(atoms), 1)
 
 

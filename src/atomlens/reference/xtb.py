@@ -87,7 +87,7 @@ class Gfn2:
         orbitals: bool = False,
     ) -> None:
         interface = _tblite()
-        self.charge = told_charge(atoms) if charge is None else charge
+        self.charge = stated_charge(atoms) if charge is None else charge
         _check(atoms, self.charge, uhf)
         self._orbitals = orbitals
         self._last: Any = None
@@ -161,7 +161,7 @@ def gfn2_energy(atoms: ase.Atoms) -> float:
     return Gfn2(atoms).compute(atoms.positions).energy
 
 
-def told_charge(atoms: ase.Atoms) -> int:
+def stated_charge(atoms: ase.Atoms) -> int:
     """Total charge that a structure comes with: ``atoms.info["charge"]``, 0 where it is not set.
 
     Raises

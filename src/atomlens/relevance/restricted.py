@@ -51,6 +51,10 @@ class AtomSets:
             torch.tensor([len(s) for s in sets], dtype=torch.int64),
         )
 
+    def to(self, device: torch.device) -> AtomSets:
+        """The same sets on a device."""
+        return AtomSets(self.atoms.to(device=device), self.sizes.to(device=device))
+
 
 def restricted_sums(chain: Chain | RecordedSums, sets: AtomSets) -> Float[Tensor, " S"]:
     """Z(U) for every set U: the sum of all walks inside it, those that biases start included.
@@ -59,6 +63,7 @@ def restricted_sums(chain: Chain | RecordedSums, sets: AtomSets) -> Float[Tensor
     """
     if isinstance(chain, RecordedSums):
         return chain.sums(sets.atoms, sets.sizes)
+    sets = sets.to(chain.embedding.device)
     sums = []
     stops = sets.sizes.cumsum(0)
     batch = torch.div(stops - sets.sizes, _BATCH, rounding_mode="floor")

@@ -8,7 +8,7 @@ from .md_figures import failure_figure, stability_figure
 from .page import Page, frames_on_page, page_html
 from .plots import Plots, pair_cylinders
 from .verdicts_page import verdicts_html
-from .wording import property_words
+from .wording import RULES, property_words
 
 __all__ = [
     "BLUE",
@@ -17,6 +17,7 @@ __all__ = [
     "ORANGE",
     "PINK",
     "QUIET",
+    "RULES",
     "Chapter",
     "Page",
     "Plots",

@@ -35,6 +35,7 @@ _SCRIPTS = (
     "draw.js",
     "tables.js",
     "selection.js",
+    "arrows.js",
     "viewer.js",
     "picking.js",
     "terms.js",
@@ -93,7 +94,7 @@ class Page:
         *,
         chapters: Sequence[Chapter] = (),
         n_structures: int = 0,
-        n_judged: int | None = None,
+        n_sampled: int | None = None,
         headline: str = "",
         units: str = "structures",
     ) -> str:
@@ -103,7 +104,7 @@ class Page:
         ----------
         tables
             Names of the files of tables in the page's folder.
-        chapters, n_structures, n_judged
+        chapters, n_structures, n_sampled
             Answered questions, shown before the structures, how many structures were explained, and from how many of
             them the questions were answered; all if None.
         headline
@@ -160,7 +161,7 @@ class Page:
             tables=tables or [],
             chapters=chapters,
             n_structures=n_structures,
-            n_judged=n_structures if n_judged is None else n_judged,
+            n_sampled=n_structures if n_sampled is None else n_sampled,
             headline=headline,
             answers=summary_sentences([chapter.verdict for chapter in chapters]),
             units=units,

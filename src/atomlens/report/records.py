@@ -81,6 +81,9 @@ def frame_record(frame: ExplainedFrame, orientation: Orientation, max_pairs: int
         "walks": _walks(frame),
         "groups": _groups(frame),
     }
+    if frame.forces is not None:
+        record["forces"] = _rounded(frame.forces.forces @ rotation.T, 5)
+        record["pairForces"] = _rounded(frame.forces.matrix @ rotation.T, 5)
     if atoms.pbc.any():
         # Three edges from one corner; directions without periodicity have none to draw.
         edges = atoms.cell.array * atoms.pbc[:, None]

@@ -121,7 +121,7 @@ def _facts(run: AnalysedRun, out: Path) -> dict[str, Any]:
         "rule": _rule(run),
         "structures": summary["structures"],
         "n_structures": summary["n_structures"],
-        "n_judged": run.n_judged,
+        "n_sampled": run.n_sampled,
         "page": os.path.relpath(page, out) if page.is_file() else None,
     }
 

@@ -58,15 +58,16 @@ RULES: dict[str, RuleText] = {
 }
 
 PRODUCT_RULES: dict[str, RuleText] = {
-    "scalar": RuleText(
-        "scalar",
-        "vector features only gate",
-        "Where PaiNN multiplies two signals, scalar features carry the relevance and vector features are frozen.",
-    ),
     "full": RuleText(
         "full",
         "both factors carry relevance",
-        "Where PaiNN multiplies two signals, each factor carries half of the relevance; vector features take part.",
+        "Where two signals are multiplied, each factor carries half of the relevance; vector features take part.",
+    ),
+    "scalar": RuleText(
+        "scalar",
+        "vector features only gate",
+        "Where two signals are multiplied, scalar features carry the relevance; vector features, which turn with the "
+        "structure, are frozen.",
     ),
 }
 

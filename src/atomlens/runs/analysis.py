@@ -9,23 +9,24 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, Material, Question, Settings, Verdict, untrained_models
+from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, AnalysisInputs, Question, Settings, Verdict, untrained_models
 from atomlens.folders import MARK, PAGE, below, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
 from atomlens.models import Potential, outside, to_internal
 from atomlens.potentials import AnyModel
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.report import Chapter, Page, frames_on_page, property_words
 from atomlens.runs.answering import answer
 from atomlens.structures import InputError
 from atomlens.surveys import (
-    N_JUDGED,
+    SAMPLE_SIZE,
     SURVEY_FILES,
-    Judged,
     Progress,
+    Sample,
     StructureSource,
     evenly_spread,
     no_progress,
-    read_judged,
+    read_sample,
     read_tables,
     renumbered,
     survey_structures,
@@ -50,8 +51,8 @@ def analysis_files() -> tuple[str, ...]:
     )
     return (
         *below("tables", SURVEY_FILES),
-        *below("untrained", SURVEY_FILES),
-        *below("questions", ("judged.parquet", *results)),
+        *below("untrained/seed-*", SURVEY_FILES),
+        *below("questions", ("sample.parquet", *results)),
     )
 
 
@@ -76,20 +77,20 @@ class AnalysisOptions:
         if None.
     s66x8
         COMP6's file of S66x8, where it is at hand.
-    judged
+    sample
         From how many structures at most questions are answered, spread evenly over the explained ones: what is in
         memory at a time.
     """
 
     questions: tuple[Question, ...] = QUESTIONS
     rule: str = "gate"
-    product_rule: str = "scalar"
+    product_rule: str = DEFAULT_PRODUCT_RULE
     max_order: int = 3
     seed: int = 0
     trained_range: float | None = None
     distances: tuple[float, float] | None = None
     s66x8: Path | None = None
-    judged: int = N_JUDGED
+    sample: int = SAMPLE_SIZE
 
     def __post_init__(self) -> None:
         if self.trained_range is not None and not 0 < self.trained_range < math.inf:
@@ -99,8 +100,8 @@ class AnalysisOptions:
             raise InputError(
                 f"the range of distances is {low:g} to {high:g} Å; give two lengths above 0, the smaller first"
             )
-        if self.judged < 1:
-            raise InputError(f"{self.judged} structures to judge; give at least 1")
+        if self.sample < 1:
+            raise InputError(f"{self.sample} structures to judge; give at least 1")
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON allows them."""
@@ -125,7 +126,7 @@ class AnalysisRun:
         The answers in the order of the questions.
     n_structures, n_skipped
         How many structures were explained, and how many could not be.
-    n_judged
+    n_sampled
         From how many of the explained ones the questions were answered.
     """
 
@@ -133,7 +134,7 @@ class AnalysisRun:
     verdicts: tuple[Verdict, ...]
     n_structures: int
     n_skipped: int = 0
-    n_judged: int = 0
+    n_sampled: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
 
 
@@ -195,8 +196,8 @@ def run_analysis(
         "n": len(structures),
         **options.as_dict(),
     }
-    if len(structures) <= options.judged:
-        del settings["judged"]  # all are judged, whatever the limit: a run goes on under any other
+    if len(structures) <= options.sample:
+        del settings["sample"]  # all are judged, whatever the limit: a run goes on under any other
     with remove_if_empty(out), open_run(out, settings, analysis_files(), overwrite) as folder:
         survey = survey_structures(
             model,
@@ -210,15 +211,15 @@ def run_analysis(
             rule=options.rule,
             product_rule=options.product_rule,
         )
-        judged = read_judged(structures, folder / "tables", options.judged)
+        sample = read_sample(structures, folder / "tables", options.sample)
         count = N_FRESH if isinstance(model, Potential) else N_FRESH_RECORDED
-        some = evenly_spread(len(judged.structures), count)
+        some = evenly_spread(len(sample.structures), count)
         untrained = []
         for k, fresh in enumerate(untrained_models(model, options.seed)):
             home = folder / "untrained" / f"seed-{k}"
             survey_structures(
                 fresh,
-                [judged.structures[k] for k in some],
+                [sample.structures[k] for k in some],
                 home,
                 levels=_levels(options.max_order),
                 max_order=options.max_order,
@@ -227,20 +228,20 @@ def run_analysis(
                 product_rule=options.product_rule,
             )
             untrained.append(renumbered(read_tables(home), some))
-        material = Material(
+        inputs = AnalysisInputs(
             model=model,
-            structures=judged.structures,
-            tables=judged.tables,
+            structures=sample.structures,
+            tables=sample.tables,
             untrained=untrained,
             unit=to_internal(model.facts.unit)[1],
             settings=options.settings,
         )
         (folder / "questions").mkdir(exist_ok=True)
-        write_table(judged.table, folder / "questions" / "judged.parquet")
-        chapters = answer(options.questions, material, folder / "questions", n_workers, progress)
+        write_table(sample.table, folder / "questions" / "sample.parquet")
+        chapters = answer(options.questions, inputs, folder / "questions", n_workers, progress)
 
         info = RunInfo(str(model_path), structures_name, model.facts, command, options.as_dict())
-        html, warnings = _page(material, judged, info, chapters)
+        html, warnings = _page(inputs, sample, info, chapters)
         write_text(folder / PAGE, html)
         summary = {
             "schema": ANALYSIS_SCHEMA,
@@ -250,45 +251,45 @@ def run_analysis(
             "options": options.as_dict(),
             "model": model_summary(info),
             "structures": structures_name,
-            "property": material.property,
-            "unit": material.unit,
+            "property": inputs.property,
+            "unit": inputs.unit,
             "n_structures": survey.n_done,
             "n_skipped": survey.n_skipped,
-            "n_judged": len(judged.frames),
-            "outside": _outside(model, judged),
+            "n_sampled": len(sample.frames),
+            "outside": _outside(model, sample),
             "warnings": warnings,
             "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
             "seconds": round(time.perf_counter() - started, 3),
         }
         write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         verdicts = tuple(chapter.verdict for chapter in chapters)
-        return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(judged.frames), summary)
+        return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(sample.frames), summary)
 
 
-def _outside(model: AnyModel, judged: Judged) -> dict[str, Any]:
-    """How many judged structures lie outside of what the model was trained on, and in what the first of them does."""
+def _outside(model: AnyModel, sample: Sample) -> dict[str, Any]:
+    """How many sampled structures lie outside of what the model was trained on, and in what the first of them does."""
     found = [
-        (frame, outside(model.facts, atoms)) for frame, atoms in zip(judged.frames, judged.structures, strict=True)
+        (frame, outside(model.facts, atoms)) for frame, atoms in zip(sample.frames, sample.structures, strict=True)
     ]
     odd = [(frame, sentences) for frame, sentences in found if sentences]
     first = {"frame": int(odd[0][0]), "in": list(odd[0][1])} if odd else None
     return {"n_checked": len(found), "n_outside": len(odd), "first": first}
 
 
-def _page(material: Material, judged: Judged, info: RunInfo, chapters: list[Chapter]) -> tuple[str, list[str]]:
-    shown = frames_on_page(len(judged.structures), N_SHOWN)
+def _page(inputs: AnalysisInputs, sample: Sample, info: RunInfo, chapters: list[Chapter]) -> tuple[str, list[str]]:
+    shown = frames_on_page(len(sample.structures), N_SHOWN)
     page = Page(info, len(shown))
-    chosen = material.settings
+    chosen = inputs.settings
     warnings: list[str] = []
     for place, number in enumerate(shown):
-        explanation = explain(material.model, material.structures[number], chosen.rule, chosen.product_rule)
-        odd = outside(material.model.facts, material.structures[number])
+        explanation = explain(inputs.model, inputs.structures[number], chosen.rule, chosen.product_rule)
+        odd = outside(inputs.model.facts, inputs.structures[number])
         frame = explained_frame(explanation, index=place, outside=odd)
         warnings += frame.warnings
         page.add(frame)
-    headline = f"{Path(info.model_path).name}: what has it learned about the {property_words(material.property)}?"
-    tables = [f"tables/{name}.parquet" for name in sorted([*judged.tables, "skipped"])]
-    counts: dict[str, Any] = {"n_structures": judged.n_explained, "n_judged": len(judged.frames)}
+    headline = f"{Path(info.model_path).name}: what has it learned about the {property_words(inputs.property)}?"
+    tables = [f"tables/{name}.parquet" for name in sorted([*sample.tables, "skipped"])]
+    counts: dict[str, Any] = {"n_structures": sample.n_explained, "n_sampled": len(sample.frames)}
     return page.html(tables, chapters=chapters, headline=headline, **counts), warnings
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import torch
 
-from atomlens.analyses import Material, Question
+from atomlens.analyses import AnalysisInputs, Question
 from atomlens.folders import atomic_folder, load_result, reading, save_result
 from atomlens.report import Chapter, make_chapter
 from atomlens.surveys import Progress, keep_memory, no_progress
 
 
 def answer(
-    questions: Sequence[Question], material: Material, folder: Path, n_workers: int, progress: Progress
+    questions: Sequence[Question], inputs: AnalysisInputs, folder: Path, n_workers: int, progress: Progress
 ) -> list[Chapter]:
     """Chapters of all questions, in their order; results that are stored already are not computed again.
 
@@ -27,7 +27,7 @@ def answer(
     ----------
     questions
         What to answer.
-    material
+    inputs
         Model, structures and tables.
     folder
         Where results are kept, one folder per question.
@@ -38,13 +38,13 @@ def answer(
     """
     missing = [question for question in questions if not (folder / question.slug).is_dir()]
     if n_workers > 1 and len(missing) > 1:
-        _compute_apart(missing, material, folder, n_workers, progress)
+        _compute_in_processes(missing, inputs, folder, n_workers, progress)
     chapters = []
     for question in questions:
         home = folder / question.slug
         if not home.is_dir():
             progress(question.title, 0, 1)
-            _compute(question, material, folder, progress)
+            _compute(question, inputs, folder, progress)
         result = load_result(question.result_type, home)
         # What an earlier run stored may be anything by now; mistakes of our own on fresh results stay visible.
         with nullcontext() if question in missing else reading(home, "delete it, then the same command goes on"):
@@ -52,15 +52,15 @@ def answer(
     return chapters
 
 
-def _compute(question: Question, material: Material, folder: Path, progress: Progress = no_progress) -> None:
+def _compute(question: Question, inputs: AnalysisInputs, folder: Path, progress: Progress = no_progress) -> None:
     keep_memory()  # a process that gives pages back at once takes twice the time
-    result = question.compute(material, progress)
+    result = question.compute(inputs, progress)
     with atomic_folder(folder / question.slug) as part:
         save_result(result, part)
 
 
-def _compute_apart(
-    questions: Sequence[Question], material: Material, folder: Path, n_workers: int, progress: Progress
+def _compute_in_processes(
+    questions: Sequence[Question], inputs: AnalysisInputs, folder: Path, n_workers: int, progress: Progress
 ) -> None:
     """One question per process at a time: they take from seconds to a minute, and none waits for another."""
     pool = ProcessPoolExecutor(
@@ -69,7 +69,7 @@ def _compute_apart(
         initializer=_start_worker,
     )
     try:
-        waiting = {pool.submit(_compute, question, material, folder) for question in questions}
+        waiting = {pool.submit(_compute, question, inputs, folder) for question in questions}
         progress("questions", 0, len(waiting))
         for done, future in enumerate(as_completed(waiting), start=1):
             future.result()

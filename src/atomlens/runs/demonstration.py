@@ -15,6 +15,8 @@ import ase
 from atomlens.folders import PAGE, RunFolder
 from atomlens.models import zoo_names
 from atomlens.potentials import load_potential
+from atomlens.recording import DEFAULT_PRODUCT_RULE
+from atomlens.report import frames_on_page
 from atomlens.runs.compare_run import write_comparison
 from atomlens.runs.explaining import explained_frames
 from atomlens.runs.run import write_run
@@ -87,9 +89,15 @@ def _side_by_side(
 ) -> Comparison:
     for name in names:
         model = load_potential(f"zoo:{name}")
-        options = {"rule": "gate", "product_rule": "scalar", "max_order": 3, "top_walks": 50}
+        options: dict[str, Any] = {
+            "rule": "gate",
+            "product_rule": DEFAULT_PRODUCT_RULE,
+            "max_order": 3,
+            "top_walks": 50,
+        }
         info = RunInfo(f"zoo:{name}", MOLECULES, model.facts, command, options)
-        frames = explained_frames(model, molecules, rule="gate", product_rule="scalar", max_order=3, top_walks=50)
+        shown = frames_on_page(len(molecules))
+        frames = explained_frames(model, molecules, with_forces=shown, **options)
         with RunFolder(path / name) as run:
             write_run(run, map(advance, frames), len(molecules), info)
     return compare_runs([path / name for name in names])

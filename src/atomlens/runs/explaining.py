@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import ase
@@ -22,6 +22,7 @@ def explained_frames(
     max_order: int = 3,
     top_walks: int = 50,
     make_groups: Callable[[ase.Atoms], AtomGroups] | None = None,
+    with_forces: Container[int] = (),
     **settings: Any,
 ) -> Iterator[ExplainedFrame]:
     """Explain structures one by one; an error names the frame it comes from.
@@ -36,6 +37,8 @@ def explained_frames(
         As in `explained_frame`.
     make_groups
         From a structure to its groups, if groups are wanted.
+    with_forces
+        Numbers of the frames whose pair forces are wanted.
     **settings
         Of `atomlens.explain`: rule, product_rule, gamma, dtype, device.
 
@@ -57,6 +60,7 @@ def explained_frames(
                 groups=groups,
                 started=start,
                 outside=outside(model.facts, atoms),
+                with_forces=index in with_forces,
             )
         except InputError as error:
             if len(structures) == 1:

@@ -28,7 +28,8 @@ from atomlens.dynamics import (
 )
 from atomlens.folders import MARK, PAGE, below, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import Potential, outside
+from atomlens.models import outside
+from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.report import Chapter, Page, failure_figure, stability_figure, svg_address
 from atomlens.structures import reading_notes
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
@@ -84,7 +85,7 @@ class MDRun:
 
 
 def run_md(
-    model: Potential,
+    model: AnyModel,
     model_path: str,
     atoms: ase.Atoms,
     structure_name: str,
@@ -110,7 +111,7 @@ def run_md(
     options
         Settings; the defaults if None.
     dtype
-        Precision of the simulation; explanations are in float64.
+        Precision of the simulation; explanations are in float64, and models of other libraries move in it too.
     reference
         Reference trajectory: mean bond lengths, and distances to be met.
     report
@@ -123,14 +124,14 @@ def run_md(
     options = options or MDOptions()
     check_start(model, atoms, reference)  # refused before a folder is made for it
     predicted = model.facts.quantity
+    moving = model if isinstance(model, OpenedModel) else model.converted(dtype)
     settings = {
         "model": model_path,
         "property": predicted,
         "structure": structure_name,
-        "dtype": str(dtype),
+        "dtype": str(moving.dtype),
         **options.as_dict(),
     }
-    moving = model.converted(dtype)
     with remove_if_empty(out), open_run(out, settings, MD_FILES, overwrite) as folder:
         simulation = simulate(moving, atoms, folder / "trajectory", options, reference=reference, report=report)
         verdict = judge_stability(simulation, options, len(atoms), reference)
@@ -144,7 +145,7 @@ def run_md(
                 Markup(HOW_STABILITY),
             )
         ]
-        exact = model.converted(torch.float64)
+        exact = model if isinstance(model, OpenedModel) else model.converted(torch.float64)
         fate = first_failure(simulation)
         failure = None if fate is None else explain_failure(exact, atoms, simulation, fate)
         if failure is not None:
@@ -153,7 +154,7 @@ def run_md(
         info = RunInfo(model_path, structure_name, model.facts, command, settings)
         page = Page(info, len(shown))
         explained = [
-            explained_frame(explain(exact, frame), index=index, outside=outside(model.facts, frame))
+            explained_frame(explain(exact, frame), index=index, outside=outside(model.facts, frame), with_forces=True)
             for index, frame in enumerate(shown)
         ]
         warnings = tuple(dict.fromkeys(warning for frame in explained for warning in frame.warnings))

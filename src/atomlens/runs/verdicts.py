@@ -129,7 +129,7 @@ def verdicts_summary(comparison: VerdictComparison) -> dict[str, Any]:
         "models": {
             run.name: run.summary["model"]
             | {key: run.summary[key] for key in ("property", "unit", "structures", "n_structures", "options")}
-            | {"n_judged": run.n_judged, "folder": str(run.folder)}
+            | {"n_sampled": run.n_sampled, "folder": str(run.folder)}
             for run in runs
         },
         "same_structures": not comparison.differing,
@@ -199,8 +199,8 @@ def _differing(runs: Sequence[AnalysedRun]) -> str:
         one, other = (f"{r.name} ({r.summary['n_structures']}, {r.summary['structures']})" for r in (first, run))
         if reason := _unlike(first, run):
             return f"{one} and {other}: {reason}."
-        if first.n_judged != run.n_judged:
-            return f"{first.n_judged} of them are judged for {first.name}, {run.n_judged} for {run.name}."
+        if first.n_sampled != run.n_sampled:
+            return f"{first.n_sampled} of them are judged for {first.name}, {run.n_sampled} for {run.name}."
     return ""
 
 

@@ -89,7 +89,7 @@ def perceive_bonds(atoms: ase.Atoms, charge: int | None = None) -> BondTable:
     """
     if charge is None and (known := _known_bonds(atoms)) is not None:
         return known
-    charge = _told_charge(atoms) if charge is None else charge
+    charge = _stated_charge(atoms) if charge is None else charge
     mol = Chem.RWMol()
     conformer = Chem.Conformer(len(atoms))
     for k, (number, position) in enumerate(zip(atoms.numbers.tolist(), atoms.positions.tolist(), strict=True)):
@@ -165,7 +165,7 @@ def _table(bonds: list[tuple[int, int, float]], has_orders: bool, n_atoms: int) 
     )
 
 
-def _told_charge(atoms: ase.Atoms) -> int:
+def _stated_charge(atoms: ase.Atoms) -> int:
     told = atoms.info.get("charge", 0)
     # Files may hold anything under that name.
     return int(told) if isinstance(told, int | float | np.integer | np.floating) and float(told).is_integer() else 0

@@ -177,9 +177,7 @@ def _note_occupancies(model: _Model, everything: Sequence[tuple[int, str]]) -> N
     for _, line in everything:
         if line[16] != " ":
             shares[line[12:16] + _residue(line)] += _occupancy(line) or 0.0
-    values = [
-        _occupancy(line) if line[16] == " " else shares[line[12:16] + _residue(line)] for _, line in model.atoms
-    ]
+    values = [_occupancy(line) if line[16] == " " else shares[line[12:16] + _residue(line)] for _, line in model.atoms]
     known = [value for value in values if value is not None]
     partial = [value for value in known if value < 0.995]
     if partial and any(known):  # zero throughout: a program that does not write them

@@ -10,17 +10,20 @@ from typing import Any
 import torch
 
 from atomlens.analyses import DecayResult, SpeciesResult, chosen_questions, deviation_score
+from atomlens.data import shown
 from atomlens.dynamics import MDOptions
 from atomlens.folders import MARK, load_result, read_json, reading, to_plain, write_text
 from atomlens.potentials import load_potential
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.runs import AnalysisOptions, run_analysis, run_md
 from atomlens.structures import read_structures
 from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
 from atomlens.studies.rivals import roughness, size_error
-from atomlens.training import train
+from atomlens.training import ERRORS, load_errors, train
 
 ROW, CONFIG = "row.json", "config.toml"
 _AGAIN = "delete it, then the same command makes it again"
+_TRAIN_AGAIN = "delete the folder that it is in, then the same command trains again"
 # What every row has besides the scores of its model.
 _MEASURED = ("deviation", "range_low", "range_high", "sound_time_ps", "n_broken", "n_replicas", "training_hours")
 
@@ -32,6 +35,7 @@ def run_member(
     analysis: AnalysisSettings,
     simulation: SimulationSettings,
     report: Callable[[str], None] = lambda line: None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Take one model through all stages and return its row of the study's table.
 
@@ -47,6 +51,8 @@ def run_member(
         What is asked of it.
     report
         Called with each stage.
+    device
+        Where it is trained, explained and simulated.
     """
     finished = folder / ROW
     if finished.exists():
@@ -55,21 +61,20 @@ def run_member(
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "train" / "model.safetensors"
-    if not path.is_file():
+    if not (path.is_file() and (folder / "train" / ERRORS).is_file()):
         report(f"{member.name}: train")
         write_text(folder / CONFIG, member.toml())
-        train(folder / CONFIG, folder / "train", resume=True, report=lambda line: None)
-    with reading(folder / "train" / "card.json", "delete the folder that it is in, then the same command trains again"):
-        card = read_json(folder / "train" / "card.json")
-        errors, hours = next(iter(card["errors"].values())), float(card["hours"])
-        mae = [_number(errors, name) for name in ("forces MAE", "energy MAE")]
-    model = load_potential(path, dtype=torch.float64)
+        train(folder / CONFIG, folder / "train", resume=True, report=lambda line: None, device=device)
+    with reading(folder / "train" / "card.json", _TRAIN_AGAIN):
+        hours = float(read_json(folder / "train" / "card.json")["hours"])
+    model = load_potential(path, dtype=torch.float64).converted(torch.float64, device)
 
     structures = read_structures(home / analysis.path, analysis.frames)
     if not (folder / "analysis" / MARK).is_file():
         report(f"{member.name}: analyse")
         options = AnalysisOptions(
             chosen_questions("species,decay"),
+            product_rule=analysis.product_rule or DEFAULT_PRODUCT_RULE,
             max_order=2,
             trained_range=analysis.trained_range or None,
             distances=analysis.distances,
@@ -89,12 +94,14 @@ def run_member(
         fates = read_json(folder / "md" / MARK)["fates"]
         sound = restricted_mean(fates, simulation.time)
         broken = sum(fate["broke_by"] is not None for fate in fates)
+    with reading(folder / "train" / ERRORS, _TRAIN_AGAIN):
+        errors = next(iter(load_errors(folder / "train" / ERRORS).values()))
     row = {
         "model": member.name,
         **member.axes,
         "n_parameters": sum(p.numel() for p in model.parameters()),
-        "force_error": mae[0],
-        "energy_error": mae[1],
+        "force_error": None if errors.force_mae is None else shown(errors.force_mae, f"{errors.unit}/Å")[0],
+        "energy_error": shown(errors.mae, errors.unit)[0],
         "range_low": decay.range.low,
         "range_high": decay.range.high,
         "deviation": score.value,
@@ -137,9 +144,3 @@ def md_options(simulation: SimulationSettings) -> MDOptions:
 def restricted_mean(fates: list[dict[str, Any]], limit: float) -> float:
     """Mean sound time of the replicas up to `limit`, in ps; sound ones count with the limit."""
     return sum(min(fate["time_ps"], limit) for fate in fates) / len(fates)
-
-
-def _number(errors: dict[str, Any], name: str) -> float | None:
-    """The number of an error that a card gives with its unit."""
-    text = errors.get(name)
-    return None if text is None else float(str(text).split()[0])

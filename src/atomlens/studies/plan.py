@@ -13,6 +13,7 @@ from typing import Any
 
 from atomlens.analyses import CUTOFF_ZONE, NEAREST
 from atomlens.folders import build, read_toml
+from atomlens.recording import DEFAULT_PRODUCT_RULE, check_product_rule
 from atomlens.structures import InputError, frame_index
 from atomlens.training import DataSettings, FitSettings, TrainConfig
 
@@ -38,6 +39,8 @@ class AnalysisSettings:
         the shortest cutoff of the grid allows.
     s66x8
         COMP6's file of S66x8, to compare dimer curves with; none if empty.
+    product_rule
+        How products of two signals are explained. If empty: as in the run that goes on; ``full`` in a new one.
     """
 
     path: str
@@ -46,9 +49,12 @@ class AnalysisSettings:
     nearest: float = 0.0
     farthest: float = 0.0
     s66x8: str = ""
+    product_rule: str = ""
 
     def __post_init__(self) -> None:
         frame_index(self.frames)
+        if self.product_rule:
+            check_product_rule(self.product_rule)
         if (self.nearest, self.farthest) != (0.0, 0.0) and not 0 < self.nearest < self.farthest:
             raise ValueError(
                 f"nearest = {self.nearest:g}, farthest = {self.farthest:g}; give two lengths above 0, the smaller "
@@ -311,6 +317,29 @@ def _label(axis: str, value: Any) -> str:
     return text if isinstance(value, str) else f"{key}{text}"
 
 
-def settings_of(config: StudyConfig) -> Mapping[str, Any]:
+# Studies from before there was a default to choose say nothing of their product rule, which was this one.
+_UNSAID = "scalar"
+
+
+def with_product_rule(config: StudyConfig, started: Mapping[str, Any]) -> StudyConfig:
+    """The study with its product rule: where none is given, that of the run that goes on.
+
+    Parameters
+    ----------
+    config
+        The study.
+    started
+        `settings_of` the run in its folder; empty for a new one.
+    """
+    if config.analysis.product_rule:
+        return config
+    own = started["analysis"].get("product_rule", _UNSAID) if "analysis" in started else DEFAULT_PRODUCT_RULE
+    return replace(config, analysis=replace(config.analysis, product_rule=own))
+
+
+def settings_of(config: StudyConfig) -> dict[str, Any]:
     """Everything but its model that decides a row."""
-    return {"analysis": vars(config.analysis), "simulation": vars(config.simulation)}
+    analysis = {**vars(config.analysis)}
+    if analysis["product_rule"] == _UNSAID:
+        del analysis["product_rule"]
+    return {"analysis": analysis, "simulation": vars(config.simulation)}

@@ -13,7 +13,7 @@ from atomlens.models import Potential
 from atomlens.structures import collate, perceive_bonds
 
 # Two structures are moved so far apart, in Å.
-_APART = 200.0
+_SEPARATION = 200.0
 # Sums of energies differ by so much of their size for no reason.
 _ROUNDING = 1e-14
 # Bonds are scanned from 0.3 Å shorter to 0.7 Å longer.
@@ -83,7 +83,7 @@ def size_error(model: Potential, one: ase.Atoms, other: ase.Atoms) -> float:
     """
     first, second = one.copy(), other.copy()
     first.pbc = second.pbc = False
-    second.positions[:, 0] += first.positions[:, 0].max() - second.positions[:, 0].min() + _APART
+    second.positions[:, 0] += first.positions[:, 0].max() - second.positions[:, 0].min() + _SEPARATION
     graphs = [model.graph(atoms) for atoms in (first, second, first + second)]
     a, b, both = energy_forces_stress(model, collate(graphs)).energy.double().cpu().tolist()
     error = abs(both - a - b)

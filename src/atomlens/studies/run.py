@@ -25,6 +25,7 @@ from atomlens.folders import (
     open_run,
     read_json,
     read_toml,
+    started_settings,
     to_plain,
     write_text,
 )
@@ -34,7 +35,7 @@ from atomlens.structures import InputError, read_structures
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
 from atomlens.studies.member import CONFIG, ROW, run_member
 from atomlens.studies.page import study_page
-from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of
+from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of, with_product_rule
 from atomlens.studies.rivals import disagreement
 from atomlens.surveys import dask_client
 from atomlens.tables import package_versions
@@ -93,6 +94,7 @@ def run_study(
     report: Callable[[str], None] = lambda line: None,
     command: str = "",
     overwrite: bool = False,
+    device: torch.device | str | None = None,
 ) -> StudyRun:
     """Train, analyse, score and simulate all models of a study.
 
@@ -113,6 +115,8 @@ def run_study(
         Command line, for the page's foot.
     overwrite
         Whether a run of ours in `out` may be replaced.
+    device
+        Where models are trained, explained and simulated; the CPU if None.
 
     Raises
     ------
@@ -121,6 +125,7 @@ def run_study(
     """
     path = Path(path)
     config, members = read_study(path)
+    config = with_product_rule(config, {} if overwrite else started_settings(out))
     home = path.parent.resolve()
     asked = {"study": config.name, **settings_of(config)}
     grows = not _finished(out, members)
@@ -129,7 +134,7 @@ def run_study(
         _check_the_same(out, members)
         rows: dict[str, dict[str, Any]] = {}
         failed: dict[str, str] = {}
-        for name, row in _rows(config, members, folder, home, n_workers, scheduler, report):
+        for name, row in _rows(config, members, folder, home, n_workers, scheduler, report, str(device or "cpu")):
             if isinstance(row, str):
                 failed[name] = row
             else:
@@ -199,13 +204,14 @@ def _rows(
     n_workers: int,
     scheduler: str | None,
     report: Callable[[str], None],
+    device: str,
 ) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """Every model's row, or why there is none: one that diverged does not end the study."""
     asked = (home, config.analysis, config.simulation)
     if n_workers == 1 and scheduler is None:
         for member in members:
             try:
-                yield member.name, run_member(member, folder / "models" / member.name, *asked, report)
+                yield member.name, run_member(member, folder / "models" / member.name, *asked, report, device)
             except _FAILURES as error:
                 yield member.name, _reason(member.name, error)
         return
@@ -214,7 +220,9 @@ def _rows(
         from dask.distributed import KilledWorker, as_completed
 
         futures = {
-            client.submit(run_member, member, folder / "models" / member.name, *asked, pure=False): member.name
+            client.submit(
+                run_member, member, folder / "models" / member.name, *asked, device=device, pure=False
+            ): member.name
             for member in members
         }
         for future in as_completed(futures):

@@ -8,20 +8,20 @@ from .comparison import (
     order_shares,
     run_names,
 )
-from .sample import N_JUDGED, Judged, evenly_spread, read_judged, read_tables, renumbered
+from .sample import SAMPLE_SIZE, Sample, evenly_spread, read_sample, read_tables, renumbered
 from .shards import SURVEY_FILES, Progress, SurveyResult, no_progress, survey_structures
 from .sources import StructureSource, XyzFrames, is_xyz, open_frames
 from .stream import TableStream, as_format, write_table
 from .workers import dask_client, keep_memory
 
 __all__ = [
-    "N_JUDGED",
     "PAIR_KINDS",
+    "SAMPLE_SIZE",
     "SURVEY_FILES",
     "ComparedRun",
     "Comparison",
-    "Judged",
     "Progress",
+    "Sample",
     "StructureSource",
     "SurveyResult",
     "TableStream",
@@ -37,7 +37,7 @@ __all__ = [
     "no_progress",
     "open_frames",
     "order_shares",
-    "read_judged",
+    "read_sample",
     "read_tables",
     "renumbered",
     "run_names",

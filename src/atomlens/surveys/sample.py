@@ -17,12 +17,12 @@ from atomlens.surveys.sources import StructureSource
 
 # Structures that questions are answered from, by default. Intervals over so many molecules are narrow, and
 # pairs and triples of so many fit in memory.
-N_JUDGED = 2000
+SAMPLE_SIZE = 2000
 _AGAIN = "delete its folder, then the same command makes it again"
 
 
 @dataclass(frozen=True)
-class Judged:
+class Sample:
     """Structures that are judged, and their rows of the tables.
 
     Attributes
@@ -44,14 +44,14 @@ class Judged:
 
     @property
     def table(self) -> pl.DataFrame:
-        """``judged``, the number in stored results, and ``frame``, that in the tables of all structures."""
-        return pl.DataFrame({"judged": range(len(self.frames)), "frame": self.frames}, schema_overrides=_NUMBERS)
+        """``sample``, the number in stored results, and ``frame``, that in the tables of all structures."""
+        return pl.DataFrame({"sample": range(len(self.frames)), "frame": self.frames}, schema_overrides=_NUMBERS)
 
 
-_NUMBERS = {"judged": pl.Int32, "frame": pl.Int32}
+_NUMBERS = {"sample": pl.Int32, "frame": pl.Int32}
 
 
-def read_judged(source: StructureSource, folder: Path, count: int = N_JUDGED) -> Judged:
+def read_sample(source: StructureSource, folder: Path, count: int = SAMPLE_SIZE) -> Sample:
     """Read at most `count` explained structures and their rows; only one row group more is ever in memory.
 
     Parameters
@@ -69,12 +69,12 @@ def read_judged(source: StructureSource, folder: Path, count: int = N_JUDGED) ->
     frames = [explained[place] for place in evenly_spread(len(explained), count)]
     structures = [source[frame] for frame in frames]
     if frames == list(range(len(explained))):
-        return Judged(frames, structures, read_tables(folder), len(explained))
+        return Sample(frames, structures, read_tables(folder), len(explained))
     tables = {}
     for name, path in _paths(folder).items():
         with reading(path, _AGAIN):
             tables[name] = _rows(path, frames)
-    return Judged(frames, structures, tables, len(explained))
+    return Sample(frames, structures, tables, len(explained))
 
 
 def read_tables(folder: Path) -> dict[str, pl.DataFrame]:
@@ -112,11 +112,11 @@ def renumbered(tables: Mapping[str, pl.DataFrame], frames: Sequence[int]) -> dic
 
 def _rows(path: Path, frames: list[int]) -> pl.DataFrame:
     """Rows of some frames, which are renumbered in the order of the list."""
-    numbers = pl.DataFrame({"frame": frames, "judged": range(len(frames))}, schema_overrides=_NUMBERS)
+    numbers = pl.DataFrame({"frame": frames, "sample": range(len(frames))}, schema_overrides=_NUMBERS)
     parts: list[pl.DataFrame] = []
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             rows = pl.DataFrame(pl.from_arrow(file.read_row_group(group)))
             kept = rows.join(numbers, on="frame", how="inner", maintain_order="left")
-            parts.append(kept.with_columns(pl.col("judged").alias("frame")).select(rows.columns))
+            parts.append(kept.with_columns(pl.col("sample").alias("frame")).select(rows.columns))
     return pl.concat(parts)

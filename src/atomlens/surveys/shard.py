@@ -58,6 +58,10 @@ class ShardTask:
         The shard's structures.
     settings
         What to compute.
+    origin
+        File of a model of another library; None for ours, whose file is in `folder`.
+    device
+        Where models of ours compute.
     """
 
     folder: Path
@@ -67,6 +71,7 @@ class ShardTask:
     structures: StructureSource
     settings: ShardSettings
     origin: Origin | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -151,9 +156,10 @@ def _one_thread() -> Iterator[None]:
 
 
 @lru_cache(maxsize=2)
-def _model(path: Path, digest: str, origin: Origin | None) -> AnyModel:
+def _model(path: Path, digest: str, origin: Origin | None, device: str) -> AnyModel:
     if origin is None:
-        return load_potential(path)
+        potential = load_potential(path)
+        return potential.converted(potential.dtype, device)
     model = load_model(origin.name, energy_unit=origin.energy_unit, trust=origin.trust)
     if origin.digest() != digest:
         raise InputError(f"{origin.name}: changed since the run began; begin another one")
@@ -161,7 +167,7 @@ def _model(path: Path, digest: str, origin: Origin | None) -> AnyModel:
 
 
 def _tables(task: ShardTask) -> dict[str, pl.DataFrame]:
-    model, settings = _model(task.folder / MODEL, task.model_digest, task.origin), task.settings
+    model, settings = _model(task.folder / MODEL, task.model_digest, task.origin, task.device), task.settings
     skipped: dict[int, tuple[str, str]] = {}
     frames: list[int] = []
     structures: list[ase.Atoms] = []

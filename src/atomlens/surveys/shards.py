@@ -1,6 +1,6 @@
 """`survey_structures`: tables of all explained structures of a data set, however large, however often interrupted.
 
-    survey_structures(model, source, folder, *, levels=None, rule="gate", product_rule="scalar", max_order=2,
+    survey_structures(model, source, folder, *, levels=None, rule="gate", product_rule=None, max_order=2,
                       top_walks=50, n_workers=1, scheduler=None, shard_size=128, progress=no_progress) -> SurveyResult
 
 Structures are explained in shards, each a folder of Parquet files that is complete or not there; at the end they are
@@ -22,11 +22,12 @@ from typing import Any
 
 import torch
 
-from atomlens.chain import check_product_rule, make_rule
-from atomlens.folders import alone_in, claim, reading, whole, write_text
+from atomlens.chain import make_rule
+from atomlens.folders import alone_in, claim, noted, reading, whole, write_text
 from atomlens.interactions import check_order
 from atomlens.models import Potential, save_model
 from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model
+from atomlens.recording import DEFAULT_PRODUCT_RULE, check_product_rule
 from atomlens.structures import InputError, NothingDone
 from atomlens.surveys.shard import (
     MODEL,
@@ -79,7 +80,7 @@ def survey_structures(
     *,
     levels: Sequence[str] | None = None,
     rule: str = "gate",
-    product_rule: str = "scalar",
+    product_rule: str | None = None,
     max_order: int = 2,
     top_walks: int = 50,
     n_workers: int = 1,
@@ -104,7 +105,7 @@ def survey_structures(
     levels
         Which tables, of frames, atoms, pairs, triples, walks; all that `max_order` allows but walks where None.
     rule, product_rule
-        As for `explain`.
+        As for `explain`; a product rule of None is that of the run in the folder, where there is one.
     max_order
         Highest order of the terms, 1 to 3; what is above is each frame's ``remainder``.
     top_walks
@@ -125,7 +126,8 @@ def survey_structures(
     ValueError
         If a rule, level or order is not known.
     """
-    settings = _settings(levels, rule, product_rule, max_order, top_walks)
+    folder = Path(folder).resolve()
+    settings = _settings(levels, rule, product_rule or _own_product_rule(folder), max_order, top_walks)
     source = XyzFrames.of(source) if isinstance(source, str | Path) else source
     if not len(source):
         raise InputError("there is no structure to explain; give at least one")
@@ -133,16 +135,18 @@ def survey_structures(
         raise ValueError(f"shard_size is {shard_size}; it must be at least 1")
     potential = load_model(model) if isinstance(model, str | Path) else model
     origin = potential.origin if isinstance(potential, OpenedModel) else None
-    folder = Path(folder).resolve()
+    device = str(potential.device) if isinstance(potential, Potential) else "cpu"
     with _alone_in(folder):
         digest = _write_model(potential, folder) if isinstance(potential, Potential) else potential.origin.digest()
-        asked = {"model": digest, "structures": fingerprint(source), "options": _options(settings, shard_size)}
+        asked = {"model": digest, "structures": fingerprint(source), "options": _options(settings, shard_size, device)}
         names = [name for name in LEVELS if name in settings.levels] + [SKIPPED]
         state = _opened(folder, asked)
         if (counts := _counts(folder, state, len(source))) and all((folder / f"{n}.parquet").is_file() for n in names):
             _clean(folder)
             return SurveyResult(folder, *counts)
-        reports = _all_shards(folder, (digest, origin), source, settings, shard_size, (n_workers, scheduler), progress)
+        reports = _all_shards(
+            folder, (digest, origin, device), source, settings, shard_size, (n_workers, scheduler), progress
+        )
         n_done, n_skipped = sum(r.n_done for r in reports), sum(r.n_skipped for r in reports)
         if not n_done:
             raise NothingDone(f"none of the {n_skipped} structures can be explained; the first: {reports[0].reason}")
@@ -154,6 +158,12 @@ def survey_structures(
         write_text(folder / STATE, json.dumps({**state, **done}, indent=1) + "\n")
         _clean(folder)
     return SurveyResult(folder, n_done, n_skipped)
+
+
+def _own_product_rule(folder: Path) -> str:
+    options = noted(folder / STATE).get("options")
+    stored = options.get("product_rule") if isinstance(options, dict) else None
+    return stored if isinstance(stored, str) else DEFAULT_PRODUCT_RULE
 
 
 def _settings(
@@ -170,15 +180,15 @@ def _settings(
     return ShardSettings(tuple(sorted(set(chosen), key=LEVELS.index)), rule, product_rule, max_order, top_walks)
 
 
-def _options(settings: ShardSettings, shard_size: int) -> dict[str, Any]:
+def _options(settings: ShardSettings, shard_size: int, device: str) -> dict[str, Any]:
     walks = settings.top_walks if "walks" in settings.levels else None
     options = {**asdict(settings), "levels": list(settings.levels), "top_walks": walks, "shard_size": shard_size}
-    return {**options, "format": _FORMAT}
+    return {**options, "format": _FORMAT} | ({} if device == "cpu" else {"device": device})
 
 
 def _all_shards(
     folder: Path,
-    model: tuple[str, Origin | None],
+    model: tuple[str, Origin | None, str],
     source: StructureSource,
     settings: ShardSettings,
     size: int,
@@ -195,7 +205,7 @@ def _all_shards(
     def tasks() -> Iterator[ShardTask]:
         for number in missing:
             part = source[first[number] : first[number] + size]
-            yield ShardTask(folder, model[0], number, first[number], part, settings, model[1])
+            yield ShardTask(folder, model[0], number, first[number], part, settings, model[1], model[2])
 
     done = earlier = sum(r.n_done + r.n_skipped for r in found.values() if r is not None)
     progress("explain", done, total)

@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from atomlens.interactions import BatchExplanation, explain
 from atomlens.potentials import AnyModel
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.relevance import Walks
 from atomlens.structures import BOND_CLASSES, BondTable, perceive_bonds
 from atomlens.tables.frame import frame_name
@@ -156,7 +157,13 @@ def batch_tables(rows: BatchRows, batch: BatchExplanation) -> dict[str, pl.DataF
 
 
 def batch_walks(
-    rows: BatchRows, model: AnyModel, unit: str, *, count: int, rule: str = "gate", product_rule: str = "scalar"
+    rows: BatchRows,
+    model: AnyModel,
+    unit: str,
+    *,
+    count: int,
+    rule: str = "gate",
+    product_rule: str = DEFAULT_PRODUCT_RULE,
 ) -> pl.DataFrame:
     """Table of the `count` strongest walks of every structure; these are listed one structure after the other."""
     atoms, relevance = [], []

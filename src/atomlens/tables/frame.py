@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import ase
 import numpy as np
 
-from atomlens.interactions import Explanation, Interactions
+from atomlens.interactions import Explanation, Interactions, PairForces
 from atomlens.models import implausible, impossible
 from atomlens.relevance import AtomShares, Walks
 from atomlens.structures import InputError
@@ -18,6 +18,9 @@ from atomlens.tables.surroundings import Surroundings, survey
 
 # Names of energies that do not grow with the molecule.
 _INTENSIVE = re.compile(r"homo|lumo|gap|orbital", re.IGNORECASE)
+
+# Largest structure whose pair forces go with a frame.
+_MAX_FORCES = 40
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class ExplainedFrame:
         Why the model has no walks; None if it has.
     warnings
         What makes the prediction suspicious, a sentence each.
+    forces
+        Pair forces, whose sums are the forces on the atoms; None if they were not asked for, or there are none.
     """
 
     index: int
@@ -84,6 +89,7 @@ class ExplainedFrame:
     outside: tuple[str, ...] = ()
     no_walks: str | None = None
     warnings: tuple[str, ...] = ()
+    forces: PairForces | None = None
 
     @property
     def atoms(self) -> ase.Atoms:
@@ -106,6 +112,7 @@ def explained_frame(
     surroundings: Surroundings | None = None,
     started: float | None = None,
     outside: tuple[str, ...] = (),
+    with_forces: bool = False,
 ) -> ExplainedFrame:
     """Ask an explanation for everything that a report shows.
 
@@ -127,6 +134,9 @@ def explained_frame(
         ``time.perf_counter()`` when work on this structure began; now if None.
     outside
         In what the structure differs from all that the model was trained on.
+    with_forces
+        Whether pair forces are wanted, if the model has them and the structure at most 40 atoms: they are a matrix of
+        vectors, and each atom costs a derivative.
 
     Raises
     ------
@@ -179,7 +189,15 @@ def explained_frame(
         outside=outside,
         no_walks=explanation.no_walks,
         warnings=tuple(filter(None, [_suspicion(explanation)])),
+        forces=_forces(explanation) if with_forces and len(atoms) <= _MAX_FORCES else None,
     )
+
+
+def _forces(explanation: Explanation) -> PairForces | None:
+    try:
+        return explanation.pair_forces()
+    except InputError:  # no energy, or none of an atom
+        return None
 
 
 def _strongest(explanation: Explanation, count: int) -> Walks:

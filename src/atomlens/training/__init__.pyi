@@ -1,8 +1,9 @@
 from .config import DataSettings, FitSettings, ModelSettings, TrainConfig, read_config
-from .errors import Errors, TrainingError, evaluate
-from .run import TRAINING_FILES, TrainResult, train
+from .errors import Errors, TrainingError, evaluate, load_errors
+from .run import ERRORS, TRAINING_FILES, TrainResult, train
 
 __all__ = [
+    "ERRORS",
     "TRAINING_FILES",
     "DataSettings",
     "Errors",
@@ -12,6 +13,7 @@ __all__ = [
     "TrainResult",
     "TrainingError",
     "evaluate",
+    "load_errors",
     "read_config",
     "train",
 ]

@@ -45,7 +45,7 @@ class WeightAverage:
     def restore(self, state: dict) -> None:
         """Take back what `state` gave."""
         self.steps = int(state["steps"])
-        self.weights = [w.clone() for w in state["weights"]]
+        self.weights = [new.to(old.device, copy=True) for new, old in zip(state["weights"], self.weights, strict=True)]
 
     @staticmethod
     def _put(model: nn.Module, weights: list[Tensor]) -> None:

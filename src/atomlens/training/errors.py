@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
 from atomlens.data import Batch, shown
+from atomlens.folders import build, read_json, write_text
 from atomlens.models import Potential
+from atomlens.structures import InputError
 
 
 class TrainingError(RuntimeError):
@@ -54,6 +58,25 @@ class Errors:
         """The mean absolute errors in one line, units included."""
         quoted = [f"{name} {value:.4g} {unit}" for name, (value, unit) in self.quantities().items() if "MAE" in name]
         return ", ".join(quoted)
+
+
+def save_errors(errors: Mapping[str, Errors], path: Path) -> None:
+    """Write errors by name of their test set, as numbers; the card has them rounded, with units, for readers."""
+    write_text(path, json.dumps({name: asdict(found) for name, found in errors.items()}, indent=1) + "\n")
+
+
+def load_errors(path: Path) -> dict[str, Errors]:
+    """Read what `save_errors` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or holds something else.
+    """
+    try:
+        return {name: build(Errors, entry, f"{name}.") for name, entry in read_json(path).items()}
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: holds no errors of a trained model; train again") from error
 
 
 def evaluate(model: Potential, batches: Iterable[Batch]) -> Errors:

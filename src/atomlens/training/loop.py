@@ -15,7 +15,6 @@ from torch import Tensor
 from atomlens.data import Batch, GraphStore, Split, epoch_order
 from atomlens.folders import whole
 from atomlens.models import Potential
-from atomlens.structures import InputError, install_command
 from atomlens.training.config import FitSettings
 from atomlens.training.ema import WeightAverage
 from atomlens.training.errors import Errors, TrainingError, evaluate
@@ -53,13 +52,10 @@ class Fit:
     def __init__(self, model: Potential, settings: FitSettings, seed: int) -> None:
         self.settings = settings
         self.seed = seed
-        self.fabric = _fabric()
-        self.own = model
-        optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-        self.model, self.optimizer = self.fabric.setup(model, optimizer, move_to_device=False)
-        self.model.mark_forward_method("energy_and_forces")
+        self.model = model
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer,
+            self.optimizer,
             factor=settings.plateau_factor,
             patience=settings.plateau_patience,
             min_lr=settings.min_lr,
@@ -97,8 +93,8 @@ class Fit:
                 )
             loss_sum += loss * batch.graph.n_graphs
             seen += batch.graph.n_graphs
-        with self.average.applied(self.own):
-            val = evaluate(self.own, store.batches(split.val, self.settings.validate_batch_size))
+        with self.average.applied(self.model):
+            val = evaluate(self.model, store.batches(split.val, self.settings.validate_batch_size))
         val_loss = self._loss_of(val)
         if self.settings.schedule == "plateau":
             self.schedule.step(val_loss)
@@ -113,16 +109,16 @@ class Fit:
     def use_best(self) -> Potential:
         """The model with the weights of the best epoch."""
         with torch.no_grad():
-            for parameter, weight in zip(self.own.parameters(), self.best_weights, strict=True):
+            for parameter, weight in zip(self.model.parameters(), self.best_weights, strict=True):
                 parameter.copy_(weight)
-        return self.own
+        return self.model
 
     def state(self) -> dict[str, Any]:
         """Everything that decides how the run continues, as tensors, numbers and lists."""
         return {
             "epoch": self.epoch,
-            "weights": [p.detach() for p in self.own.parameters()],
-            "buffers": dict(self.own.named_buffers()),
+            "weights": [p.detach() for p in self.model.parameters()],
+            "buffers": dict(self.model.named_buffers()),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "average": self.average.state(),
@@ -148,9 +144,9 @@ class Fit:
         if len(history) != epoch or any(set(row) != set(history[0]) for row in history):
             raise ValueError(f"it has the history of {len(history)} epochs of {epoch}")
         with torch.no_grad():
-            for parameter, weight in zip(self.own.parameters(), state["weights"], strict=True):
+            for parameter, weight in zip(self.model.parameters(), state["weights"], strict=True):
                 parameter.copy_(weight)
-            for name, buffer in self.own.named_buffers():
+            for name, buffer in self.model.named_buffers():
                 buffer.copy_(state["buffers"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict({key: state["schedule"][key] for key in _SCHEDULE})
@@ -161,8 +157,8 @@ class Fit:
         self.average.restore(state["average"])
         self.epoch, self.history = epoch, history
         self.best_loss, self.best_epoch = float(state["best_loss"]), best_epoch
-        self.best_weights = [w.clone() for w in state["best_weights"]]
-        _check_finite([*self.own.parameters(), *self.best_weights])
+        self.best_weights = [w.to(self.model.device, copy=True) for w in state["best_weights"]]
+        _check_finite([*self.model.parameters(), *self.best_weights])
         torch.set_rng_state(state["rng"])
 
     def _set_rate(self) -> float:
@@ -176,7 +172,7 @@ class Fit:
         return store.batches(epoch_order(train, self.seed, epoch), self.settings.batch_size)
 
     def _step(self, batch: Batch) -> float:
-        scale = self.own.scale
+        scale = self.model.scale
         if batch.forces is None:
             y = self.model(batch.graph)
             loss = self.settings.energy_weight * _mean_square(y - batch.target, scale)
@@ -185,16 +181,16 @@ class Fit:
             loss = self.settings.energy_weight * _mean_square(y - batch.target, scale)
             loss = loss + self.settings.force_weight * _mean_square(forces - batch.forces, scale)
         self.optimizer.zero_grad()
-        self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.settings.clip, error_if_nonfinite=False)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         value = float(loss.detach())
         if value < _DIVERGED:
             self.optimizer.step()
-            self.average.update(self.own)
+            self.average.update(self.model)
         return value
 
     def _loss_of(self, errors: Errors) -> float:
-        scale = float(self.own.scale)
+        scale = float(self.model.scale)
         loss = self.settings.energy_weight * (errors.rmse / scale) ** 2
         if errors.force_rmse is not None:
             loss += self.settings.force_weight * (errors.force_rmse / scale) ** 2
@@ -208,12 +204,3 @@ def _check_finite(tensors: list[Tensor]) -> None:
 
 def _mean_square(error: Tensor, scale: Tensor) -> Tensor:
     return (error / scale).square().mean()
-
-
-def _fabric() -> Any:
-    # Imported here: it takes seconds, and reading or checking a configuration does not need it.
-    try:
-        from lightning.fabric import Fabric
-    except ModuleNotFoundError as error:
-        raise InputError(f"training needs the package lightning; run: {install_command('train')}") from error
-    return Fabric(accelerator="cpu", devices=1)

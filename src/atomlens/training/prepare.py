@@ -54,7 +54,7 @@ class Prepared:
     tests: tuple[TestSet, ...]
 
 
-def prepare(config: TrainConfig, base: Path, out: Path) -> Prepared:
+def prepare(config: TrainConfig, base: Path, out: Path, device: torch.device | str = "cpu") -> Prepared:
     """Read the data, split them (or read the run's split), and make the model with its references.
 
     Everything that the run will need is read and checked here, so that bad input is reported before hours of training.
@@ -74,6 +74,7 @@ def prepare(config: TrainConfig, base: Path, out: Path) -> Prepared:
     _check_elements(dataset, np.concatenate([split.val, split.test]), elements)
     model = make_model(config, dataset, split, elements)
     model.check_open(bool(dataset.periodic.any()))
+    model.to(device=device)
     store = _store(config, dataset, model)
     tests = [TestSet("test", store, split.test)] if len(split.test) else []
     if settings.test_path:
@@ -97,7 +98,9 @@ def _split(dataset: Dataset, settings: DataSettings) -> Split:
 
 def _store(config: TrainConfig, dataset: Dataset, model: Potential) -> GraphStore:
     forces = "forces" if config.data.forces else None
-    return GraphStore(dataset, find_edges(dataset, model.cutoff), config.data.property, forces, model.dtype)
+    return GraphStore(
+        dataset, find_edges(dataset, model.cutoff), config.data.property, forces, model.dtype, model.device
+    )
 
 
 def _check_elements(dataset: Dataset, structures: Int[np.ndarray, " M"], known: tuple[int, ...]) -> None:

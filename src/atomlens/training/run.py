@@ -19,7 +19,7 @@ from atomlens.models import save_model
 from atomlens.structures import InputError, check_regular
 from atomlens.training.card import make_card
 from atomlens.training.config import TrainConfig, read_config
-from atomlens.training.errors import Errors, evaluate
+from atomlens.training.errors import Errors, evaluate, save_errors
 from atomlens.training.logs import RunLogs
 from atomlens.training.loop import EpochResult, Fit
 from atomlens.training.prepare import Prepared, prepare
@@ -27,12 +27,14 @@ from atomlens.training.prepare import Prepared, prepare
 CHECKPOINT = "checkpoint.pt"
 MODEL = "model.safetensors"
 CARD = "card.json"
+ERRORS = "errors.json"
 _FORMAT = "atomlens-training-1"
 # Patterns of all files that a training writes.
 TRAINING_FILES = (
     CHECKPOINT,
     MODEL,
     CARD,
+    ERRORS,
     "metrics.csv",
     "split.json",
     "tensorboard/events.out.tfevents.*",
@@ -67,11 +69,13 @@ def train(
     report: Callable[[str], None] = print,
     max_hours: float | None = None,
     command: str = "",
+    device: torch.device | str | None = None,
 ) -> TrainResult:
     """Train a model as its configuration says, and test it.
 
     Everything goes to `out`: ``checkpoint.pt`` (after every epoch, replaced in one step), ``metrics.csv``,
-    TensorBoard events, ``split.json``, and at the end ``model.safetensors`` and ``card.json``. A run that was killed
+    TensorBoard events, ``split.json``, and at the end ``model.safetensors``, ``card.json``
+    and ``errors.json``. A run that was killed
     at any moment continues with `resume` from its last whole epoch and ends with the same weights, bit for
     bit, as one that was not, given the same machine, versions and number of threads.
 
@@ -89,6 +93,8 @@ def train(
         Stop after the epoch in which this time has passed, as if all epochs were done; `resume` can go on.
     command
         The command as it was typed, for the card; the call of this function where empty.
+    device
+        Where to compute; the CPU if None. The model file is the same for all, and a run may go on on another.
 
     Raises
     ------
@@ -99,10 +105,11 @@ def train(
     """
     config_path, out = Path(config_path), Path(out)
     config = read_config(config_path)
-    with remove_if_empty(out, InputError), alone_in(out), _said_of(out):
+    with remove_if_empty(out, InputError), alone_in(out), _with_folder_named(out):
         _check_folder(out, resume)
         mark(out, TRAINING_FILES)
-        return _train(config, config_path, out, report, max_hours, command or f"train({config_path!s}, {out!s})")
+        command = command or f"train({config_path!s}, {out!s})"
+        return _train(config, config_path, out, report, max_hours, command, device or "cpu")
 
 
 def _train(
@@ -112,10 +119,11 @@ def _train(
     report: Callable[[str], None],
     max_hours: float | None,
     command: str,
+    device: torch.device | str,
 ) -> TrainResult:
     checkpoint = out / CHECKPOINT
     torch.set_num_threads(config.fit.threads)
-    prepared = prepare(config, config_path.parent, out)
+    prepared = prepare(config, config_path.parent, out, device)
     fit = Fit(prepared.model, config.fit, config.seed)
     seconds = 0.0
     if checkpoint.exists():
@@ -154,8 +162,10 @@ def finish(
     model = fit.use_best()
     size = config.fit.validate_batch_size
     test = {t.name: evaluate(model, t.store.batches(t.indices, size)) for t in prepared.tests}
+    model.to(device="cpu")
     card = make_card(config, command, prepared, fit, seconds, test)
     model.config = replace(model.config, card=card)
+    save_errors(test, out / ERRORS)
     write_text(out / CARD, json.dumps(card, indent=1, ensure_ascii=False))
     save_model(model, out / MODEL)
     for name, errors in test.items():
@@ -175,7 +185,7 @@ def _check_folder(out: Path, resume: bool) -> None:
 
 
 @contextmanager
-def _said_of(out: Path) -> Iterator[None]:
+def _with_folder_named(out: Path) -> Iterator[None]:
     """Say what the system refused in one line; the last checkpoint is whole, whatever happens after it."""
     try:
         yield
@@ -196,7 +206,7 @@ def _load(path: Path, config: TrainConfig, fit: Fit) -> float:
     """Take back what `_save` wrote: tensors, numbers, text and lists; a name of anything else ends the reading."""
     try:
         check_regular(path)
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         if state["format"] != _FORMAT:
             raise ValueError(f"format {state['format']!r}")
         _check_same(path, config, state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
-from atomlens.analyses.inputs import Material
+from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.analyses.pair_scores import SHUFFLES, Score, is_energy, no_score, shuffled_within
 from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
 from atomlens.analyses.verdict import Control, control_of
@@ -18,16 +18,16 @@ NAME = "rank correlation of group terms with S66x8 energies along the curves"
 _FROM, _BASE = 1.0, 2.0  # in units of the equilibrium distance
 
 
-def curve_score(material: Material, *, seed: int, n_resamples: int, progress: Progress = no_progress) -> Score:
+def curve_score(inputs: AnalysisInputs, *, seed: int, n_resamples: int, progress: Progress = no_progress) -> Score:
     r"""Rank correlation of :math:`I_{AB}(f) - I_{AB}(2)` with :math:`E(f) - E(2)` over dimers and f from 1 to 1.5.
 
     Energies of S66x8 in COMP6 are total energies; their differences along a curve are what is known of the interaction.
     """
-    path = material.settings.s66x8
+    path = inputs.settings.s66x8
     if path is None:
         return no_score(NAME, "no file of S66x8 was given")
-    if not is_energy(material):
-        return no_score(NAME, f"S66x8 has energies, and the model predicts {material.property}", inapplicable=True)
+    if not is_energy(inputs):
+        return no_score(NAME, f"S66x8 has energies, and the model predicts {inputs.property}", inapplicable=True)
     try:
         dimers = read_s66x8(path)
     except InputError as error:
@@ -40,8 +40,8 @@ def curve_score(material: Material, *, seed: int, n_resamples: int, progress: Pr
         if dimer.factor < _FROM:
             continue
         try:
-            material.model.check_elements(dimer.atoms)
-            explained = explain(material.model, dimer.atoms, material.settings.rule, material.settings.product_rule)
+            inputs.model.check_elements(dimer.atoms)
+            explained = explain(inputs.model, dimer.atoms, inputs.settings.rule, inputs.settings.product_rule)
         except InputError as error:
             reason = str(error)
             continue

@@ -12,7 +12,7 @@ import polars as pl
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from atomlens.analyses.inputs import Material
+from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.interactions import Explanation, explain
 from atomlens.structures import InputError, fragments
 from atomlens.surveys import Progress, no_progress
@@ -116,7 +116,7 @@ def make_dimers(structures: Sequence[ase.Atoms], n: int, seed: int = 0) -> list[
 
 
 def scan_dimers(
-    material: Material,
+    inputs: AnalysisInputs,
     dimers: Sequence[Pair],
     energy: Callable[[ase.Atoms], float] | None,
     dispersion: Callable[[ase.Atoms], Float[np.ndarray, "N N"]] | None,
@@ -136,10 +136,10 @@ def scan_dimers(
     """
     rows: list[tuple[object, ...]] = []
     failures: dict[str, int] = {}
-    rule, product_rule = material.settings.rule, material.settings.product_rule
+    rule, product_rule = inputs.settings.rule, inputs.settings.product_rule
 
     def told(atoms: ase.Atoms) -> Explanation:
-        return explain(material.model, atoms, rule, product_rule)
+        return explain(inputs.model, atoms, rule, product_rule)
 
     for number, dimer in enumerate(dimers):
         progress("dimer scans", number, len(dimers))

@@ -15,7 +15,7 @@ from atomlens.analyses.verdict import Control, control_of
 
 TAIL = 3.0  # nearest atoms of a dimer's tail are further apart than this, in Å
 _FLIP = 0.01  # a sign counts if its value is above this share of the dimer's largest
-_DEALS = 10
+_N_SHUFFLES = 10
 
 
 def score_dimers(
@@ -58,7 +58,7 @@ def score_dimers(
     effect = exponent_difference(names[0], own, reference, seed=seed, n_resamples=n_resamples)
     flat = exponent(reference)
     controls = (
-        control_of("shuffled terms", [difference(_dealt(tail, rng), "group_term") for _ in range(_DEALS)]),
+        control_of("shuffled terms", [difference(_shuffled(tail, rng), "group_term") for _ in range(_N_SHUFFLES)]),
         control_of("untrained model", [difference(_tail(_joined(scans, t), where), "group_term") for t in untrained]),
         # A tail in which the reference hardly falls cannot tell a model from one without decay.
         Control("no decay at all", -flat),
@@ -84,7 +84,7 @@ def _tail(table: pl.DataFrame, where: DecayRange) -> pl.DataFrame:
     )
 
 
-def _dealt(table: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+def _shuffled(table: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     shuffled = shuffled_within(table["group_term"].to_numpy(), table["dimer"].to_numpy(), rng)
     return table.with_columns(pl.Series("group_term", shuffled))
 
@@ -103,10 +103,12 @@ def _sign(
     own = _flips(tail, scans)
     if not len(own):
         return no_score(name, "GFN2 interaction energies change sign in every tail, or there is no tail")
-    shuffled = [tail.with_columns(pl.Series("group_term", rng.permutation(tail["group_term"]))) for _ in range(_DEALS)]
+    shuffled = [
+        tail.with_columns(pl.Series("group_term", rng.permutation(tail["group_term"]))) for _ in range(_N_SHUFFLES)
+    ]
     fresh = [_joined(scans, table) for table in untrained]
     controls = (
-        control_of("shuffled terms", [_mean(_flips(dealt, scans)) for dealt in shuffled]),
+        control_of("shuffled terms", [_mean(_flips(shuffled, scans)) for shuffled in shuffled]),
         control_of("untrained model", [_mean(_flips(_tail(table, where), table)) for table in fresh]),
     )
     return Score(share_effect(name, own), controls)

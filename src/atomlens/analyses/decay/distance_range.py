@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scipy.spatial.distance import pdist
 
-from atomlens.analyses.inputs import Material
+from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.analyses.pair_scores import is_energy
 from atomlens.structures import InputError
 
@@ -77,28 +77,28 @@ class DecayRange:
         return f"{self.low:.3g} to {self.high:.3g} Å"
 
 
-def find_range(material: Material, trained: float | None = None) -> DecayRange:
-    """The range of a model; `trained` in Å if known, else the largest distance in the material's structures."""
-    facts, source = material.model.facts, "given"
+def find_range(inputs: AnalysisInputs, trained: float | None = None) -> DecayRange:
+    """The range of a model; `trained` in Å if known, else the largest distance in the inputs' structures."""
+    facts, source = inputs.model.facts, "given"
     cutoff, long_range = facts.cutoff, facts.long_range != "none"
     sees = facts.sees or cutoff  # the cutoff at least, where a model does not say how many layers it has
     if trained is None:
-        open_ones = [atoms for atoms in material.structures if len(atoms) > 1 and not atoms.pbc.any()]
+        open_ones = [atoms for atoms in inputs.structures if len(atoms) > 1 and not atoms.pbc.any()]
         trained = max((float(pdist(atoms.positions).max()) for atoms in open_ones), default=0.0)
         source = "largest distance in the structures"
-        if any(atoms.pbc.any() for atoms in material.structures):
+        if any(atoms.pbc.any() for atoms in inputs.structures):
             trained, source = sees, "periodic structures, whose distances have no end"
     widest = trained if long_range else min(trained, cutoff - CUTOFF_ZONE)
-    low, high = material.settings.distances or (NEAREST, widest)
-    if not long_range and high > cutoff - CUTOFF_ZONE and material.settings.distances:
+    low, high = inputs.settings.distances or (NEAREST, widest)
+    if not long_range and high > cutoff - CUTOFF_ZONE and inputs.settings.distances:
         raise InputError(
             f"distances {low:g} to {high:g} Å: the cutoff of {cutoff:g} Å bends all terms from "
             f"{cutoff - CUTOFF_ZONE:g} Å on; end the range there or earlier"
         )
     return DecayRange(
-        quantity=material.property,
-        unit=material.unit,
-        is_energy=is_energy(material),
+        quantity=inputs.property,
+        unit=inputs.unit,
+        is_energy=is_energy(inputs),
         cutoff=cutoff,
         long_range=long_range,
         sees=sees,
@@ -106,6 +106,6 @@ def find_range(material: Material, trained: float | None = None) -> DecayRange:
         trained_source=source,
         low=low,
         high=high,
-        formulas=material.tables["frames"]["formula"].n_unique(),
-        fixed=material.settings.distances is not None,
+        formulas=inputs.tables["frames"]["formula"].n_unique(),
+        fixed=inputs.settings.distances is not None,
     )

@@ -13,7 +13,7 @@ import math
 import numpy as np
 import polars as pl
 
-from atomlens.analyses.inputs import Material
+from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.analyses.pair_scores import Score, is_energy, no_score
 from atomlens.analyses.statistics import N_RESAMPLES, molecule_effect
 from atomlens.analyses.verdict import Control
@@ -30,17 +30,17 @@ SCHEMA = _KEYS | dict.fromkeys(_VALUES, pl.Float64)
 
 
 def pair_force_rows(
-    material: Material, n_structures: int, progress: Progress = no_progress
+    inputs: AnalysisInputs, n_structures: int, progress: Progress = no_progress
 ) -> tuple[pl.DataFrame, str]:
     """Pair forces of some structures, evenly spread, with their ``frame``; and why there are none."""
-    if not is_energy(material):
-        return pl.DataFrame(schema=SCHEMA), f"pair forces need an energy, and the model predicts {material.property}"
-    chosen = evenly_spread(len(material.structures), n_structures)
+    if not is_energy(inputs):
+        return pl.DataFrame(schema=SCHEMA), f"pair forces need an energy, and the model predicts {inputs.property}"
+    chosen = evenly_spread(len(inputs.structures), n_structures)
     parts, reason = [pl.DataFrame(schema=SCHEMA)], "no structure has two atoms"
     for done, frame in enumerate(chosen):
         progress("pair forces", done, len(chosen))
         try:
-            found = explain(material.model, material.structures[frame]).pair_forces().table()
+            found = explain(inputs.model, inputs.structures[frame]).pair_forces().table()
         except InputError as error:
             reason = str(error)
             continue

@@ -12,7 +12,7 @@ import polars as pl
 from jaxtyping import Float
 
 from atomlens.analyses.decay.laws import Decay, decay_of, exponent_effect
-from atomlens.analyses.inputs import Material, seed_column, untrained_models
+from atomlens.analyses.inputs import AnalysisInputs, seed_column, untrained_models
 from atomlens.analyses.pair_scores import with_species
 from atomlens.potentials import AnyModel
 from atomlens.reference import d4_dispersion, gfn2_energy, gfn2_response, model_response
@@ -58,7 +58,7 @@ class References:
 
 
 def non_bonded(
-    material: Material, references: References, n_response: int, progress: Progress = no_progress
+    inputs: AnalysisInputs, references: References, n_response: int, progress: Progress = no_progress
 ) -> tuple[pl.DataFrame, dict[str, dict[str, int]]]:
     """Non-bonded pairs with their terms, and references over `n_response` structures, evenly spread (null elsewhere).
 
@@ -68,25 +68,25 @@ def non_bonded(
     source, how often each reason came up.
     """
     columns = [*_KEYS, "species", "distance"]
-    pairs = with_species(material.tables["pairs"]).filter(pl.col("relation").is_in(NON_BONDED))
-    table = pairs.select(*columns, pl.col(material.relevance).alias("term"))
-    for seed, fresh in enumerate(material.untrained_level("pairs")):
-        terms = fresh.select(*_KEYS, pl.col(material.relevance).alias(seed_column("untrained", seed)))
+    pairs = with_species(inputs.tables["pairs"]).filter(pl.col("relation").is_in(NON_BONDED))
+    table = pairs.select(*columns, pl.col(inputs.relevance).alias("term"))
+    for seed, fresh in enumerate(inputs.untrained_level("pairs")):
+        terms = fresh.select(*_KEYS, pl.col(inputs.relevance).alias(seed_column("untrained", seed)))
         table = table.join(terms, on=_KEYS, how="left", maintain_order="left")
     if "untrained" not in table.columns:
         table = table.with_columns(pl.lit(None, dtype=pl.Float64).alias("untrained"))
     asked: dict[str, tuple[PairMatrix, int]] = {
-        "model_response": (lambda atoms: references.own_response(material.model, atoms), n_response),
+        "model_response": (lambda atoms: references.own_response(inputs.model, atoms), n_response),
         "gfn2_response": (references.response, n_response),
         "d4": (references.dispersion, n_response),
     }
-    for seed, model in enumerate(untrained_models(material.model, material.settings.seed)):
+    for seed, model in enumerate(untrained_models(inputs.model, inputs.settings.seed)):
         ask = partial(references.own_response, model)
         asked[seed_column("untrained_response", seed)] = (ask, min(n_response, N_UNTRAINED_RESPONSE))
     failures: dict[str, dict[str, int]] = {}
-    chosen = evenly_spread(len(material.structures), n_response)
+    chosen = evenly_spread(len(inputs.structures), n_response)
     for source, (ask, count) in asked.items():
-        structures = {chosen[k]: material.structures[chosen[k]] for k in evenly_spread(len(chosen), count)}
+        structures = {chosen[k]: inputs.structures[chosen[k]] for k in evenly_spread(len(chosen), count)}
         found, failures[source] = _looked_up(table, structures, source, ask, progress)
         table = table.join(found, on=_KEYS, how="left", maintain_order="left")
     return table, failures

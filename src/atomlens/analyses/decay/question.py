@@ -20,7 +20,7 @@ from atomlens.analyses.decay.laws import law_preference
 from atomlens.analyses.decay.pair_forces import force_bins, force_score, pair_force_rows
 from atomlens.analyses.decay.pairs import SOURCES, References, bin_table, decay_from, exponent_table, non_bonded
 from atomlens.analyses.decay.scores import score_pairs
-from atomlens.analyses.inputs import Material, untrained_models
+from atomlens.analyses.inputs import AnalysisInputs, untrained_models
 from atomlens.analyses.pair_scores import Score
 from atomlens.analyses.statistics import N_RESAMPLES
 from atomlens.analyses.verdict import Effect, Verdict, conclude
@@ -73,7 +73,7 @@ class DecayResult:
 
 
 def compute(
-    material: Material,
+    inputs: AnalysisInputs,
     *,
     progress: Progress = no_progress,
     references: References | None = None,
@@ -85,7 +85,7 @@ def compute(
 
     Parameters
     ----------
-    material
+    inputs
         Model, structures and tables.
     progress
         Is told about responses and scans.
@@ -100,9 +100,9 @@ def compute(
         Of every bootstrap.
     """
     references = References() if references is None else references
-    seed = material.settings.seed
-    where = find_range(material, material.settings.trained_range)
-    table, failures = non_bonded(material, references, n_response, progress)
+    seed = inputs.settings.seed
+    where = find_range(inputs, inputs.settings.trained_range)
+    table, failures = non_bonded(inputs, references, n_response, progress)
     boot = {"seed": seed, "n_resamples": n_resamples}
     laws = {
         source: law_preference(source, decay_from(table, source).between(where.low, where.high), **boot)
@@ -110,20 +110,20 @@ def compute(
     }
     scores = score_pairs(table, where, **boot) | score_cutoff(table, where, **boot)
     scans, untrained_scans = pl.DataFrame(schema=SCAN_SCHEMA), []
-    if dimers := make_dimers(material.structures, n_dimers, seed):
+    if dimers := make_dimers(inputs.structures, n_dimers, seed):
         energy, end = references.energy if where.is_energy else None, where.scanned
-        scans, failures["dimers"] = scan_dimers(material, dimers, energy, references.dispersion, end, progress)
+        scans, failures["dimers"] = scan_dimers(inputs, dimers, energy, references.dispersion, end, progress)
         if where.is_energy:
-            for fresh in untrained_models(material.model, seed):
-                some = replace(material, model=fresh)
+            for fresh in untrained_models(inputs.model, seed):
+                some = replace(inputs, model=fresh)
                 untrained_scans.append(scan_dimers(some, dimers[:_UNTRAINED_DIMERS], None, None, end, progress)[0])
     scores |= score_dimers(scans, untrained_scans, where, **boot)
-    forces, reason = pair_force_rows(material, n_response, progress)
+    forces, reason = pair_force_rows(inputs, n_response, progress)
     scores["pair_forces"] = force_score(forces, reason, where.high, **boot)
-    scores["s66x8"] = curve_score(material, seed=seed, n_resamples=n_resamples, progress=progress)
+    scores["s66x8"] = curve_score(inputs, seed=seed, n_resamples=n_resamples, progress=progress)
     return DecayResult(
-        property=material.property,
-        unit=material.unit,
+        property=inputs.property,
+        unit=inputs.unit,
         range=where,
         bins=bin_table(table),
         exponents=exponent_table(table, where.low, where.high, seed=seed, n_resamples=min(n_resamples, 200)),

@@ -25,7 +25,7 @@ from atomlens.analyses.statistics import Rows, molecule_effect
 from atomlens.analyses.verdict import Control, Effect, control_of
 
 _WINDOW = 0.5
-_DEALS = 10
+_N_SHUFFLES = 10
 
 
 def score_pairs(table: pl.DataFrame, where: DecayRange, *, seed: int, n_resamples: int) -> dict[str, Score]:
@@ -39,10 +39,10 @@ def score_pairs(table: pl.DataFrame, where: DecayRange, *, seed: int, n_resample
     for source in ("term", "model_response"):
         known = table[source].is_not_null().to_numpy()
         values = table[source].to_numpy()[known].astype(float)
-        for k in range(_DEALS):
-            dealt = np.full(len(table), math.nan)
-            dealt[known] = shuffled_within(values, frame[known], rng)
-            table = table.with_columns(pl.Series(f"shuffled_{source}/{k}", dealt).fill_nan(None))
+        for k in range(_N_SHUFFLES):
+            shuffled = np.full(len(table), math.nan)
+            shuffled[known] = shuffled_within(values, frame[known], rng)
+            table = table.with_columns(pl.Series(f"shuffled_{source}/{k}", shuffled).fill_nan(None))
     inside = table.filter(pl.col("distance").is_between(where.low, where.high, closed="left"))
     boot = {"seed": seed, "n_resamples": n_resamples}
     law = law_preference("gain of power laws over exponentials", decay_from(inside, "term"), **boot)

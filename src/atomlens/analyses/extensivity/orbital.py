@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from jaxtyping import Float
 
-from atomlens.analyses.inputs import Material, Settings, seed_column, untrained_models
+from atomlens.analyses.inputs import AnalysisInputs, Settings, seed_column, untrained_models
 from atomlens.analyses.shares import participation_ratios
 from atomlens.analyses.statistics import rank_correlation
 from atomlens.interactions import explain
@@ -26,7 +26,7 @@ _MIN_RANKED = 4
 
 
 def orbital_overlaps(
-    material: Material, n_molecules: int, rng: np.random.Generator, progress: Progress = no_progress
+    inputs: AnalysisInputs, n_molecules: int, rng: np.random.Generator, progress: Progress = no_progress
 ) -> tuple[pl.DataFrame, str]:
     """One row per molecule, and why rows are missing.
 
@@ -38,7 +38,7 @@ def orbital_overlaps(
 
     Parameters
     ----------
-    material
+    inputs
         Model, structures and tables.
     n_molecules
         So many frames are asked, spread evenly over all: sets are often sorted by size.
@@ -47,20 +47,20 @@ def orbital_overlaps(
     progress
         Told molecule by molecule.
     """
-    if composition(material.property).kind is not Kind.LARGER:
-        return pl.DataFrame(), f"{material.property} is no energy of an occupied orbital"
-    column = f"readout_{material.unit}"
-    atoms = material.tables["atoms"]
+    if composition(inputs.property).kind is not Kind.LARGER:
+        return pl.DataFrame(), f"{inputs.property} is no energy of an occupied orbital"
+    column = f"readout_{inputs.unit}"
+    atoms = inputs.tables["atoms"]
     by_element = dict(atoms.group_by("element").agg(pl.col(column).abs().mean()).iter_rows())
-    explained = material.tables["frames"]["frame"].to_list()
+    explained = inputs.tables["frames"]["frame"].to_list()
     frames = [explained[place] for place in evenly_spread(len(explained), n_molecules)]
-    untrained = untrained_models(material.model, material.settings.seed)
+    untrained = untrained_models(inputs.model, inputs.settings.seed)
     chosen = atoms.filter(pl.col("frame").is_in(frames))
     shares = {key[0]: part for key, part in chosen.partition_by("frame", as_dict=True, maintain_order=True).items()}
     rows, reason = [], ""
     for number, frame in enumerate(frames):
         progress("orbitals", number, len(frames))
-        structure, mine = material.structures[frame], shares[frame]
+        structure, mine = inputs.structures[frame], shares[frame]
         try:
             population = _population(structure)
         except ReferenceUnavailable as error:
@@ -73,7 +73,7 @@ def orbital_overlaps(
             "_element": np.array([by_element[symbol] for symbol in mine["element"]]),
         }
         for seed, fresh in enumerate(untrained):
-            views[seed_column("_untrained", seed)] = _shares(fresh, structure, material.settings)
+            views[seed_column("_untrained", seed)] = _shares(fresh, structure, inputs.settings)
         row: dict[str, float] = {
             "frame": frame,
             "n_atoms": len(structure),
@@ -81,7 +81,7 @@ def orbital_overlaps(
             "overlap": float(np.minimum(population, given / max(given.sum(), 1e-300)).sum()),
         }
         row |= _ranks(structure, population, views)
-        if (weights := readout_weights(material.model, structure)) is not None:
+        if (weights := readout_weights(inputs.model, structure)) is not None:
             views |= {"": weights, "_shuffled": rng.permutation(weights)}
             for seed, fresh in enumerate(untrained):
                 views[seed_column("_untrained", seed)] = readout_weights(fresh, structure)
@@ -92,9 +92,9 @@ def orbital_overlaps(
     return pl.DataFrame(rows, infer_schema_length=None), ""
 
 
-def _shares(model: AnyModel, atoms: ase.Atoms, held: Settings) -> Float[np.ndarray, " N"]:
+def _shares(model: AnyModel, atoms: ase.Atoms, settings: Settings) -> Float[np.ndarray, " N"]:
     """Absolute shares of the atoms; the tables of the untrained model hold the first structures only."""
-    return np.abs(explain(model, atoms, rule=held.rule, product_rule=held.product_rule).atom_shares().readout)
+    return np.abs(explain(model, atoms, rule=settings.rule, product_rule=settings.product_rule).atom_shares().readout)
 
 
 def readout_weights(model: AnyModel, atoms: ase.Atoms) -> Float[np.ndarray, " N"] | None:

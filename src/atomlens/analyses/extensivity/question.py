@@ -278,10 +278,10 @@ def _spreads(result: ExtensivityResult) -> Finding:
         return _nothing_expected(claim, effect, result.reason)
     fresh = [_slope(one["n_atoms"].to_numpy(), one["participation"].to_numpy()) for one in _seeds(result.untrained)]
     if extensive:
-        # Shares dealt anew spread over all atoms, too: what fails here is another molecule's size.
+        # Shuffled shares spread over all atoms, too: what fails here is another molecule's size.
         null = _sizes_shuffled(sizes, ratio, result.seed)
     else:
-        null = Control("shares dealt anew over all atoms", _slope(sizes, result.molecules["dealt"].to_numpy()))
+        null = Control("shares shuffled over all atoms", _slope(sizes, result.molecules["shuffled"].to_numpy()))
     return judge_claim(claim, effect, (null, control_of("untrained model", fresh)), more=more)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from atomlens.analyses.extensivity.orbital import orbital_overlaps
 from atomlens.analyses.extensivity.separated_pairs import scan_pairs
-from atomlens.analyses.inputs import Material, by_seed
+from atomlens.analyses.inputs import AnalysisInputs, by_seed
 from atomlens.analyses.shares import molecule_strengths, participation_ratios, range_shares
 from atomlens.reference import composition
 from atomlens.surveys import Progress, no_progress
@@ -39,7 +39,7 @@ class ExtensivityResult:
         Whether pairs are of one formula.
     molecules, untrained
         One row per molecule: strengths by order (`molecule_strengths`), ``participation`` of its atomic shares, and
-        ``dealt``: the same for shares dealt anew over all atoms of the set. ``untrained`` has those of untrained
+        ``shuffled``: the same for shares shuffled over all atoms of the set. ``untrained`` has those of untrained
         models, by ``seed``.
     ranges
         Strength by order and range.
@@ -71,13 +71,13 @@ class ExtensivityResult:
 
 
 def compute(
-    material: Material, *, progress: Progress = no_progress, n_dimers: int = 30, n_orbitals: int = 100
+    inputs: AnalysisInputs, *, progress: Progress = no_progress, n_dimers: int = 30, n_orbitals: int = 100
 ) -> ExtensivityResult:
     """Move molecules apart, and collect strengths and participation ratios of all structures.
 
     Parameters
     ----------
-    material
+    inputs
         Model, structures and tables.
     progress
         Told what is being done.
@@ -86,14 +86,14 @@ def compute(
     n_orbitals
         For a HOMO: of how many molecules to compute the orbital.
     """
-    facts = material.model.facts
-    known = composition(material.property, facts.has_forces)
-    rng = np.random.default_rng(material.settings.seed)
-    scans = scan_pairs(material, n_dimers, rng=rng, progress=progress)
-    orbitals, missing = orbital_overlaps(material, n_orbitals, rng, progress)
+    facts = inputs.model.facts
+    known = composition(inputs.property, facts.has_forces)
+    rng = np.random.default_rng(inputs.settings.seed)
+    scans = scan_pairs(inputs, n_dimers, rng=rng, progress=progress)
+    orbitals, missing = orbital_overlaps(inputs, n_orbitals, rng, progress)
     return ExtensivityResult(
-        property=material.property,
-        unit=material.unit,
+        property=inputs.property,
+        unit=inputs.unit,
         kind=known.kind.value,
         reason=known.reason,
         readout=facts.readout,
@@ -103,12 +103,12 @@ def compute(
         dimers=scans.dimers,
         scan=scans.scan,
         same_formula=scans.same_formula,
-        molecules=_molecules(material.tables, material.unit, rng),
-        untrained=by_seed([_molecules(tables, material.unit, rng) for tables in material.untrained]),
-        ranges=range_shares(material.tables, material.unit),
+        molecules=_molecules(inputs.tables, inputs.unit, rng),
+        untrained=by_seed([_molecules(tables, inputs.unit, rng) for tables in inputs.untrained]),
+        ranges=range_shares(inputs.tables, inputs.unit),
         orbitals=orbitals,
         orbitals_missing=missing,
-        seed=material.settings.seed,
+        seed=inputs.settings.seed,
     )
 
 
@@ -119,5 +119,5 @@ def _molecules(tables: dict[str, pl.DataFrame], unit: str, rng: np.random.Genera
     shares, owner = atoms[f"readout_{unit}"].to_numpy(), atoms["place"].to_numpy()
     return table.with_columns(
         pl.Series("participation", participation_ratios(shares, owner, len(table))),
-        pl.Series("dealt", participation_ratios(rng.permutation(shares), owner, len(table))),
+        pl.Series("shuffled", participation_ratios(rng.permutation(shares), owner, len(table))),
     )

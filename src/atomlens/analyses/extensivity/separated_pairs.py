@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from atomlens.analyses.assemblies import joined, lone_molecules, moved_apart, predictions, shift_to_contact
-from atomlens.analyses.inputs import Material, seed_column, untrained_models
+from atomlens.analyses.inputs import AnalysisInputs, seed_column, untrained_models
 from atomlens.interactions import explain
 from atomlens.surveys import Progress, no_progress
 
@@ -49,7 +49,7 @@ class Scans:
 
 
 def scan_pairs(
-    material: Material,
+    inputs: AnalysisInputs,
     n_dimers: int = 30,
     gaps: Sequence[float] = GAPS,
     rng: np.random.Generator | None = None,
@@ -59,7 +59,7 @@ def scan_pairs(
 
     Parameters
     ----------
-    material
+    inputs
         Model and structures; those that are several molecules, periodic, or of unknown elements take no part.
     n_dimers
         How many pairs, where there are as many molecules.
@@ -70,17 +70,17 @@ def scan_pairs(
     progress
         Told pair by pair.
     """
-    rng = np.random.default_rng(material.settings.seed) if rng is None else rng
-    pairs = _draw_pairs(material, n_dimers, rng)
-    untrained = untrained_models(material.model, material.settings.seed)
+    rng = np.random.default_rng(inputs.settings.seed) if rng is None else rng
+    pairs = _draw_pairs(inputs, n_dimers, rng)
+    untrained = untrained_models(inputs.model, inputs.settings.seed)
     dimers, scan = [], []
     for number, (i, j) in enumerate(pairs):
         progress("molecules moved apart", number, len(pairs))
-        first, placed = moved_apart(material.structures[i], material.structures[j], gaps, rng)
+        first, placed = moved_apart(inputs.structures[i], inputs.structures[j], gaps, rng)
         turns = [
             _at_gap(first, ase.Atoms(placed[-1].numbers, _turn(placed[-1], turn)), gaps[-1]) for turn in _HALF_TURNS
         ]
-        rows = [_explained(material, number, gap, first, second) for gap, second in zip(gaps, placed, strict=True)]
+        rows = [_explained(inputs, number, gap, first, second) for gap, second in zip(gaps, placed, strict=True)]
         together = [joined([first, second]) for second in placed]
         for seed, fresh in enumerate(untrained):
             column = seed_column("untrained", seed)
@@ -88,14 +88,14 @@ def scan_pairs(
         scan += rows
         row: dict[str, float] = {"frame_1": i, "frame_2": j, "n_1": len(first), "n_2": len(placed[0])}
         alone = [first, placed[-1]]
-        named = [(material.model, _PREDICTED)]
+        named = [(inputs.model, _PREDICTED)]
         named += [(m, [seed_column(f"untrained_{n}", k) for n in UNTRAINED]) for k, m in enumerate(untrained)]
         for model, names in named:
             y = predictions(model, [*alone, joined(alone), *(joined([first, turn]) for turn in turns)])
             row |= dict(zip(names, (*y[:3], np.sqrt(np.mean(y[3:] ** 2))), strict=True))
         row["settled"] = settling_gap(np.array(gaps), np.array([r["together"] for r in rows]))
         dimers.append(row)
-    formulas = [material.structures[k].get_chemical_formula() for pair in pairs for k in pair]
+    formulas = [inputs.structures[k].get_chemical_formula() for pair in pairs for k in pair]
     alike = any(a == b for a, b in zip(formulas[::2], formulas[1::2], strict=True))
     return Scans(pl.DataFrame(dimers, infer_schema_length=None), pl.DataFrame(scan, infer_schema_length=None), alike)
 
@@ -118,25 +118,25 @@ def settling_gap(gaps: np.ndarray, together: np.ndarray) -> float:
     return float(gaps[moving[-1] + 1]) if len(moving) else float(gaps[0])
 
 
-def _draw_pairs(material: Material, n_dimers: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    frames = rng.permutation(material.tables["frames"]["frame"].to_numpy()).tolist()
-    small = (k for k in frames if len(material.structures[k]) <= MAX_ATOMS)
+def _draw_pairs(inputs: AnalysisInputs, n_dimers: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    frames = rng.permutation(inputs.tables["frames"]["frame"].to_numpy()).tolist()
+    small = (k for k in frames if len(inputs.structures[k]) <= MAX_ATOMS)
     found: list[int] = []
     for frame in small:
-        found += lone_molecules(material.model, material.structures, [frame])
+        found += lone_molecules(inputs.model, inputs.structures, [frame])
         if len(found) == 2 * n_dimers:
             break
     if len(found) == 1:
         return [(found[0], found[0])]
     # Neighbours in the order of formulas are of one formula; those half a list apart are, only where they must be.
-    found.sort(key=lambda frame: material.structures[frame].get_chemical_formula())
+    found.sort(key=lambda frame: inputs.structures[frame].get_chemical_formula())
     half = len(found) // 2
     return [(found[k], found[k + half]) for k in range(half)]
 
 
-def _explained(material: Material, dimer: int, gap: float, first: ase.Atoms, second: ase.Atoms) -> dict[str, float]:
-    held = material.settings
-    ex = explain(material.model, joined([first, second]), rule=held.rule, product_rule=held.product_rule)
+def _explained(inputs: AnalysisInputs, dimer: int, gap: float, first: ase.Atoms, second: ase.Atoms) -> dict[str, float]:
+    settings = inputs.settings
+    ex = explain(inputs.model, joined([first, second]), rule=settings.rule, product_rule=settings.product_rule)
     n = len(first)
     pairs = ex.interactions(max_order=2).order(2)
     across = (pairs.atoms[:, 0] < n) & (pairs.atoms[:, 1] >= n)

@@ -1,7 +1,7 @@
-r"""Delete a pair of edges, or all edges of an atom, from the message passing: what changes, and what walks foretell.
+r"""Delete a pair of edges, or all edges of an atom, from the message passing: what changes, and what walks predict.
 
 The structure stays, only messages stop. True changes are predictions of the model with the edges left out of its graph.
-What walks foretell is the relevance of every walk that uses the deleted edges, under the chain of the whole
+What walks predict is the relevance of every walk that uses the deleted edges, under the chain of the whole
 structure: exact sums, no list of walks.
 """
 

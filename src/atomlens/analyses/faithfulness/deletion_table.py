@@ -1,4 +1,4 @@
-"""Deletions in many structures as one table, with scores and controls of every method that foretells them."""
+"""Deletions in many structures as one table, with scores and controls of every method that predicts them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _WIDTH = 0.25  # Å, of the distance bins of the baseline
 
 @dataclass(frozen=True)
 class Deletions:
-    """Deletions of one kind in one structure: members (M, 1 or 2), distances, true changes, foretold by method."""
+    """Deletions of one kind in one structure: members (M, 1 or 2), distances, true changes, predicted by method."""
 
     members: Int[np.ndarray, "M k"]
     distance: Float[np.ndarray, " M"]
     change: Float[np.ndarray, " M"]
-    foretold: dict[str, Float[np.ndarray, " M"]]
+    predicted: dict[str, Float[np.ndarray, " M"]]
 
 
 def delete_in(
@@ -93,7 +93,7 @@ def deletions_table(frame: int, graph: AtomGraph, found: dict[str, Deletions], f
     for kind, part in found.items():
         first, last = part.members[:, 0], part.members[:, -1]
         second = last if kind == "pair" else np.full(len(first), -1)
-        for method, foretold in part.foretold.items():
+        for method, predicted in part.predicted.items():
             tables.append(
                 pl.DataFrame(
                     {
@@ -105,7 +105,7 @@ def deletions_table(frame: int, graph: AtomGraph, found: dict[str, Deletions], f
                         "element_2": np.where(second < 0, -1, numbers[last]).astype(np.int32),
                         "distance": part.distance,
                         "method": [method] * len(first),
-                        "foretold": foretold * factor,
+                        "predicted": predicted * factor,
                         "change": part.change * factor,
                     }
                 )
@@ -116,13 +116,13 @@ def deletions_table(frame: int, graph: AtomGraph, found: dict[str, Deletions], f
 def empty_table() -> pl.DataFrame:
     """The table of no structure."""
     whole = dict.fromkeys(("frame", "atom_1", "atom_2", "element_1", "element_2"), pl.Int32)
-    real = dict.fromkeys(("distance", "foretold", "change"), pl.Float64)
+    real = dict.fromkeys(("distance", "predicted", "change"), pl.Float64)
     return pl.DataFrame(schema=whole | {"kind": pl.String, "method": pl.String} | real)
 
 
 def effect_of(deletions: pl.DataFrame, kind: str, method: str) -> Effect:
-    """Correlation of foretold and true change, with its interval over structures."""
-    return _bootstrapped("correlation of foretold and true change", rows_of(deletions, kind, method), pearson)
+    """Correlation of predicted and true change, with its interval over structures."""
+    return _bootstrapped("correlation of predicted and true change", rows_of(deletions, kind, method), pearson)
 
 
 def rows_of(deletions: pl.DataFrame, kind: str, method: str) -> pl.DataFrame:
@@ -133,18 +133,18 @@ def rows_of(deletions: pl.DataFrame, kind: str, method: str) -> pl.DataFrame:
 def _bootstrapped(name: str, rows: pl.DataFrame, score: Callable[[np.ndarray, np.ndarray], float]) -> Effect:
     frames = rows["frame"].unique(maintain_order=True).to_numpy()
     of = Rows(np.searchsorted(frames, rows["frame"].to_numpy()), len(frames))
-    foretold, change = rows["foretold"].to_numpy(), rows["change"].to_numpy()
-    return molecule_effect(name, lambda k: score(foretold[of.of(k)], change[of.of(k)]), len(frames))
+    predicted, change = rows["predicted"].to_numpy(), rows["change"].to_numpy()
+    return molecule_effect(name, lambda k: score(predicted[of.of(k)], change[of.of(k)]), len(frames))
 
 
 def deletion_scores(deletions: pl.DataFrame) -> pl.DataFrame:
-    """One row a kind and method: correlation and slope of the change on what was foretold, rank correlation."""
+    """One row a kind and method: correlation and slope of the change on what was predicted, rank correlation."""
     rows = []
     for kind in KINDS:
         for method in deletions.filter(pl.col("kind") == kind)["method"].unique(maintain_order=True):
             part = rows_of(deletions, kind, method)
             correlation, steep = _bootstrapped("", part, pearson), _bootstrapped("", part, slope)
-            rank = rank_correlation(part["foretold"].to_numpy(), part["change"].to_numpy())
+            rank = rank_correlation(part["predicted"].to_numpy(), part["change"].to_numpy())
             rows.append((kind, method, *_limits(correlation), *_limits(steep), rank, correlation.n))
     names = ("correlation", "correlation_low", "correlation_high", "slope", "slope_low", "slope_high", "rank")
     schema = {"kind": pl.String, "method": pl.String} | dict.fromkeys(names, pl.Float64) | {"n": pl.Int64}
@@ -164,17 +164,17 @@ def controls_of(
     rng = np.random.default_rng(0)
     others = []
     for _ in range(SHUFFLES):
-        other = rows["foretold"].to_numpy().copy()
+        other = rows["predicted"].to_numpy().copy()
         for k in np.unique(frame):
             other[frame == k] = rng.permutation(other[frame == k])
         others.append(pearson(other, change))
-    # Without training the terms foretell deletions as well: faithful to the model is not true to nature, so an
+    # Without training the terms predict deletions as well: faithful to the model is not true to nature, so an
     # untrained model is told beside the score and is no null.
     parts = [part[kind] for part in fresh if part is not None]
     untrained = math.nan
     if parts:
         untrained = pearson(
-            np.concatenate([p.foretold[method] for p in parts]), np.concatenate([p.change for p in parts])
+            np.concatenate([p.predicted[method] for p in parts]), np.concatenate([p.change for p in parts])
         )
     alone = "distance and elements alone" if kind == "pair" else "element alone"
     return [

@@ -22,22 +22,23 @@ from atomlens.analyses.faithfulness.edge_weights import (
 )
 from atomlens.analyses.inputs import untrained_model
 from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
-from atomlens.chain import PRODUCT_RULES, make_chain, make_rule
+from atomlens.chain import make_chain, make_rule
 from atomlens.interactions import interaction_terms
 from atomlens.models import Potential
+from atomlens.recording import DEFAULT_PRODUCT_RULE, PRODUCT_RULES
 from atomlens.reference import KnownPotential
 from atomlens.structures import AtomGraph
 
 RULES = ("gate", "gamma", "gradient")
 # Values of pairs from the predictions for all subsets of atoms.
 OfSubsets = Callable[[Float[np.ndarray, " K"], Int[np.ndarray, "P 2"]], Float[np.ndarray, " P"]]
-UNTRAINED = "terms gate/scalar, untrained model"
+UNTRAINED = f"terms gate/{DEFAULT_PRODUCT_RULE}, untrained model"
 _STORED = "known_terms.csv"
 
 
 def rule_names(model: Potential) -> list[tuple[str, str]]:
     """Rules and product rules that differ for a model: SchNet has no products of signals."""
-    products = PRODUCT_RULES if model.facts.has_products else PRODUCT_RULES[:1]
+    products = PRODUCT_RULES if model.facts.has_products else (DEFAULT_PRODUCT_RULE,)
     return [(rule, product) for rule in RULES for product in products]
 
 

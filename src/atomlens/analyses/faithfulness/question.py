@@ -1,4 +1,4 @@
-"""Do the terms foretell what the model does? Deleted messages, and models fitted to potentials with known terms."""
+"""Do the terms predict what the model does? Deleted messages, and models fitted to potentials with known terms."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from atomlens.analyses.faithfulness.deletion_table import (
     empty_table,
 )
 from atomlens.analyses.faithfulness.known_terms import UNTRAINED, rule_names, stored_known_scores
-from atomlens.analyses.inputs import Material, untrained_model
+from atomlens.analyses.inputs import AnalysisInputs, untrained_model
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.analyses.verdict import Control, Effect, Finding, Verdict, cannot_tell, conclude
 from atomlens.models import to_internal
 from atomlens.potentials import OpenedModel
+from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
@@ -37,16 +38,16 @@ PAIR_POTENTIALS = ("lennard-jones", "morse", "screened-coulomb")
 
 @dataclass(frozen=True)
 class FaithfulnessResult:
-    """Changes by deletion against what was foretold, and the stored scores on known potentials.
+    """Changes by deletion against what was predicted, and the stored scores on known potentials.
 
     Attributes
     ----------
     deletions
         One row a deletion and method: ``frame``, ``kind`` (pair, atom), ``atom_1``, ``atom_2`` (null for atoms),
-        ``distance`` in Å (null for atoms), ``element_1``, ``element_2`` (atomic numbers), ``method``, ``foretold`` and
+        ``distance`` in Å (null for atoms), ``element_1``, ``element_2`` (atomic numbers), ``method``, ``predicted`` and
         ``change``: prediction minus prediction without the messages.
     scores
-        One row a kind and method: correlation, slope (of the change on what was foretold) with limits, rank.
+        One row a kind and method: correlation, slope (of the change on what was predicted) with limits, rank.
     known
         `stored_known_scores`.
     effects
@@ -54,7 +55,7 @@ class FaithfulnessResult:
     controls
         Controls of these, by kind.
     method, architecture, unit
-        The rule asked about (``gate/scalar``), the model's architecture, the unit of changes.
+        The rule asked about (``gate/full``), the model's architecture, the unit of changes.
     n_structures
         Structures with at least one deletion.
     """
@@ -71,36 +72,36 @@ class FaithfulnessResult:
 
 
 def compute(
-    material: Material, *, progress: Progress = no_progress, n_structures: int = 20, n_deletions: int = 24
+    inputs: AnalysisInputs, *, progress: Progress = no_progress, n_structures: int = 20, n_deletions: int = 24
 ) -> FaithfulnessResult:
-    """Delete pairs of edges and atoms from the messages of the model, and hold the changes against the foretold ones.
+    """Delete pairs of edges and atoms from the messages of the model, and hold the changes against the predicted ones.
 
     Parameters
     ----------
-    material
+    inputs
         Model, structures, settings; its tables are not needed.
     progress
         Told after every structure.
     n_structures
-        Structures to ask about, spread evenly over the material's.
+        Structures to ask about, spread evenly over the inputs'.
     n_deletions
         Pairs, and atoms, a structure; drawn at random where there are more.
     """
-    if isinstance(material.model, OpenedModel):
+    if isinstance(inputs.model, OpenedModel):
         raise InputError(
             f"faithfulness deletes messages inside the model, which is possible for SchNet and PaiNN; "
-            f"leave it out for a {material.model.facts.name} (--questions species,extensivity,decay,many-body)"
+            f"leave it out for a {inputs.model.facts.name} (--questions species,extensivity,decay,many-body)"
         )
-    model = material.model.converted(torch.float64)
-    default = _default_method(material)
-    total = min(n_structures, len(material.structures))
-    chosen = np.unique(np.linspace(0, max(len(material.structures) - 1, 0), total).astype(int)) if total else []
-    fresh, fresh_parts = untrained_model(model, material.settings.seed), []
+    model = inputs.model.converted(torch.float64, "cpu")  # of a few small graphs, cut and gated in NumPy
+    default = _default_method(inputs)
+    total = min(n_structures, len(inputs.structures))
+    chosen = np.unique(np.linspace(0, max(len(inputs.structures) - 1, 0), total).astype(int)) if total else []
+    fresh, fresh_parts = untrained_model(model, inputs.settings.seed), []
     tables, n_used, parts = [], 0, []
     for done, frame in enumerate(chosen):
         progress("deleting messages", done, len(chosen))
-        graph = model.graph(material.structures[int(frame)])
-        rng = np.random.default_rng([material.settings.seed, int(frame)])
+        graph = model.graph(inputs.structures[int(frame)])
+        rng = np.random.default_rng([inputs.settings.seed, int(frame)])
         found = delete_in(model, graph, rng, n_deletions, rule_names(model))
         if found is None:
             continue
@@ -108,7 +109,7 @@ def compute(
         parts.append(found)
         n_used += 1
         if len(fresh_parts) < MIN_MOLECULES:
-            only = [(material.settings.rule, default.partition("/")[2])]
+            only = [(inputs.settings.rule, default.partition("/")[2])]
             fresh_parts.append(delete_in(fresh, graph, np.random.default_rng(0), n_deletions, only))
     progress("deleting messages", len(chosen), len(chosen))
     deletions = pl.concat(tables) if tables else empty_table()
@@ -120,16 +121,16 @@ def compute(
         controls={kind: controls_of(deletions, kind, default, fresh_parts) for kind in KINDS},
         method=default,
         architecture=model.facts.architecture,
-        unit=material.unit,
+        unit=inputs.unit,
         n_structures=n_used,
     )
 
 
-def _default_method(material: Material) -> str:
-    product = material.settings.product_rule
-    if not material.model.facts.has_products:
-        product = "scalar"  # both product rules are one there
-    return f"{material.settings.rule}/{product}"
+def _default_method(inputs: AnalysisInputs) -> str:
+    product = inputs.settings.product_rule
+    if not inputs.model.facts.has_products:
+        product = DEFAULT_PRODUCT_RULE  # both product rules are one there
+    return f"{inputs.settings.rule}/{product}"
 
 
 def judge(result: FaithfulnessResult) -> Verdict:

@@ -13,7 +13,7 @@ import polars as pl
 from scipy.spatial.distance import cdist
 
 from atomlens.analyses.assemblies import cluster_of, joined, lone_molecules, predictions
-from atomlens.analyses.inputs import Material, seed_column, untrained_models
+from atomlens.analyses.inputs import AnalysisInputs, seed_column, untrained_models
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.interactions import explain
 from atomlens.potentials import AnyModel
@@ -41,23 +41,23 @@ class Cluster:
     family: str
 
 
-def find_clusters(material: Material, n_clusters: int, rng: np.random.Generator) -> list[Cluster]:
+def find_clusters(inputs: AnalysisInputs, n_clusters: int, rng: np.random.Generator) -> list[Cluster]:
     """Clusters among the structures; where an interval needs more, clusters built of three of their molecules.
 
     Every molecule is in one cluster where there are enough of them. Where the model knows hydrogen and oxygen, half as
     many clusters of three water molecules come on top.
     """
-    found = _of_the_set(material, n_clusters, rng)
+    found = _of_the_set(inputs, n_clusters, rng)
     if len(found) < MIN_MOLECULES:
-        found += _built(material, n_clusters, rng)
-    elements = material.model.facts.elements
+        found += _built(inputs, n_clusters, rng)
+    elements = inputs.model.facts.elements
     if found and (elements is None or {1, 8} <= set(elements)):
         water = ase.build.molecule("H2O")
         found += [_cluster([water] * _SIZE, WATER, rng) for _ in range(n_clusters // 2)]
     return found
 
 
-def cluster_terms(material: Material, clusters: list[Cluster], progress: Progress = no_progress) -> pl.DataFrame:
+def cluster_terms(inputs: AnalysisInputs, clusters: list[Cluster], progress: Progress = no_progress) -> pl.DataFrame:
     """One row per pair or triple of molecules in a cluster.
 
     Columns: ``cluster``, ``family``, ``order``, ``molecules`` ("0-2"), ``gap`` (smallest distance between two molecules
@@ -65,16 +65,16 @@ def cluster_terms(material: Material, clusters: list[Cluster], progress: Progres
     expansion of the model itself), and of the first clusters ``untrained_term`` and ``untrained_removal`` of several
     untrained models (`seed_column`), null elsewhere.
     """
-    untrained = untrained_models(material.model, material.settings.seed)
+    untrained = untrained_models(inputs.model, inputs.settings.seed)
     rows = []
     for number, cluster in enumerate(clusters):
         progress("clusters", number, len(clusters))
         columns = {
-            "term": _group_terms(material, material.model, cluster),
-            "removal": _by_order(_expansion(_energy_of(material.model), cluster)),
+            "term": _group_terms(inputs, inputs.model, cluster),
+            "removal": _by_order(_expansion(_energy_of(inputs.model), cluster)),
         }
         for seed, fresh in enumerate(untrained if number < N_UNTRAINED_CLUSTERS else ()):
-            columns[seed_column("untrained_term", seed)] = _group_terms(material, fresh, cluster)
+            columns[seed_column("untrained_term", seed)] = _group_terms(inputs, fresh, cluster)
             removal = _by_order(_expansion(_energy_of(fresh), cluster))
             columns[seed_column("untrained_removal", seed)] = removal
         gaps = _gaps(cluster)
@@ -105,12 +105,12 @@ def reference_terms(clusters: list[Cluster], progress: Progress = no_progress) -
     return pl.DataFrame(rows, schema=schema), reason
 
 
-def _of_the_set(material: Material, n_clusters: int, rng: np.random.Generator) -> list[Cluster]:
+def _of_the_set(inputs: AnalysisInputs, n_clusters: int, rng: np.random.Generator) -> list[Cluster]:
     # Molecules that see each other have a pair term: no other structure need be searched for molecules.
-    across = material.tables["pairs"].filter(pl.col("relation") == "other molecule")["frame"].unique().sort()
+    across = inputs.tables["pairs"].filter(pl.col("relation") == "other molecule")["frame"].unique().sort()
     found: list[Cluster] = []
     for frame in rng.permutation(across.to_numpy()).tolist():
-        atoms = material.structures[frame]
+        atoms = inputs.structures[frame]
         if len(atoms) > _MAX_ATOMS or atoms.pbc.any():
             continue
         parts = fragments(atoms)
@@ -121,18 +121,18 @@ def _of_the_set(material: Material, n_clusters: int, rng: np.random.Generator) -
     return found
 
 
-def _built(material: Material, n_clusters: int, rng: np.random.Generator) -> list[Cluster]:
-    frames = rng.permutation(material.tables["frames"]["frame"].to_numpy()).tolist()
+def _built(inputs: AnalysisInputs, n_clusters: int, rng: np.random.Generator) -> list[Cluster]:
+    frames = rng.permutation(inputs.tables["frames"]["frame"].to_numpy()).tolist()
     lone: list[int] = []
     for frame in frames:
-        if len(material.structures[frame]) <= _MAX_ATOMS // _SIZE:
-            lone += lone_molecules(material.model, material.structures, [frame])
+        if len(inputs.structures[frame]) <= _MAX_ATOMS // _SIZE:
+            lone += lone_molecules(inputs.model, inputs.structures, [frame])
         if len(lone) == _SIZE * n_clusters:
             break
     if not lone:
         return []
     wanted = np.resize(np.array(lone), _SIZE * n_clusters).reshape(n_clusters, _SIZE)
-    return [_cluster([material.structures[k] for k in chosen], BUILT, rng) for chosen in wanted.tolist()]
+    return [_cluster([inputs.structures[k] for k in chosen], BUILT, rng) for chosen in wanted.tolist()]
 
 
 def _cluster(molecules: list[ase.Atoms], family: str, rng: np.random.Generator) -> Cluster:
@@ -142,9 +142,9 @@ def _cluster(molecules: list[ase.Atoms], family: str, rng: np.random.Generator) 
     return Cluster(joined(placed), parts, family)
 
 
-def _group_terms(material: Material, model: AnyModel, cluster: Cluster) -> dict[tuple[int, ...], float]:
-    held = material.settings
-    ex = explain(model, cluster.atoms, rule=held.rule, product_rule=held.product_rule)
+def _group_terms(inputs: AnalysisInputs, model: AnyModel, cluster: Cluster) -> dict[tuple[int, ...], float]:
+    settings = inputs.settings
+    ex = explain(model, cluster.atoms, rule=settings.rule, product_rule=settings.product_rule)
     highest = min(3, len(cluster.molecules))
     terms = ex.group_interactions([list(part) for part in cluster.molecules], max_order=highest)
     return {

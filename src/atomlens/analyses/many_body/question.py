@@ -92,13 +92,13 @@ def _falls(result: ManyBodyResult) -> Finding:
         unit="decades",
         seed=result.seed,
     )
-    # Strengths dealt anew over pairs and triples leave nothing but how many there are of each.
+    # Strengths shuffled over pairs and triples leave nothing but how many there are of each.
     two, three = table["terms_2"].to_numpy(), table["terms_3"].to_numpy()
     counted = (two > 0) & (three > 0)
-    dealt = _mean(np.log10(three[counted] / two[counted]))
+    shuffled = _mean(np.log10(three[counted] / two[counted]))
     seeds = result.untrained.partition_by("seed") if "seed" in result.untrained.columns else []
     controls = (
-        Control("terms shuffled over orders", dealt),
+        Control("terms shuffled over orders", shuffled),
         control_of("untrained model", [_mean(_log_ratio(one)) for one in seeds]),
     )
     sums = {n: float(table[f"strength_{n}"].sum()) for n in (1, 2, 3)}
@@ -133,7 +133,9 @@ def _predicts(result: ManyBodyResult, order: int) -> Finding:
     effect = _effect(result, order, "correlation of terms with removals", lambda r: _pearson(r["term"], r["removal"]))
     # Untrained models are no null here: the claim is about terms, and they should predict any model.
     controls = (
-        control_of("terms shuffled", [_pearson(dealt, rows["removal"]) for dealt in _deals(rows["term"], result.seed)]),
+        control_of(
+            "terms shuffled", [_pearson(shuffled, rows["removal"]) for shuffled in _shuffles(rows["term"], result.seed)]
+        ),
         control_of("untrained model", _of_untrained(rows, lambda r: _pearson(r["term"], r["removal"])), is_null=False),
         Control("distance alone", abs(_pearson(rows["gap"], rows["removal"])), is_null=False),
     )
@@ -157,7 +159,9 @@ def _right_size(result: ManyBodyResult) -> Finding:
         return cannot_tell(claim.text, "no cluster has two molecules in reach of each other", _EXPANSION)
     effect = _effect(result, 2, "slope of removals against terms", lambda r: _slope(r["term"], r["removal"]))
     controls = (
-        control_of("terms shuffled", [_slope(dealt, rows["removal"]) for dealt in _deals(rows["term"], result.seed)]),
+        control_of(
+            "terms shuffled", [_slope(shuffled, rows["removal"]) for shuffled in _shuffles(rows["term"], result.seed)]
+        ),
         control_of("untrained model", _of_untrained(rows, lambda r: _slope(r["term"], r["removal"])), is_null=False),
     )
     size = [float(np.abs(rows[column]).mean()) for column in ("term", "removal")]
@@ -181,9 +185,9 @@ def _like_reference(result: ManyBodyResult, order: int) -> Finding:
         return cannot_tell(claim.text, result.reference_missing or f"no cluster has {name} molecules in reach", _GFN2)
     score: Score = lambda r: rank_correlation(r["term"], r["xtb"])  # noqa: E731
     effect = _effect(result, order, f"rank correlation with GFN2's {name}-body energies", score, with_reference=True)
-    dealt = [rank_correlation(values, rows["xtb"]) for values in _deals(rows["term"], result.seed)]
+    shuffled = [rank_correlation(values, rows["xtb"]) for values in _shuffles(rows["term"], result.seed)]
     controls = (
-        control_of("terms shuffled", dealt),
+        control_of("terms shuffled", shuffled),
         control_of("untrained model", _of_untrained(rows, score)),
         Control("the model's own removals", rank_correlation(rows["removal"], rows["xtb"]), is_null=False),
         Control("distance alone", abs(rank_correlation(rows["gap"], rows["xtb"])), is_null=False),
@@ -219,7 +223,7 @@ def _three_body_size(result: ManyBodyResult) -> Finding:
     controls = (
         control_of(
             "terms shuffled over orders",
-            [decades(both | {"term": dealt}) for dealt in _deals(both["term"], result.seed)],
+            [decades(both | {"term": shuffled}) for shuffled in _shuffles(both["term"], result.seed)],
         ),
         control_of("untrained model", _of_untrained(both, decades)),
         Control("the model's own removals", decades(both, "removal"), is_null=False),
@@ -285,7 +289,7 @@ def _families(result: ManyBodyResult) -> str:
     return f"{main['cluster'].n_unique()} clusters, {' and '.join(names)}"
 
 
-def _deals(values: np.ndarray, seed: int) -> list[np.ndarray]:
+def _shuffles(values: np.ndarray, seed: int) -> list[np.ndarray]:
     """The values in several random orders."""
     rng = np.random.default_rng(seed)
     return [rng.permutation(values) for _ in range(_SHUFFLES)]

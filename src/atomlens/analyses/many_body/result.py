@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from atomlens.analyses.inputs import Material, by_seed
+from atomlens.analyses.inputs import AnalysisInputs, by_seed
 from atomlens.analyses.many_body.clusters import cluster_terms, find_clusters, reference_terms
 from atomlens.analyses.shares import molecule_strengths, range_shares
 from atomlens.reference import Kind, composition
@@ -52,44 +52,44 @@ class ManyBodyResult:
     is_energy: bool = True
 
 
-def compute(material: Material, *, progress: Progress = no_progress, n_clusters: int = 30) -> ManyBodyResult:
+def compute(inputs: AnalysisInputs, *, progress: Progress = no_progress, n_clusters: int = 30) -> ManyBodyResult:
     """Collect strengths by order and range, and expand clusters over their molecules.
 
     Parameters
     ----------
-    material
+    inputs
         Model, structures and tables.
     progress
         Told what is being done.
     n_clusters
         How many clusters to expand; half as many of water come on top.
     """
-    known = composition(material.property, material.model.facts.has_forces)
+    known = composition(inputs.property, inputs.model.facts.has_forces)
     terms, missing, unreferenced = pl.DataFrame(), "", ""
     if known.kind is not Kind.SUM:
-        missing = f"a many-body expansion means nothing where parts do not add ({material.property}): {known.reason}"
+        missing = f"a many-body expansion means nothing where parts do not add ({inputs.property}): {known.reason}"
     else:
-        clusters = find_clusters(material, n_clusters, np.random.default_rng(material.settings.seed))
+        clusters = find_clusters(inputs, n_clusters, np.random.default_rng(inputs.settings.seed))
         if clusters:
-            terms = cluster_terms(material, clusters, progress)
+            terms = cluster_terms(inputs, clusters, progress)
         else:
             missing = "no structure of the set is a cluster, or a single molecule to build one of"
         if clusters and known.is_energy:
             found, unreferenced = reference_terms(clusters, progress)
             terms = terms.join(found, on=("cluster", "molecules"), how="left", maintain_order="left")
         elif clusters:
-            unreferenced = f"{material.property} is no energy of a geometry, which GFN2 could be asked for"
+            unreferenced = f"{inputs.property} is no energy of a geometry, which GFN2 could be asked for"
     return ManyBodyResult(
-        property=material.property,
-        unit=material.unit,
+        property=inputs.property,
+        unit=inputs.unit,
         kind=known.kind.value,
         reason=known.reason,
-        molecules=molecule_strengths(material.tables, material.unit),
-        untrained=by_seed([molecule_strengths(tables, material.unit) for tables in material.untrained]),
-        ranges=range_shares(material.tables, material.unit),
+        molecules=molecule_strengths(inputs.tables, inputs.unit),
+        untrained=by_seed([molecule_strengths(tables, inputs.unit) for tables in inputs.untrained]),
+        ranges=range_shares(inputs.tables, inputs.unit),
         terms=terms,
         terms_missing=missing,
         reference_missing=unreferenced,
-        seed=material.settings.seed,
+        seed=inputs.settings.seed,
         is_energy=known.is_energy,
     )

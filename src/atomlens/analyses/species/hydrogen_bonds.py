@@ -12,7 +12,7 @@ import polars as pl
 MAX_DISTANCE = 2.5
 MIN_ANGLE = 120.0
 ELEMENTS = ("N", "O", "F")
-APART = ("1-4", "further", "other molecule")
+NOT_NEAR = ("1-4", "further", "other molecule")
 
 
 def hydrogen_bond_mask(pairs: pl.DataFrame, structures: Sequence[ase.Atoms]) -> pl.Series:
@@ -38,7 +38,7 @@ def hydrogen_bond_mask(pairs: pl.DataFrame, structures: Sequence[ase.Atoms]) -> 
     polar = ((one == "H") & two.is_in(ELEMENTS)) | ((two == "H") & one.is_in(ELEMENTS))
     table = pairs.with_row_index("row").filter(polar).with_columns(hydrogen, partner)
     donors = table.filter(pl.col("relation") == "1-2").select("frame", "hydrogen", pl.col("partner").alias("donor"))
-    near = table.filter((pl.col("distance") < MAX_DISTANCE) & pl.col("relation").is_in(APART))
+    near = table.filter((pl.col("distance") < MAX_DISTANCE) & pl.col("relation").is_in(NOT_NEAR))
     found = [
         row
         for row, frame, donor, h, acceptor in near.join(donors, on=["frame", "hydrogen"])

@@ -16,10 +16,10 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from atomlens.analyses.inputs import Material
+from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.analyses.pair_scores import PairStatistic, Score, is_energy, no_score, pair_score
 from atomlens.analyses.species import pairs as species_pairs
-from atomlens.analyses.species.hydrogen_bonds import APART
+from atomlens.analyses.species.hydrogen_bonds import NOT_NEAR
 from atomlens.analyses.species.judgement import Circumstances, findings
 from atomlens.analyses.statistics import N_RESAMPLES, share_with_limits
 from atomlens.analyses.verdict import Effect, Verdict, conclude
@@ -67,7 +67,7 @@ class SpeciesResult:
 
 
 def compute(
-    material: Material,
+    inputs: AnalysisInputs,
     *,
     progress: Progress = no_progress,
     bond_orders: BondOrders = gfn2_bond_orders,
@@ -78,7 +78,7 @@ def compute(
 
     Parameters
     ----------
-    material
+    inputs
         Model, structures and tables.
     progress
         Is told about the reference calculations.
@@ -89,11 +89,9 @@ def compute(
     n_resamples
         Of every bootstrap.
     """
-    orders, skipped = _reference_orders(material, bond_orders, n_reference, progress)
-    pairs = species_pairs.sorted_pairs(material.tables["pairs"], material.structures, orders)
-    fresh = [
-        species_pairs.sorted_pairs(table, material.structures, orders) for table in material.untrained_level("pairs")
-    ]
+    orders, skipped = _reference_orders(inputs, bond_orders, n_reference, progress)
+    pairs = species_pairs.sorted_pairs(inputs.tables["pairs"], inputs.structures, orders)
+    fresh = [species_pairs.sorted_pairs(table, inputs.structures, orders) for table in inputs.untrained_level("pairs")]
     comparisons = species_pairs.comparisons_of(pairs)
 
     def score(
@@ -112,10 +110,10 @@ def compute(
             pairs.filter(among),
             [table.filter(among) for table in fresh],
             columns,
-            material.relevance,
+            inputs.relevance,
             keep=keep,
             unit=unit,
-            seed=material.settings.seed,
+            seed=inputs.settings.seed,
             n_resamples=n_resamples,
             interval=interval,
         )
@@ -172,17 +170,17 @@ def compute(
         "mean term of H···A in hydrogen bonds",
         lambda _, terms: _mean(terms),
         pl.col("class") == "hydrogen bond",
-        unit=material.unit,
+        unit=inputs.unit,
         # Dealt among all pairs, every term would come from a bond, which no hydrogen bond surpasses.
-        among=pl.col("relation").is_in(APART),
+        among=pl.col("relation").is_in(NOT_NEAR),
     )
     return SpeciesResult(
-        property=material.property,
-        unit=material.unit,
-        classes=species_pairs.class_table(pairs, material.relevance),
-        orders=species_pairs.order_table(pairs, material.relevance, comparisons),
+        property=inputs.property,
+        unit=inputs.unit,
+        classes=species_pairs.class_table(pairs, inputs.relevance),
+        orders=species_pairs.order_table(pairs, inputs.relevance, comparisons),
         scores=scores,
-        circumstances=_circumstances(material),
+        circumstances=_circumstances(inputs),
         skipped=skipped,
     )
 
@@ -192,14 +190,14 @@ def judge(result: SpeciesResult) -> Verdict:
     return conclude(SLUG, findings(result.scores, result.orders, result.circumstances))
 
 
-def _circumstances(material: Material) -> Circumstances:
-    frames = material.tables["frames"]
-    constant = frames[f"constant_{material.unit}"].to_numpy()
-    prediction = frames[f"prediction_{material.unit}"].to_numpy()
+def _circumstances(inputs: AnalysisInputs) -> Circumstances:
+    frames = inputs.tables["frames"]
+    constant = frames[f"constant_{inputs.unit}"].to_numpy()
+    prediction = frames[f"prediction_{inputs.unit}"].to_numpy()
     return Circumstances(
-        property=material.property,
-        unit=material.unit,
-        is_energy=is_energy(material),
+        property=inputs.property,
+        unit=inputs.unit,
+        is_energy=is_energy(inputs),
         n_structures=len(frames),
         n_formulas=frames["formula"].n_unique(),
         formula=frames["formula"][0] if len(frames) else "",
@@ -209,18 +207,18 @@ def _circumstances(material: Material) -> Circumstances:
 
 
 def _reference_orders(
-    material: Material, bond_orders: BondOrders, limit: int, progress: Progress
+    inputs: AnalysisInputs, bond_orders: BondOrders, limit: int, progress: Progress
 ) -> tuple[pl.DataFrame | None, dict[str, int]]:
-    table = material.tables["pairs"].select("frame", "atom_1", "atom_2")
+    table = inputs.tables["pairs"].select("frame", "atom_1", "atom_2")
     rows_of = {key[0]: rows for key, rows in table.partition_by("frame", as_dict=True).items()}
-    chosen = evenly_spread(len(material.structures), limit)
+    chosen = evenly_spread(len(inputs.structures), limit)
     parts, skipped = [], {}
     for done, k in enumerate(chosen):
         progress("GFN2 bond orders", done, len(chosen))
         if k not in rows_of:
             continue
         try:
-            matrix = bond_orders(material.structures[k])
+            matrix = bond_orders(inputs.structures[k])
         except ReferenceUnavailable as error:
             skipped[str(error)] = skipped.get(str(error), 0) + 1
             continue

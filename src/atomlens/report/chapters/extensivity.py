@@ -66,15 +66,15 @@ def _draw_rule(axes: Axes, result: ExtensivityResult) -> None:
     d = {name: result.dimers[name].to_numpy() for name in result.dimers.columns}
     if kind in (Kind.LARGER, Kind.SMALLER):
         low, high = np.minimum(d["alone_1"], d["alone_2"]), np.maximum(d["alone_1"], d["alone_2"])
-        apart = high - low
+        span = high - low
         plain(
             axes,
             f"Far apart: {property_words(result.property)} of both together",
             f"difference of the two alone, {result.unit}",
             "0: the smaller one, 1: the larger one",
         )
-        kept = apart > 0.02 * apart.max()
-        axes.plot(apart[kept], ((d["together"] - low)[kept] / apart[kept]), "o", ms=5, color=BLUE, mec="white")
+        kept = span > 0.02 * span.max()
+        axes.plot(span[kept], ((d["together"] - low)[kept] / span[kept]), "o", ms=5, color=BLUE, mec="white")
         axes.axhline(1.0 if kind is Kind.LARGER else 0.0, color=GREEN, lw=1.4, label=f"expected: the {kind.value} one")
         axes.axhline(0.5, color=QUIET, lw=0.9, ls=":", label="mean of two of one size")
         axes.set_ylim(-0.15, 1.15)

@@ -14,7 +14,7 @@ from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, QUIET, plain, 
 
 HOW = """
 <p>Deletions (our choice): all messages between two atoms, or between one atom and all others, are left out of the
-graph; the structure stays. The true change is <i>y &minus; y(without them)</i>. It is foretold by the relevance of
+graph; the structure stays. The true change is <i>y &minus; y(without them)</i>. It is predicted by the relevance of
 all walks that use the deleted edges, under the chain of the whole structure: for an atom k this is
 <i>&Sigma;<sub>S &ni; k, |S| &gt; 1</sub> I(S)</i>, for a pair the sum over all walks along it. Both are exact sums.
 Pearson correlation and least-squares slope over deletions drawn at random, with 95&nbsp;% bootstrap intervals over
@@ -46,11 +46,11 @@ def _draw_changes(axes: Axes, result: FaithfulnessResult, kind: str, title: str)
     if not len(rows):
         return say(axes, "no two atoms within the cutoff")
     title += f"\ncorrelation {result.effects[kind]}".replace("-", "\u2212")
-    plain(axes, title, f"foretold change, {result.unit}", f"true change, {result.unit}")
-    foretold, change = rows["foretold"].to_numpy(), rows["change"].to_numpy()
-    ends = np.array([min(foretold.min(), change.min(), 0.0), max(foretold.max(), change.max(), 0.0)])
-    axes.plot(ends, ends, color=QUIET, lw=0.9, ls=":", label="as foretold")
-    axes.plot(foretold, change, "o", ms=3.5, color=BLUE if kind == "pair" else ORANGE, alpha=0.55, mec="none")
+    plain(axes, title, f"predicted change, {result.unit}", f"true change, {result.unit}")
+    predicted, change = rows["predicted"].to_numpy(), rows["change"].to_numpy()
+    ends = np.array([min(predicted.min(), change.min(), 0.0), max(predicted.max(), change.max(), 0.0)])
+    axes.plot(ends, ends, color=QUIET, lw=0.9, ls=":", label="as predicted")
+    axes.plot(predicted, change, "o", ms=3.5, color=BLUE if kind == "pair" else ORANGE, alpha=0.55, mec="none")
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left")
 
 

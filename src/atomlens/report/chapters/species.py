@@ -23,7 +23,7 @@ pairs with GFN2-xTB (Bannwarth, Ehlert, Grimme 2019). Order at the same elements
 of two bond orders; 0.5 is chance. Thresholds are our choice.</p>
 <p>Terms are relative to the constant part of the prediction. Where atom references were fitted, they hold what an
 atom binds on average, so that a positive bond term says "binds less than its atoms' references", not "repels".
-Controls: terms dealt out at random within a molecule, a model of the same shape with fresh weights, and the term
+Controls: terms shuffled within a molecule, a model of the same shape with fresh weights, and the term
 &minus;1/<i>r</i> (distance alone). Intervals draw structures.</p>
 """
 

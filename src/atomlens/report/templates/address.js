@@ -14,6 +14,7 @@ function takeAddress() {
   if (place >= 0) state.frame = place;
   if (DATA.unit === "eV" && FACTORS[choices.get("unit")]) state.unit = choices.get("unit");
   if (["relation", "bond", "elements"].includes(choices.get("colour"))) state.colour = choices.get("colour");
+  if (["forces", "pairs"].includes(choices.get("arrows"))) state.arrows = choices.get("arrows");
   return { section, threshold: number("from"), atom: number("atom"), only: choices.get("only") === "1", pair: choices.get("pair"),
     walk: choices.get("walk") };
 }
@@ -44,6 +45,7 @@ function writeAddress() {
   if (state.walk === null) choices.set("walk", "all");
   else if (state.walk !== firstWalk()) choices.set("walk", state.walk);
   if (state.colour !== "relation") choices.set("colour", state.colour);
+  if (state.arrows !== "none") choices.set("arrows", state.arrows);
   const query = choices.toString();
   const hash = `#${readAddress().section}${query ? `?${query}` : ""}`;
   // Where a page may not rewrite its address (inside some viewers), it works without.

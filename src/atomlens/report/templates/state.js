@@ -12,12 +12,13 @@ const state = {
   chosenPair: null, // pair that was clicked; stays marked
   atom: null, // atom that was clicked
   only: false, // show the pairs of that atom alone
+  arrows: "none", // forces, or pair forces on that atom
   walk: 0, // selected walk; null: all listed walks at once
   colour: "relation",
 };
 
 const frame = () => DATA.frames[state.frame];
-const listeners = { frame: [], unit: [], shown: [], pair: [], atom: [], walk: [], colour: [] };
+const listeners = { frame: [], unit: [], shown: [], pair: [], atom: [], walk: [], colour: [], arrows: [] };
 // Run everything that listens to a kind of change.
 const changed = (...kinds) => kinds.forEach((kind) => listeners[kind].forEach((run) => run()));
 const on = (kinds, run) => kinds.split(" ").forEach((kind) => listeners[kind].push(run));

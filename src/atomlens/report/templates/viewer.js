@@ -45,6 +45,7 @@ function cylinders() {
     const lit = cylinder(markedPair(), scale);
     list.push({ ...lit, radius: lit.radius + 0.05, color: css("--lit") });
   }
+  list.push(...arrows());
   return state.atom === null ? list : [...list, ...cage(frame().positions[state.atom])];
 }
 

@@ -1,4 +1,4 @@
-"""GROMACS' .gro files: fixed columns, lengths in nm, any number of frames, and no elements but those that names mean."""
+"""GROMACS' .gro files: fixed columns, lengths in nm, any number of frames, no elements but those of names."""
 
 from __future__ import annotations
 

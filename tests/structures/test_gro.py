@@ -53,7 +53,10 @@ def test_a_box_of_zeros_is_no_crystal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("residue", "name", "symbol"),
-    [("NA", "NA", "Na"), ("CL", "CL", "Cl"), ("ZN", "ZN", "Zn"), ("ALA", "CA", "C"), ("ALA", "HG1", "H"), ("SER", "OG", "O")],
+    [
+        ("NA", "NA", "Na"), ("CL", "CL", "Cl"), ("ZN", "ZN", "Zn"), ("ALA", "CA", "C"), ("ALA", "HG1", "H"),
+        ("SER", "OG", "O"),
+    ],
 )  # fmt: skip
 def test_ions_are_no_light_atoms_and_light_atoms_no_metals(
     tmp_path: Path, residue: str, name: str, symbol: str

@@ -184,7 +184,7 @@ def test_other_comments_say_nothing(tmp_path, comment, recwarn):
 def test_what_is_no_number_is_no_coordinate(tmp_path, number):
     for comment in ("x", "Properties=species:S:1:pos:R:3"):
         (tmp_path / "a.xyz").write_text(f"2\n{comment}\nO 0 0 0\nH 0 0 {number}\n")
-        with pytest.raises(InputError, match="line 4 .* no coordinate"):
+        with pytest.raises(InputError, match=r"line 4 .* no coordinate"):
             read_structures(tmp_path / "a.xyz")
 
 

@@ -11,8 +11,9 @@ import pytest
 from atomlens import InputError
 
 pytest.importorskip("lightning", exc_type=ImportError)
-resource = pytest.importorskip("resource")
 from atomlens.training import train
+
+resource = pytest.importorskip("resource")
 
 
 @contextmanager

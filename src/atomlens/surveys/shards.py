@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -249,7 +250,7 @@ def _opened(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         state, what = claim(folder / STATE, asked)
     except (OSError, ValueError) as error:
-        if not (folder / STATE).exists():  # not begun: whoever has claimed the folder reports that
+        if not os.path.lexists(folder / STATE):  # not begun: whoever has claimed the folder reports that
             raise
         raise InputError(
             f"{folder}: {STATE} cannot be read ({error}); delete the folder or name another one"

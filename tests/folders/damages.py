@@ -46,7 +46,7 @@ DAMAGES: dict[str, Damage] = {
 MISSING = object()
 # What stands in place of a value.
 OTHERS: tuple[Any, ...] = (None, [], {}, "x", -1, 10**30, 1e300, True, [[]], "\x1b[31m\n", 0.5)
-_MOST_PLACES = 40
+_MOST_PLACES = 15
 
 
 def json_damages(path: Path) -> Iterator[tuple[str, Damage]]:

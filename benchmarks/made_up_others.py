@@ -65,7 +65,7 @@ def extensivity(
         def molecules(growth: float, spread: float) -> pl.DataFrame:
             wobble = np.exp(0.3 * rng.normal(size=(2, 100)))
             columns = {"n_atoms": atoms, "change": -(atoms**growth), "strength_1": atoms**growth * wobble[0]}
-            return pl.DataFrame(columns | {"participation": 0.5 * atoms**spread * wobble[1], "dealt": 0.8 * atoms})
+            return pl.DataFrame(columns | {"participation": 0.5 * atoms**spread * wobble[1], "shuffled": 0.8 * atoms})
 
         fresh = []
         for seed in range(_SEEDS):

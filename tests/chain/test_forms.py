@@ -157,5 +157,5 @@ def test_what_a_chain_is_not_made_for():
     graph = model.graph(branched())
     with pytest.raises(ValueError, match="the graph holds 2"):
         make_chain(model, collate([graph, graph]), make_rule("gate"))
-    with pytest.raises(ValueError, match="product rule 'half' is not known; choose scalar or full"):
+    with pytest.raises(ValueError, match="product rule 'half' is not known; choose full or scalar"):
         make_chain(model, graph, make_rule("gate"), "half")

@@ -39,7 +39,7 @@ def test_page_and_summary_tell_the_part_of_the_pairs(explanation):
     assert "beyond it, long-range energies alone" in page
     assert "atoms further apart interact only in triples" not in page
     text = StringIO()
-    Console(file=text, width=120).print(_sums(frame))
+    Console(file=text, width=120).print(_sums(frame, conserves=True))
     assert f"of the pairs: coulomb, long range {sums['coulomb']:+.4f}" in " ".join(text.getvalue().split())
 
 

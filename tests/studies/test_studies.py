@@ -299,7 +299,7 @@ def raising(error: BaseException, name: str = "schnet-seed2") -> Any:
 
 def rows_of(folder: Path, **more: Any) -> dict[str, Any]:
     config, members = read_study(planned(folder, PLAN.replace('["schnet", "painn"]', '["schnet"]')))
-    asked = {"n_workers": 1, "scheduler": None, "report": lambda line: None} | more
+    asked = {"n_workers": 1, "scheduler": None, "report": lambda line: None, "device": "cpu"} | more
     return dict(study_run._rows(config, members, folder, folder, **asked))
 
 

@@ -237,7 +237,7 @@ class _Run:
         parts = []
         for path in sorted(self.folder.glob("observables-*.parquet")):
             with reading(path, _AGAIN):
-                parts.append(pl.read_parquet(path).select(*_OBSERVABLES).cast(_OBSERVABLES))
+                parts.append(pl.read_parquet(path).select(*_OBSERVABLES).cast(pl.Schema(_OBSERVABLES)))
         if len(parts) != self.part:
             raise InputError(f"{self.folder}: has {len(parts)} parts of {self.part} that were written; {_AGAIN}")
         observables = pl.concat(parts).sort("replica", "time_ps")

@@ -15,6 +15,7 @@ from atomlens.interactions import explain_batch
 from atomlens.tables import batch_rows, batch_tables, batch_walks, explained_frame, frame_tables
 from samples import branched, crowded_cell, crystals, molecules, small_model
 
+RADICAL = molecule("CH3")  # no bond orders
 MIXED = [molecule("CH3CONH2"), molecule("HCN"), ase.Atoms("H"), branched(), crowded_cell(), RADICAL, molecule("C6H6")]
 
 

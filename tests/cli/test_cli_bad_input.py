@@ -121,6 +121,8 @@ FILES = [
     ("groups without atoms", text('{"a": []}'), (MODEL, ETHANOL, *OUT, "--groups", "bad"), "'a' is empty"),
     ("groups overlap", text('{"a": [0], "b": [0]}'), (MODEL, ETHANOL, *OUT, "--groups", "bad"), "atom 0"),
     ("groups out of range", text('{"a": [9]}'), (MODEL, ETHANOL, *OUT, "--groups", "bad"), "atom 9"),
+    ("groups are a device", None, (MODEL, ETHANOL, *OUT, "--groups", "/dev/zero"), "/dev/zero is a device"),
+    ("groups nested", text("[" * 10**5), (MODEL, ETHANOL, *OUT, "--groups", "bad"), "groups 'bad': not a JSON file"),
     ("no residues", None, (MODEL, ETHANOL, *OUT, "--groups", "residues"), "residues"),
 ]  # fmt: skip
 

@@ -16,6 +16,8 @@ from atomlens.cli.options import ProductRuleName
 from atomlens.folders import open_run
 from samples import small_model
 
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

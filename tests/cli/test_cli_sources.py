@@ -113,3 +113,10 @@ def test_other_files_are_read_whole(tmp_path, many):
         assert isinstance(source, kind)
         np.testing.assert_allclose(source[-1].positions, ase.io.read(many).positions, atol=1e-7)
     assert structure_source("CCO")[0].get_chemical_formula() == "C2H6O"
+
+
+@pytest.mark.parametrize("count", ["9" * 5000, "²", "", "-1", "1e3"])
+def test_counts_of_molecules_that_are_none(count):
+    with pytest.raises(InputError, match="say how many molecules to draw") as refused:
+        structure_source(f"qm9:{count}")
+    assert len(str(refused.value)) < 200

@@ -53,3 +53,22 @@ def test_shared_ethanol(ethanol_file: Path) -> None:
     assert abs(require_matching_forces(read_dataset(ethanol_file)).slope - 1) < 0.1
     with pytest.raises(InputError, match="kcal/mol against eV"):
         require_matching_forces(read_dataset(ethanol_file, Units(energy="kcal/mol", forces="eV/Å")))
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_frames_that_occur_several_times_count_once(springs: Dataset, times: int) -> None:
+    once = check_forces(springs)
+    assert check_forces(springs.subset(np.tile(np.arange(len(springs)), times))) == once
+    few = springs.subset(np.repeat(np.arange(2), times))
+    assert check_forces(few).pairs < 5
+    with pytest.raises(InputError, match="kcal/mol against eV"):
+        require_matching_forces(scaled(springs.subset(np.tile(np.arange(len(springs)), times)), "energy", mol / kcal))
+
+
+def test_few_pairs_of_stretched_bonds_are_no_complaint(ethanol_file: Path) -> None:
+    dataset = read_dataset(ethanol_file)
+    for seed in range(12):
+        few = dataset.subset(np.sort(np.random.default_rng(seed).permutation(len(dataset))[:150]))
+        require_matching_forces(few)
+        wrong = scaled(few, "energy", mol / kcal)
+        assert check_forces(few).pairs < 5 or "kcal/mol against eV" in str(check_forces(wrong).complaint)

@@ -116,14 +116,23 @@ def test_another_set_is_not_mixed_in(tiny: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"molecules": 0}, "molecules is 0; it must be at least 1"),
-        ({"clusters": -1}, "clusters is -1; it must not be negative"),
+        ({"molecules": 0}, "molecules is 0; give a number from 1"),
+        ({"clusters": -1}, "clusters is -1; give a number from 0"),
+        ({"frames": 10**30}, "frames is 10000.*; give a number from 1 to 10,000,000"),
+        ({"seed": 10**40}, "seed is 10000.*; give a number from 0"),
         ({"pairs": 10**6}, "pairs is 1000000; the list makes"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict[str, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         OrganicSettings(**settings)
+
+
+@pytest.mark.parametrize("workers", [0, 10**9])
+def test_processes_beyond_reason(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(InputError, match=r"workers is .*; give 1 to 1024"):
+        make_organic(tmp_path / "o", workers=workers)
+    assert not (tmp_path / "o").exists()
 
 
 def test_every_entry_of_the_list_is_a_molecule() -> None:

@@ -134,3 +134,42 @@ def test_shared_ethanol(ethanol_file: Path) -> None:
     assert len(dataset) == 1000
     assert dataset.elements == (1, 6, 8)
     assert not dataset.periodic.any()
+
+
+@pytest.mark.parametrize(
+    "said", ["energy_unit=Hartree", "units=kcal/mol", "kJ/mol", "unit=hartree", "length_unit=Bohr"]
+)
+def test_a_unit_that_a_comment_says_is_not_passed_over(tmp_path: Path, said: str) -> None:
+    path = tmp_path / "water.xyz"
+    ase.io.write(path, frames())
+    path.write_text(path.read_text().replace("energy=", f"{said} energy="))
+    with pytest.raises(InputError, match=r"frame 0: its comment says '.*'.*--(energy|length)-unit"):
+        read_dataset(path)
+    assert len(read_dataset(path, Units(energy="eV", length="Å"))) == 4
+
+
+@pytest.mark.parametrize("said", ["units=eV", "unit=Ang", "note=Bohr", "eV"])
+def test_the_usual_units_may_be_said(tmp_path: Path, said: str) -> None:
+    path = tmp_path / "water.xyz"
+    ase.io.write(path, frames())
+    path.write_text(path.read_text().replace("energy=", f"{said} energy="))
+    assert len(read_dataset(path)) == 4
+
+
+@pytest.mark.parametrize("energy", [-1e300, 1e13])
+def test_an_energy_that_cannot_be_is_named(tmp_path: Path, energy: float) -> None:
+    made = frames()
+    made[2].calc = SinglePointCalculator(made[2], energy=energy)
+    for atoms in (made[0], made[1], made[3]):
+        atoms.calc.results.pop("forces")
+    ase.io.write(tmp_path / "water.xyz", made)
+    with pytest.raises(InputError, match=r"frame 2: .* is beyond 1e\+06 eV per atom"):
+        read_dataset(tmp_path / "water.xyz")
+
+
+@pytest.mark.parametrize("name", ["R", "E", "F"])
+def test_arrays_that_are_no_real_numbers(tmp_path: Path, name: str) -> None:
+    arrays = {"z": np.array([8, 1, 1]), "R": np.ones((2, 3, 3)), "E": np.zeros(2), "F": np.zeros((2, 3, 3))}
+    np.savez(tmp_path / "a.npz", **{**arrays, name: arrays[name] + 1j})
+    with pytest.raises(InputError, match=f"{name} holds complex128, not real numbers"):
+        read_dataset(tmp_path / "a.npz")

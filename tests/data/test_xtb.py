@@ -96,3 +96,17 @@ def test_correlation_time_of_an_autoregression() -> None:
         x[k] = 0.8 * x[k - 1] + rng.standard_normal()
     # (1 + phi) / (1 - phi) for phi = 0.8, less the tail below 0.05.
     assert correlation_time(x) == pytest.approx(9.0, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("frames", 0), ("frames", 10**30), ("interval", 10**400), ("burn_in", -1), ("burn_in", 10**30),
+        ("temperature", float("nan")), ("temperature", 1e300), ("timestep", float("inf")), ("charge", 10**30),
+        ("seed", 10**40), ("seed", -1), ("friction", 0.0),
+    ],
+)  # fmt: skip
+def test_settings_beyond_reason(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"^{name} is .*; give a number from") as refused:
+        XtbSettings(**{name: value})
+    assert len(str(refused.value)) < 120

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -131,6 +132,37 @@ def test_a_killed_run_goes_on_bit_for_bit(
         simulate(model, ETHANOL, tmp_path / "killed", SHORT, report=stop)
     torch.manual_seed(99)
     same(simulate(model, ETHANOL, tmp_path / "killed", SHORT), whole)
+
+
+class Runs:
+    """Makes a folder where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.mark.parametrize("place", ["checkpoint.pt", "checkpoint.safetensors"])
+def test_a_planted_pickle_does_not_run_where_a_simulation_goes_on(
+    model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr("atomlens.dynamics.simulation.FRAMES_PER_PART", 5)
+
+    def stop(frame: int, *_: object) -> None:
+        if frame == 7:
+            raise Killed
+
+    with pytest.raises(Killed):
+        simulate(model, ETHANOL, tmp_path / "run", SHORT, report=stop)
+    torch.save({"frame": 5, "replicas": Runs(tmp_path / "ran")}, tmp_path / "run" / place)
+    if place == "checkpoint.pt":  # where earlier versions kept it
+        simulate(model, ETHANOL, tmp_path / "run", SHORT)
+    else:
+        with pytest.raises(InputError, match="not the state of a run"):
+            simulate(model, ETHANOL, tmp_path / "run", SHORT)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_part_without_checkpoint_is_made_again(

@@ -114,7 +114,7 @@ def test_one_model_twice_is_told_apart(runs, tmp_path):
         (lambda f: (f / "summary.json").write_text("{"), "cannot be read"),
         (lambda f: (f / "summary.json").write_text("[]"), "holds a list, not an object"),
         (lambda f: (f / "pairs.parquet").unlink(), "has no table of pairs"),
-        (lambda f: (f / "pairs.parquet").write_bytes(b"PAR1"), "tables cannot be read"),
+        (lambda f: (f / "pairs.parquet").write_bytes(b"PAR1"), r"pairs.parquet: damaged"),
         (lambda f: edit(f, schema=0), "another version"),
         (lambda f: edit(f, unit="D"), "no column relevance_D"),
         (lambda f: edit(f, frames=[]), "not a run"),

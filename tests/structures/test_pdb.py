@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -158,3 +160,26 @@ def test_missing_hydrogen_is_said(tmp_path):
 def test_a_file_of_no_atoms(tmp_path):
     with pytest.raises(InputError, match="holds no structure"):
         read(tmp_path, ["REMARK nothing", "END"])
+
+
+@pytest.mark.parametrize(
+    ("number", "numbers"), [("A000", (1, 1, 2)), ("****", (1, 1, 2)), ("9999", (9999, 9999, 9999))]
+)
+def test_residue_numbers_beyond_four_digits(tmp_path, number, numbers):
+    rows = ethanol()[:3]
+    rows = [row[:22] + number + row[26:] for row in rows]
+    if number != "9999":
+        rows[2] = rows[2][:22] + "A001" + rows[2][26:]
+    (atoms,) = read(tmp_path, rows)
+    assert atoms.arrays["residuenumbers"].tolist() == list(numbers)
+
+
+@pytest.mark.parametrize(("weight", "said"), [("0.40", True), ("1.00", False)])
+def test_an_only_alternate_location_is_a_partial_one(tmp_path, weight, said):
+    lines = ethanol()
+    lines[2] = line(3, " O3 ", POSITIONS[2], alt="B", occupancy=f"  {weight}", element="O")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        (atoms,) = read(tmp_path, lines)
+    assert len(atoms) == 9
+    assert any("1 atom with occupancy below 1 (down to 0.4)" in str(w.message) for w in found) is said

@@ -150,3 +150,9 @@ def test_any_text_is_a_structure_or_one_clear_line(text):
     with contextlib.suppress(InputError):  # told in one line; any other exception fails
         found = structure_from_smiles(text)
         assert found is None or len(found) > 0
+
+
+def test_embedding_has_an_end(monkeypatch):
+    monkeypatch.setattr("atomlens.structures.smiles._PATIENCE", 1)
+    with pytest.raises(InputError, match=r"no geometry for SMILES 'CCC.*\.\.\.' within 1 s; give a file"):
+        structure_from_smiles("C" * 149)

@@ -7,7 +7,7 @@ import ase.io
 import numpy as np
 import pytest
 
-from atomlens.structures import InputError, read_frames, read_structures
+from atomlens.structures import InputError, StructureWarning, read_frames, read_structures
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
 ROWS = [f"{s} {x:.6f} {y:.6f} {z:.6f}" for s, (x, y, z) in zip(ETHANOL.symbols, ETHANOL.positions, strict=True)]
@@ -146,3 +146,49 @@ def test_a_file_without_its_last_line_end_is_whole(tmp_path):
     for text in (frame()[:-1], "3\n\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.5"):
         (tmp_path / "a.xyz").write_text(text)
         assert len(read_structures(tmp_path / "a.xyz")) == 1
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ("species:S:1", "name no column of species, or none of pos"),
+        ("pos:R:3", "name no column of species, or none of pos"),
+        ("species:S:1:pos:R:3:forces:R:3", "line 3 .*: has 4 columns; Properties name 7"),
+        ("species:S:1:pos:R:99999999999", "not triples"),
+        ("species:S:1:pos:R:999999999", "has 4 columns; Properties name 1000000000"),
+        ("species:S:1:pos:R:\u00b3", "not triples"),
+        ("species:S:1:pos:R", "not triples"),
+    ],
+)
+def test_columns_that_are_not_there(tmp_path, properties, said):
+    (tmp_path / "a.xyz").write_text(f"2\nProperties={properties}\nO 0 0 0\nH 0 0 1\n")
+    with pytest.raises(InputError, match=said):
+        read_structures(tmp_path / "a.xyz")
+
+
+@pytest.mark.parametrize("comment", ["coordinates in Bohr", "from turbomole, a.u.", "geometry (nm)"])
+def test_a_comment_of_another_unit_is_not_passed_over(tmp_path, comment):
+    (tmp_path / "a.xyz").write_text(f"2\n{comment}\nO 0 0 0\nH 0 0 1.8\n")
+    with pytest.warns(StructureWarning, match=r"the comment line says '.*'; coordinates are taken as Å"):
+        read_structures(tmp_path / "a.xyz")
+
+
+@pytest.mark.parametrize("comment", ["a bohrium atom", "anm 12", "E = -76.4 a0", "nmr"])
+def test_other_comments_say_nothing(tmp_path, comment, recwarn):
+    (tmp_path / "a.xyz").write_text(f"2\n{comment}\nO 0 0 0\nH 0 0 1.0\n")
+    read_structures(tmp_path / "a.xyz")
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("number", ["1_0", "0,5", "****", "1e", "0x1"])
+def test_what_is_no_number_is_no_coordinate(tmp_path, number):
+    for comment in ("x", "Properties=species:S:1:pos:R:3"):
+        (tmp_path / "a.xyz").write_text(f"2\n{comment}\nO 0 0 0\nH 0 0 {number}\n")
+        with pytest.raises(InputError, match=r"line 4 .* no coordinate"):
+            read_structures(tmp_path / "a.xyz")
+
+
+def test_xyz_by_any_name(tmp_path):
+    for name in ("a.txt", "a.dat", "a"):
+        (tmp_path / name).write_text("2\nx\nO 0 0 0\nH 0 0 1\n")
+        assert read_structures(tmp_path / name)[0].get_chemical_formula() == "HO"

@@ -74,6 +74,9 @@ interval = 5
 """
 
 
+VARIANTS = 'variant = [{{ name = "{}" }}, {{ name = "{}", fit.epochs = 2 }}]'
+
+
 def planned(folder: Path, text: str = PLAN) -> Path:
     """A study's file beside frames of methanol whose energies are of a Morse potential."""
     rng = np.random.default_rng(0)
@@ -152,6 +155,11 @@ def test_variants_set_what_they_name(tmp_path: Path) -> None:
         ('frames = ":6"', 'product_rule = "half"', "'half' is not known; choose full or scalar"),
         ("epochs = 1", 'epochs = "many"', "epochs"),
         ('path = "frames.xyz"\ntime', 'path = "none.xyz"\ntime', "none.xyz does not exist"),
+        ("seed = [1, 2]", VARIANTS.format("a b", "a_b"), "two models of the grid would share the folder"),
+        ("seed = [1, 2]", VARIANTS.format("Big", "big"), "would share the folder .* on some systems"),
+        ('"model.architecture" = ["schnet", "painn"]\nseed = [1, 2]', VARIANTS.format("..", "b"), "cannot be a folder"),
+        ('"model.architecture" = ["schnet", "painn"]\nseed = [1, 2]', VARIANTS.format("", "b"), "cannot be a folder"),
+        ("seed = [1, 2]", VARIANTS.format("x" * 300, "b"), "cannot be a folder"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_trained(tmp_path: Path, old: str, new: str, says: str) -> None:

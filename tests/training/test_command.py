@@ -5,6 +5,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from atomlens import InputError
 from atomlens.training import train
 
 
@@ -41,3 +44,12 @@ def test_check_tells_units(make_config: Callable[..., Path], tmp_path: Path) -> 
     assert code == 0
     assert "units assumed: energies kcal/mol" in said
     assert "match energies" in said
+
+
+@pytest.mark.parametrize("out", ["file", "file/run", "/dev/null", "/dev/null/run"])
+def test_a_file_in_place_of_the_folder(make_config: Callable[..., Path], tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=r"name another folder|name a folder") as refused:  # exit code 2
+        train(make_config(epochs=1), tmp_path / out, report=lambda line: None)
+    assert "\n" not in str(refused.value)
+    assert (tmp_path / "file").read_text() == "mine"

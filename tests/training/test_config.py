@@ -43,6 +43,16 @@ def test_good_configuration(tmp_path: Path) -> None:
         ("n_train = 10", "n_train = true", r"'data.n_train' is True; it must be of type int"),
         ("lr = 1", "lr = -1", r"lr = -1.0; it must be positive"),
         ("lr = 1", "ema_decay = 1.0", r"ema_decay = 1.0"),
+        ("lr = 1", "stop_patience = -1", r"stop_patience = -1; it must be at least 0"),
+        ("lr = 1", "weight_decay = -0.1", r"weight_decay = -0.1; it must be at least 0"),
+        ("lr = 1", "energy_weight = 0", r"energy_weight and force_weight are both 0"),
+        ("lr = 1", "threads = 100_000_000", r"threads = 100000000; up to 1024 can be used"),
+        ("lr = 1", "epochs = 1" + "0" * 5000, r"not a TOML file \(Exceeds the limit"),
+        ("lr = 1", "lr = 1e999", r"'fit.lr' is inf; it must be a finite number"),
+        ("lr = 1", "batch_size = 99999999999999999999", r"whole numbers go up to 2\^63"),
+        ("[model]", "[model]\nn_layers = 1000000", r"n_layers = 1000000; give 1 to 1000"),
+        ("[model]", "[model]\nn_features = 10000000", r"n_features = 10000000; give 1 to 16384"),
+        ("[model]", "[model]\nn_rbf = 9000000", r"n_rbf = 9000000; give 1 to 10000"),
         ('name = "x"', "", r"setting 'name' is missing"),
         ("n_train = 10", "", r"n_train = 0"),
         ('path = "a.xyz"', "", r"needs a path"),
@@ -71,6 +81,12 @@ def test_bad_settings_are_told_in_one_line(tmp_path: Path, old: str, new: str, m
         read_config(write(tmp_path, GOOD.replace(old, new)))
     assert "run.toml" in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+def test_a_byte_order_mark_is_no_setting(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_config(path) == read_config(write(tmp_path, GOOD))
 
 
 def test_missing_file(tmp_path: Path) -> None:

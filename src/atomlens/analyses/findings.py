@@ -65,7 +65,7 @@ def is_analysis(folder: Path) -> bool:
     """Whether a folder holds a finished run of ``atomlens analyze``."""
     try:
         return "verdicts" in read_summary(folder)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return False
 
 
@@ -79,7 +79,7 @@ def read_run(folder: Path) -> AnalysedRun:
     """
     try:
         summary = read_summary(folder)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder}: holds no finished run; make one with atomlens analyze") from error
     if "verdicts" not in summary:
         raise InputError(f"{folder}: holds no verdicts; give a folder that atomlens analyze wrote")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,12 +55,11 @@ def compare(
         if all_analyses(runs):
             verdicts = compare_verdicts(runs)
             write_verdicts(folder.path, verdicts, command=command)
-            show = partial(show_verdict_comparison, verdicts)
+            show_verdict_comparison(verdicts)
         else:
             comparison = compare_runs(runs)
             write_comparison(folder.path, comparison, command=command)
-            show = partial(show_comparison, comparison)
-    show()
+            show_comparison(comparison)
     finished(out / PAGE)
 
 
@@ -76,7 +74,7 @@ def _sound(runs: list[Path]) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, PolarsError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, PolarsError) as error:
         reason = (f"{type(error).__name__}: {error}").splitlines()[0][:200]
         names = ", ".join(map(str, runs))
         raise InputError(

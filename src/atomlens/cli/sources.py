@@ -90,8 +90,8 @@ def structure_source(text: str, frames: str = ":", seed: int = 0) -> StructureSo
         file = structure_file(text)
         return open_frames(file, frames) if file and is_xyz(file) else read_structures(text, frames, seed=seed)
     count = text[len(_QM9) :]
-    if not count.isdigit():
-        raise InputError(f"{text}: say how many molecules to draw, for example qm9:200")
+    if not (count.isascii() and count.isdigit() and len(count) < 10):
+        raise InputError(f"{text[:40]}: say how many molecules to draw, for example qm9:200")
     if frames != ":":
         raise InputError(f"{text} --frames {frames}: molecules of QM9 are drawn, not sliced; give qm9:COUNT alone")
     return QM9Sample.drawn(int(count), seed)

@@ -73,6 +73,9 @@ def read_archive(path: Path, keys: Keys) -> Archive:
         )
     z, x, energies = data[str(names[0])], data[str(names[1])], data[energy]
     forces = None if force is None else data[force]
+    for name in filter(None, (names[1], energy, force)):
+        if data[name].dtype.kind not in "iuf":
+            raise InputError(f"{path}: {name} holds {data[name].dtype}, not real numbers")
     if z.dtype.kind in "US":
         z = _from_symbols(path, z)
     if x.ndim == 2:  # one frame

@@ -17,7 +17,7 @@ from atomlens.data.dataset import Column, Dataset
 from atomlens.data.organic_molecules import contact_pairs, entries, organic_molecules
 from atomlens.data.organic_tasks import Task, free_atom_energies, make_block
 from atomlens.data.storage import load_dataset, save_dataset
-from atomlens.folders import claim, write_text
+from atomlens.folders import claim, reading, write_text
 from atomlens.structures import InputError
 
 _BLOCK = 25  # molecules or pairs that a kill may cost
@@ -25,6 +25,10 @@ _NOTE = "organic.json"
 _IONIC = "+-"
 # Each free atom stands in the set so often, or one in some thousand frames would teach nothing.
 _COPIES = 20
+# Largest counts of a set, and of processes.
+_MOST, _MOST_WORKERS = 10**7, 1024
+_OF_ATOMS = ("numbers", "positions", "forces", "charges")
+_AGAIN = "delete it, then the same command makes it again"
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,16 @@ class OrganicSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("molecules", "frames", "contacts"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("relaxed", "clusters", "seed"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must not be negative")
+        for names, low, high in (
+            (("molecules", "frames", "contacts"), 1, _MOST),
+            (("relaxed", "clusters"), 0, _MOST),
+            (("seed",), 0, 2**31 - 1),
+        ):
+            for name in names:
+                if not low <= getattr(self, name) <= high:
+                    raise InputError(
+                        f"{name} is {str(getattr(self, name))[:40]}; give a number from {low:,} to {high:,}"
+                    )
         if self.pairs is not None and not 0 <= self.pairs <= len(contact_pairs()):
             raise InputError(f"pairs is {self.pairs}; the list makes {len(contact_pairs())}")
 
@@ -99,8 +107,8 @@ def make_organic(
         If the list has too few molecules, tblite is missing (`ReferenceUnavailable`), or `out` holds something else.
     """
     out, settings = Path(out), settings or OrganicSettings()
-    if workers < 1:
-        raise InputError(f"workers is {workers}; it must be at least 1")
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise InputError(f"workers is {workers}; give 1 to {_MOST_WORKERS}")
     _claim(out, settings)
     if (out / "dataset").exists():
         return load_dataset(out / "dataset")
@@ -122,7 +130,8 @@ def _claim(out: Path, settings: OrganicSettings) -> None:
     if not (out / _NOTE).exists() and out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty and holds no organic data set; give another --out")
     wanted = {"set": "organic", **asdict(settings)}
-    found, changed = claim(out / _NOTE, wanted)
+    with reading(out / _NOTE, "give another --out"):
+        found, changed = claim(out / _NOTE, wanted)
     if changed:
         raise InputError(
             f"{out} holds a set with {changed} = {found.get(changed)!r}, asked for {wanted[changed]!r}; "
@@ -135,7 +144,13 @@ def _molecules(out: Path, settings: OrganicSettings) -> tuple[str, ...]:
     path = out / "molecules.json"
     if not path.exists():
         write_text(path, json.dumps(organic_molecules(settings.molecules, settings.seed), indent=0))
-    return tuple(json.loads(path.read_text("utf-8")))
+    with reading(path, "give another --out"):
+        found = json.loads(path.read_text("utf-8"))
+        if not isinstance(found, list) or len(found) != settings.molecules:
+            raise ValueError(f"it is no list of {settings.molecules} molecules")
+        if not all(isinstance(smiles, str) for smiles in found):
+            raise TypeError("it lists something else than SMILES strings")
+    return tuple(found)
 
 
 def _tasks(settings: OrganicSettings, molecules: tuple[str, ...]) -> list[Task]:
@@ -194,8 +209,9 @@ def _one_thread() -> Iterator[None]:
 def _collect(paths: list[Path], settings: OrganicSettings, free: dict[int, float]) -> Dataset:
     blocks = []
     for path in paths:
-        with np.load(path) as block:
+        with reading(path, _AGAIN), path.open("rb") as file, np.load(file) as block:
             blocks.append({name: block[name] for name in block.files})
+            _check_block(blocks[-1])
     blocks.append(_free_atoms(free))
     names = [name for name in blocks[-1] if name != "failed"]
     data = {name: np.concatenate([b[name] for b in blocks if name in b]) for name in names}
@@ -226,6 +242,18 @@ def _collect(paths: list[Path], settings: OrganicSettings, free: dict[int, float
             f"seed {settings.seed}",
         ),
     )
+
+
+def _check_block(block: dict[str, np.ndarray]) -> None:
+    sizes = block["size"]
+    atoms, frames = int(sizes.sum()), len(sizes)
+    for name in _free_atoms({1: 0.0}):
+        length = 1 if name == "failed" else atoms if name in _OF_ATOMS else frames
+        found = block[name].reshape(1) if name == "failed" else block[name]
+        if len(found) != length:
+            raise ValueError(f"its {name} has {len(found)} entries where {length} belong")
+        if found.dtype.kind == "f" and not np.isfinite(found).all():
+            raise ValueError(f"its {name} are not all finite")
 
 
 def _free_atoms(free: dict[int, float]) -> dict[str, np.ndarray]:

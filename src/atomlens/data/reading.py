@@ -15,7 +15,8 @@ from atomlens.data.archives import read_archive
 from atomlens.data.dataset import Column, Dataset
 from atomlens.data.keys import ChosenKeys, Keys, are_forces, choose_keys, count_keys, is_energy, no_forces
 from atomlens.data.storage import check_shapes, load_dataset
-from atomlens.data.units import Unit, Units, energy_factor, force_factor, length_factor, unit_text
+from atomlens.data.units import LENGTH_UNITS, Unit, Units, energy_factor, force_factor, length_factor, unit_text
+from atomlens.models import ENERGY_UNITS, impossible
 from atomlens.structures import MIN_SIDE, InputError, check_regular, read_structures, reading_notes
 
 _SQLITE = b"SQLite format 3"
@@ -133,6 +134,29 @@ def _read_db(path: Path) -> tuple[_Frames, dict[str, Unit]]:
     return frames, {key: unit if isinstance(unit, float | int) else str(unit) for key, unit in stated.items()}
 
 
+def _check_said(path: Path, frames: _Frames, given: Units) -> None:
+    """A unit that a frame's comment names must not be passed over.
+
+    Raises
+    ------
+    InputError
+        If it is another one than eV or Å, and nobody gave the unit.
+    """
+    for what, known, stated, option in (
+        ("energies", ENERGY_UNITS, given.energy, "--energy-unit (energy_unit)"),
+        ("lengths", LENGTH_UNITS, given.length, "--length-unit (length_unit)"),
+    ):
+        others = {name.lower(): name for name, factor in known.items() if factor != 1.0}
+        for number, atoms in enumerate(frames.atoms if stated is None else ()):
+            for key, value in atoms.info.items():
+                said = key if value is True else value if "unit" in str(key).lower() else None
+                if isinstance(said, str) and said.lower() in others and len(said) > 1:
+                    raise InputError(
+                        f"{path}, frame {number}: its comment says {said!r} where eV and Å are usual; say the unit of "
+                        f"{what} with {option}"
+                    )
+
+
 # Where the unit of lengths stands among those of entries; no entry has this name.
 _LENGTH = "the distance"
 
@@ -141,6 +165,8 @@ def _assemble(path: Path, frames: _Frames, given: Units, stored: Mapping[str, Un
     if not frames.atoms:
         raise InputError(f"{path}: holds no structure")
     chosen, free = _chosen(path, frames, keys)
+    if not stored:
+        _check_said(path, frames, given)
     energy_unit = given.energy or stored.get(chosen.energy, "eV")
     length_unit = given.length or stored.get(_LENGTH, "Å")
     force_unit = given.forces or stored.get(chosen.forces or "")
@@ -285,3 +311,7 @@ def _check_finite(dataset: Dataset, path: Path) -> None:
         if len(bad):
             k = int(np.searchsorted(dataset.starts, bad[0], side="right") - 1) if per_atom else int(bad[0])
             raise InputError(f"{path}, frame {k}: {name} is not a finite number; remove that frame")
+    energies = dataset.column("energy").values
+    k = int(np.argmax(np.abs(energies) / dataset.sizes))
+    if reason := impossible(float(energies[k]), int(dataset.sizes[k]), "eV", 0.0, 0.0, "float64"):
+        raise InputError(f"{path}, frame {k}: {reason}; check the unit, or remove that frame")

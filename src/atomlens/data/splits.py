@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from atomlens.folders import write_text
+from atomlens.folders import read_json, whole, write_text
 from atomlens.structures import InputError
 
 
@@ -104,13 +104,19 @@ def load_split(path: Path, n: int) -> Split:
         If the file is no split, its sets overlap, or they do not fit the data set.
     """
     try:
-        data = json.loads(path.read_text())
-        split = Split(int(data["seed"]), *(np.array(data[k], dtype=np.int64) for k in ("train", "val", "test")))
+        data = read_json(path)
+        for name in ("train", "val", "test"):
+            for index in data[name]:
+                whole(index, 0, n - 1)
+        seed = whole(data["seed"], 0, 2**64)
+        split = Split(seed, *(np.array(data[k], dtype=np.int64) for k in ("train", "val", "test")))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a split file ({error})") from error
+        raise InputError(
+            f"{path}: not a split of a data set of {n} structures ({error}); delete it, or give another --out"
+        ) from error
+    if not len(split.train) or not len(split.val):
+        raise InputError(f"{path}: has no training or no validation structures; delete it, or give another --out")
     everything = np.concatenate([split.train, split.val, split.test])
     if len(np.unique(everything)) != len(everything):
         raise InputError(f"{path}: training, validation and test structures overlap")
-    if len(everything) and (everything.min() < 0 or everything.max() >= n):
-        raise InputError(f"{path}: index {int(everything.max())} in a data set of {n} structures; the data changed")
     return split

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from atomlens.data.dataset import Column, Dataset
-from atomlens.folders import atomic_folder
+from atomlens.folders import atomic_folder, read_json, reading
 from atomlens.structures import InputError
 
 FORMAT = "atomlens-dataset-1"
@@ -57,31 +57,49 @@ def load_dataset(folder: Path) -> Dataset:
         If the folder is no data set, or its arrays do not fit together.
     """
     try:
-        meta = json.loads((folder / "meta.json").read_text())
+        meta = read_json(folder / "meta.json")
         if meta["format"] != FORMAT:
             raise InputError(f"{folder}: format {meta['format']!r}, this version reads {FORMAT!r}; make it again")
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
         values = [np.load(folder / f"column{k}.npy", mmap_mode="r") for k in range(len(meta["columns"]))]
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, LookupError, TypeError, EOFError) as error:
         if (folder / "dataset" / "meta.json").is_file():
             raise InputError(f"{folder}: is no data set, but holds one; give {folder / 'dataset'}") from error
         raise InputError(f"{folder}: not a complete data set of atomlens ({error}); give another folder") from error
-    dataset = Dataset(
-        name=meta["name"],
-        source=meta["source"],
-        notes=tuple(meta["notes"]),
-        columns=tuple(_column(v, c) for v, c in zip(values, meta["columns"], strict=True)),
-        **arrays,
-    )
-    check_shapes(dataset, str(folder))
+    with reading(folder, "make it again, or give another folder"):
+        _check_arrays(arrays)
+        dataset = Dataset(
+            name=str(meta["name"]),
+            source=str(meta["source"]),
+            notes=tuple(map(str, meta["notes"])),
+            columns=tuple(_column(v, c) for v, c in zip(values, meta["columns"], strict=True)),
+            **arrays,
+        )
+        check_shapes(dataset, str(folder))
     return dataset
+
+
+def _check_arrays(arrays: dict[str, np.ndarray]) -> None:
+    """Raise `ValueError` where arrays cannot be those of structures, whatever their lengths."""
+    kinds = {"numbers": ("iu", 1), "positions": ("f", 2), "cells": ("f", 3), "periodic": ("b", 2), "starts": ("iu", 1)}
+    for name, (kinds_of, dimensions) in kinds.items():
+        array = arrays[name]
+        if array.dtype.kind not in kinds_of or array.ndim != dimensions or set(array.shape[1:]) > {3}:
+            raise ValueError(f"{name} is an array of {array.dtype} of shape {array.shape}")
+    starts, numbers = arrays["starts"], arrays["numbers"]
+    if len(starts) < 2 or starts[0] != 0 or (np.diff(starts.astype(np.int64)) < 1).any():
+        raise ValueError("starts do not count up from 0")
+    if len(numbers) and not 0 < int(numbers.min()) <= int(numbers.max()) <= 118:
+        raise ValueError("numbers are not atomic numbers")
 
 
 def _column(values: np.ndarray, meta: dict[str, Any]) -> Column:
     free_atoms = tuple((int(z), float(e)) for z, e in meta["free_atoms"])
-    return Column(meta["name"], meta["unit"], values, meta["per_atom"], meta["meaning"], free_atoms)
+    if not isinstance(meta["per_atom"], bool) or values.ndim < 1:
+        raise ValueError(f"the column {meta['name']!r} is none of atoms or structures")
+    return Column(str(meta["name"]), str(meta["unit"]), values, meta["per_atom"], str(meta["meaning"]), free_atoms)
 
 
 def check_shapes(dataset: Dataset, where: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import ase
 import ase.units as u
@@ -18,11 +20,22 @@ from jaxtyping import Float
 
 from atomlens.data.dataset import Column, Dataset
 from atomlens.data.storage import load_dataset, save_dataset
-from atomlens.folders import alone_in, atomic_file, claim
+from atomlens.folders import alone_in, atomic_file, claim, reading
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.structures import InputError, read_structures
 
 _BLOCK = 50  # frames that a kill may cost
+# Smallest and largest settings; more steps would take longer than anyone waits.
+_BOUNDS = {
+    "frames": (1, 10**7),
+    "temperature": (1.0, 10_000.0),
+    "timestep": (1e-3, 5.0),
+    "interval": (1, 10**6),
+    "burn_in": (0, 10**9),
+    "friction": (1e-9, 1e3),
+    "charge": (-100, 100),
+    "seed": (0, 2**31 - 1),
+}
 _HOTTEST = 20.0  # times the wanted temperature: past this the molecule has flown apart
 
 
@@ -64,11 +77,10 @@ class XtbSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("frames", "temperature", "timestep", "interval", "friction"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be positive")
-        if self.burn_in < 0:
-            raise InputError(f"burn_in is {self.burn_in}; it must not be negative")
+        for name, (low, high) in _BOUNDS.items():
+            if not low <= getattr(self, name) <= high:  # NaN lies nowhere
+                shown = str(getattr(self, name))[:40]
+                raise InputError(f"{name} is {shown}; give a number from {low:,} to {high:,}")
 
 
 def make_xtb(
@@ -168,7 +180,11 @@ def _start(out: Path, atoms: ase.Atoms, settings: XtbSettings) -> tuple[int, np.
     while _block_path(out, done).exists():
         done += 1
     if done:
-        with np.load(_block_path(out, done - 1)) as block:
+        path = _block_path(out, done - 1)
+        with reading(path, "delete it, then the same command makes it again"), _opened_block(path) as block:
+            for name in ("last_positions", "last_velocities"):
+                if block[name].shape != (len(atoms), 3) or not np.isfinite(block[name]).all():
+                    raise ValueError(f"its {name} are not those of {len(atoms)} atoms")
             atoms.set_positions(block["last_positions"])
             atoms.set_velocities(block["last_velocities"])
             rng.bit_generator.state = json.loads(str(block["rng"]))
@@ -239,8 +255,11 @@ def _frame(atoms: ase.Atoms) -> dict[str, np.ndarray]:
 def _collect(out: Path, atoms: ase.Atoms, source: str, settings: XtbSettings) -> Dataset:
     blocks = []
     for number in range(-(-settings.frames // _BLOCK)):
-        with np.load(_block_path(out, number)) as block:
-            blocks.append({key: block[key] for key in block.files})
+        path, wanted = _block_path(out, number), min(_BLOCK, settings.frames - number * _BLOCK)
+        with reading(path, "delete it and all later ones, then the same command makes them again"):
+            with _opened_block(path) as block:
+                blocks.append({key: block[key] for key in block.files})
+            _check_block(blocks[-1], wanted, len(atoms))
     data = {key: np.concatenate([b[key] for b in blocks]) for key in ("positions", "energy", "forces", "charges")}
     more = {key: np.concatenate([b[key] for b in blocks]) for key in ("bond_orders", "temperature")}
     n, frames = len(atoms), settings.frames
@@ -266,6 +285,20 @@ def _collect(out: Path, atoms: ase.Atoms, source: str, settings: XtbSettings) ->
             f"mean temperature {more['temperature'].mean():.0f} K; the energy decorrelates over {time:.1f} frames",
         ),
     )
+
+
+@contextmanager
+def _opened_block(path: Path) -> Iterator[Any]:
+    """An archive of arrays whose file is closed again whatever is in it."""
+    with path.open("rb") as file, np.load(file) as block:
+        yield block
+
+
+def _check_block(block: dict[str, np.ndarray], frames: int, n: int) -> None:
+    shapes = {"energy": (), "temperature": (), "charges": (n,), "forces": (n, 3), "positions": (n, 3)}
+    for name, shape in {**shapes, "bond_orders": (n, n)}.items():
+        if block[name].shape != (frames, *shape) or not np.isfinite(block[name]).all():
+            raise ValueError(f"its {name} are not those of {frames} frames of {n} atoms")
 
 
 def correlation_time(x: Float[np.ndarray, " n"]) -> float:

@@ -19,7 +19,7 @@ from atomlens.dynamics.energies import energy_unit
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.replicas import Replicas, Snapshot
 from atomlens.dynamics.stability import BondReference, Break, Criteria, FrameCheck, bond_reference, check_frames
-from atomlens.folders import alone_in, atomic_file, claim, load_state, save_state
+from atomlens.folders import alone_in, atomic_file, claim, load_state, reading, save_state, whole
 from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.structures import InputError, NothingDone, check_atoms
 
@@ -35,8 +35,17 @@ SIMULATION_FILES = (
     "observables.parquet",
 )
 # What a checkpoint holds besides the replicas' own state: numbers, and arrays of one entry per replica.
-_NUMBERS = {"frame": int, "part": int, "seconds": float}
+_NUMBERS = ("frame", "part", "seconds")
 _OF_REPLICAS = ("broke_at", "pair", "earlier")
+_OBSERVABLES = {
+    "replica": pl.Int64,
+    "time_ps": pl.Float64,
+    "potential_eV": pl.Float64,
+    "kinetic_eV": pl.Float64,
+    "temperature_K": pl.Float64,
+    "sound": pl.Boolean,
+}
+_AGAIN = "name another folder, or add --overwrite"
 # Frames a part holds: what a kill can cost.
 FRAMES_PER_PART = 50
 
@@ -91,7 +100,7 @@ class Simulation:
         """Times in ps and positions in Å of a replica, in order."""
         times, positions = [], []
         for path in sorted(self.folder.glob("frames-*.npz")):
-            with np.load(path) as part:
+            with reading(path, _AGAIN), path.open("rb") as file, np.load(file) as part:
                 mine = part["replica"] == replica
                 times.append(part["time_ps"][mine])
                 positions.append(part["positions"][mine])
@@ -195,12 +204,8 @@ class _Run:
         self.rows: list[dict[str, np.ndarray]] = []
         stored = folder / _CHECKPOINT
         if stored.is_file():
-            try:
+            with reading(stored, "it is not the state of this simulation: name another folder"):
                 self._restore(load_state(stored))
-            except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-                if isinstance(error, InputError):
-                    raise
-                raise InputError(f"{stored}: not the state of this simulation; name another folder") from error
         else:
             self._record(self.replicas.snapshot())
             if (self.broke_at >= 0).any():
@@ -229,9 +234,13 @@ class _Run:
             self._write_part()
 
     def result(self) -> Simulation:
-        observables = pl.concat(
-            [pl.read_parquet(path) for path in sorted(self.folder.glob("observables-*.parquet"))]
-        ).sort("replica", "time_ps")
+        parts = []
+        for path in sorted(self.folder.glob("observables-*.parquet")):
+            with reading(path, _AGAIN):
+                parts.append(pl.read_parquet(path).select(*_OBSERVABLES).cast(_OBSERVABLES))
+        if len(parts) != self.part:
+            raise InputError(f"{self.folder}: has {len(parts)} parts of {self.part} that were written; {_AGAIN}")
+        observables = pl.concat(parts).sort("replica", "time_ps")
         observables.write_parquet(self.folder / "observables.parquet")
         return Simulation(self.folder, self._fates(), self.bonds, observables, self.seconds)
 
@@ -309,8 +318,9 @@ class _Run:
 
     def _restore(self, stored: dict[str, Any]) -> None:
         self.replicas.restore(stored["replicas"])
-        for name, kind in _NUMBERS.items():
-            setattr(self, name, kind(stored[name]))
+        self.frame = whole(stored["frame"], 0, self.options.n_frames)
+        self.part = whole(stored["part"], 0, self.frame)
+        self.seconds = float(stored["seconds"])
         for name in _OF_REPLICAS:
             now = getattr(self, name)
             value = np.asarray(stored[name], dtype=now.dtype)

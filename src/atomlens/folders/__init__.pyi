@@ -6,6 +6,7 @@ from .results import load_result, save_result, to_plain
 from .resuming import RUN_FILES, open_run, remove_if_empty, started_settings
 from .settings import build, read_toml
 from .state import load_state, save_state
+from .stored import read_json, reading, whole
 from .writing import MARK, PAGE, RunFolder, read_summary
 
 __all__ = [
@@ -26,12 +27,15 @@ __all__ = [
     "mark",
     "noted",
     "open_run",
+    "read_json",
     "read_summary",
     "read_toml",
+    "reading",
     "remove_if_empty",
     "save_result",
     "save_state",
     "started_settings",
     "to_plain",
+    "whole",
     "write_text",
 ]

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from atomlens.folders.files import write_text
+from atomlens.folders.stored import read_json
 
 
 def noted(path: Path) -> dict[str, Any]:
     """What the note of the run in a folder says; nothing where there is none that can be read."""
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_json(path)
+    except (OSError, ValueError):
         return {}
-    return note if isinstance(note, dict) else {}
 
 
 def claim(path: Path, asked: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], str]:
@@ -54,11 +54,9 @@ def claim(path: Path, asked: Mapping[str, Any], more: Mapping[str, Any] | None =
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = read_json(path)
     except FileNotFoundError:
         note = {**asked, **(more or {})}
         write_text(path, json.dumps(note, indent=1) + "\n")
         return note, ""
-    if not isinstance(note, dict):
-        raise ValueError(f"{path} holds a {type(note).__name__}, not an object")
     return note, next((name for name, value in asked.items() if note.get(name) != value), "")

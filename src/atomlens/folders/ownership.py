@@ -39,7 +39,7 @@ def written_here(folder: Path) -> list[str] | None:
     """The patterns of the folder's marker; None where it has none, or one that cannot be read."""
     path = folder / MARKER
     try:
-        if path.is_symlink() or path.stat().st_size > _LARGEST:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
             return None
         note = json.loads(path.read_text(encoding="utf-8"))
         if note["format"] != _FORMAT or not all(isinstance(pattern, str) for pattern in note["writes"]):

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from atomlens.folders.settings import convert
+from atomlens.folders.stored import read_json, reading
 from atomlens.structures import InputError
 
 Result = TypeVar("Result")
@@ -42,27 +43,20 @@ def load_result(kind: type[Result], folder: Path) -> Result:
     InputError
         If the folder holds no such result, or one of another version.
     """
-    try:
-        plain = json.loads((folder / _FILE).read_text("utf-8"))
-        if not isinstance(plain, dict):
-            raise ValueError("no object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{folder}: holds no result of {kind.__name__}; run the analysis again") from error
+    again = "delete this folder, then the same command answers the question again"
+    with reading(folder / _FILE, again):
+        plain = read_json(folder / _FILE)
     values: dict[str, Any] = {}
     hints = get_type_hints(kind)
     for item in dataclasses.fields(kind):  # pyright: ignore[reportArgumentType]
         path = folder / f"{item.name}.parquet"
-        try:
+        with reading(folder / f"{item.name} of {_FILE}" if item.name in plain else path, again):
             if item.name in plain:
-                values[item.name] = convert(hints[item.name], plain[item.name], item.name, null_is_nan=True)
-                continue
-            if path.is_file():
+                values[item.name] = _converted(hints[item.name], plain[item.name], item.name, folder / _FILE, again)
+            else:
                 values[item.name] = pl.read_parquet(path)
-                continue
-        except (ValueError, TypeError, LookupError, AttributeError, OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(f"{folder}: its {item.name!r} is damaged; run the analysis again") from error
-        raise InputError(f"{folder}: {kind.__name__} lacks {item.name!r}; run the analysis again")
-    return kind(**values)
+    with reading(folder, again):
+        return kind(**values)
 
 
 def to_plain(value: Any) -> Any:
@@ -78,3 +72,10 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _converted(hint: Any, value: Any, name: str, path: Path, advice: str) -> Any:
+    try:
+        return convert(hint, value, name, null_is_nan=True)
+    except InputError as error:
+        raise InputError(f"{path}: damaged ({error}); {advice}") from error

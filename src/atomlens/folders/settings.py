@@ -38,7 +38,7 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise InputError(f"{path}: is no file; give a TOML file")
         if path.stat().st_size > _LARGEST:
             raise InputError(f"{path}: has {path.stat().st_size} bytes, at most {_LARGEST} are read; give a TOML file")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except InputError:
         raise
     except OSError as error:

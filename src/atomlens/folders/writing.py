@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from typing import Any, Self
 
 from atomlens.folders.locks import FolderLock, for_a_moment, take_lock
 from atomlens.folders.ownership import check_replaceable, mark, mark_as_it_is, remove_ours, written_here
+from atomlens.folders.stored import read_json
 from atomlens.structures import InputError
 
 # Written last into every run's folder.
@@ -31,17 +31,10 @@ def read_summary(folder: Path) -> dict[str, Any]:
     ------
     OSError
         If it cannot be read.
-    ValueError, RecursionError
+    ValueError
         If it is no JSON object, or one with numbers that are none (NaN, infinities).
     """
-    summary = json.loads((folder / MARK).read_text(encoding="utf-8"), parse_constant=_no_number)
-    if not isinstance(summary, dict):
-        raise ValueError(f"it holds a {type(summary).__name__}, not an object")
-    return summary
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"it has a {name} where a number belongs")
+    return read_json(folder / MARK)
 
 
 class RunFolder:

@@ -7,12 +7,13 @@ import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from atomlens.analyses import AnalysisInputs, Question
-from atomlens.folders import atomic_folder, load_result, save_result
+from atomlens.folders import atomic_folder, load_result, reading, save_result
 from atomlens.report import Chapter, make_chapter
 from atomlens.surveys import Progress, keep_memory, no_progress
 
@@ -40,11 +41,14 @@ def answer(
         _compute_in_processes(missing, inputs, folder, n_workers, progress)
     chapters = []
     for question in questions:
-        if not (folder / question.slug).is_dir():
+        home = folder / question.slug
+        if not home.is_dir():
             progress(question.title, 0, 1)
             _compute(question, inputs, folder, progress)
-        result = load_result(question.result_type, folder / question.slug)
-        chapters.append(make_chapter(question, result, question.judge(result)))
+        result = load_result(question.result_type, home)
+        # What an earlier run stored may be anything by now; mistakes of our own on fresh results stay visible.
+        with nullcontext() if question in missing else reading(home, "delete it, then the same command goes on"):
+            chapters.append(make_chapter(question, result, question.judge(result)))
     return chapters
 
 

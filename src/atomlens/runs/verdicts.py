@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 
 from atomlens.analyses import QUESTIONS, AnalysedRun, DecayRange, claims_of, is_analysis, questions_of, read_run
-from atomlens.folders import MARK, PAGE
+from atomlens.folders import MARK, PAGE, read_json
 from atomlens.report import verdicts_html
-from atomlens.structures import InputError
+from atomlens.structures import InputError, check_regular
 from atomlens.surveys import run_names
 from atomlens.tables import package_versions
 
@@ -214,6 +214,8 @@ def _unlike(a: AnalysedRun, b: AnalysedRun) -> str:
     # Read in another way, one set has another mark: then the atoms themselves decide.
     columns = ["frame", "element", "x", "y", "z"]
     try:
+        for run in (a, b):
+            check_regular(run.folder / "tables" / "atoms.parquet")
         atoms = [pl.scan_parquet(run.folder / "tables" / "atoms.parquet").select(columns) for run in (a, b)]
         if len({table.select(pl.len()).collect().item() for table in atoms}) > 1:
             return "they have different numbers of atoms"
@@ -221,7 +223,7 @@ def _unlike(a: AnalysedRun, b: AnalysedRun) -> str:
         unlike = [(pl.col(name) != pl.col(f"{name}_b")).any().alias(name) for name in columns[:2]]
         gaps = [(pl.col(name) - pl.col(f"{name}_b")).abs().max().alias(name) for name in columns[2:]]
         found = both.select(*unlike, *gaps).collect(engine="streaming").row(0)
-    except (pl.exceptions.PolarsError, OSError):
+    except (pl.exceptions.PolarsError, OSError, InputError):
         return "whether they are the same is not known, since their tables cannot be read"
     if any(found[:2]):
         return "they are different molecules, or in another order"
@@ -231,6 +233,7 @@ def _unlike(a: AnalysedRun, b: AnalysedRun) -> str:
 
 def _source_mark(run: AnalysedRun) -> str | None:
     try:
-        return json.loads((run.folder / "tables" / "survey.json").read_text("utf-8"))["structures"]
-    except (OSError, ValueError, KeyError):
+        mark = read_json(run.folder / "tables" / "survey.json").get("structures")
+    except (OSError, ValueError):
         return None
+    return mark if isinstance(mark, str) else None

@@ -127,7 +127,13 @@ def _known_bonds(atoms: ase.Atoms) -> BondTable | None:
         if kept["atoms"] != _fingerprint(atoms):
             return None
         bonds = [(int(i), int(j), float(order)) for i, j, order in kept["bonds"]]
-    except (ValueError, TypeError, KeyError):  # a file may hold anything under that name
+    except (
+        ArithmeticError,
+        RecursionError,
+        ValueError,
+        TypeError,
+        KeyError,
+    ):  # a file may hold anything under that name
         return None
     inside = all(0 <= i < j < len(atoms) and order in (1.0, 1.5, 2.0, 3.0) for i, j, order in bonds)
     return _table(bonds, True, len(atoms)) if inside else None

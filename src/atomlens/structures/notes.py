@@ -36,6 +36,6 @@ def reading_notes(atoms: ase.Atoms) -> tuple[str, ...]:
     """
     try:
         notes = json.loads(atoms.info.get(NOTES, "[]"))
-    except (TypeError, ValueError):  # a file may hold anything under that name
+    except (RecursionError, TypeError, ValueError):  # a file may hold anything under that name
         return ()
     return tuple(note for note in notes if isinstance(note, str)) if isinstance(notes, list) else ()

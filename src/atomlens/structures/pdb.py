@@ -67,11 +67,11 @@ def read_pdb(lines: Sequence[str]) -> list[ase.Atoms]:
     models = _models(lines)
     found = []
     for model in models:
-        model.atoms = _chosen_locations(model)
+        everything, model.atoms = model.atoms, _chosen_locations(model)
         told = [_element_columns(line).upper() for _, line in model.atoms]
         isotopes = {k: element_of("D")[1] or 0.0 for k, element in enumerate(told) if element == "D"}
-        rows = [_with_element(number, line, model) for number, line in model.atoms]
-        _note_occupancies(model)
+        rows = _with_numbers([_with_element(number, line, model) for number, line in model.atoms])
+        _note_occupancies(model, everything)
         atoms = _by_ase([*_crystal(model), *rows, "ENDMDL"])
         _note_hydrogen(model, atoms)
         for note in model.notes:
@@ -172,8 +172,12 @@ def _plural(count: int, word: str) -> str:
     return word if count == 1 else f"{word}s"
 
 
-def _note_occupancies(model: _Model) -> None:
-    values = [_occupancy(line) for _, line in model.atoms if line[16] == " "]
+def _note_occupancies(model: _Model, everything: Sequence[tuple[int, str]]) -> None:
+    shares: dict[str, float] = defaultdict(float)  # of all locations of an atom: A and B of 0.5 make a whole one
+    for _, line in everything:
+        if line[16] != " ":
+            shares[line[12:16] + _residue(line)] += _occupancy(line) or 0.0
+    values = [_occupancy(line) if line[16] == " " else shares[line[12:16] + _residue(line)] for _, line in model.atoms]
     known = [value for value in values if value is not None]
     partial = [value for value in known if value < 0.995]
     if partial and any(known):  # zero throughout: a program that does not write them
@@ -209,6 +213,41 @@ def _with_element(number: int, line: str, model: _Model) -> str:
         if note not in model.notes:
             model.notes.append(note)
     return f"{line[:76]:<76}{symbol:>2}"
+
+
+def _with_numbers(lines: list[str]) -> list[str]:
+    """Lines whose residue numbers can be read: what is none (hybrid-36's A000, ****) is counted on from the last."""
+    changed, last, now = [], "", 0
+    for line in lines:
+        text = line[22:26]
+        try:
+            now = int(text)
+        except ValueError:
+            now += line[17:27] != last
+            line = f"{line[:22]}{now % 10_000:>4}{line[26:]}"
+        last = line[17:22] + text + line[26]
+        changed.append(line)
+    return changed
+
+
+def element_of_name(name: str, residue: str) -> str:
+    """Element of an atom by its name, and that of its residue, where no columns say more.
+
+    Raises
+    ------
+    InputError
+        If the name may mean two elements, or none.
+
+    Examples
+    --------
+    >>> element_of_name("CA", "ALA"), element_of_name("CA", "CA"), element_of_name("HW1", "SOL")
+    ('C', 'Ca', 'H')
+    """
+    line = f"HETATM    1 {name[:4]:<4} {residue[:4]:<4}"
+    try:
+        return _guessed(0, line, _Model(atoms=[(0, line), (1, "HETATM    1 C1  ")]))
+    except InputError as error:
+        raise InputError(str(error).partition(": ")[2]) from error
 
 
 def _guessed(number: int, line: str, model: _Model) -> str:

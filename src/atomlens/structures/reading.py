@@ -15,12 +15,13 @@ from ase.io.formats import filetype
 
 from atomlens.structures.checks import check_atoms, check_file_atoms
 from atomlens.structures.errors import InputError, StructureWarning
-from atomlens.structures.files import UTF8_MARK, decoded, is_plain, lines_of, open_lines, structure_file, suffix_of
+from atomlens.structures.files import decoded, is_plain, lines_of, open_lines, structure_file, suffix_of
 from atomlens.structures.notes import add_note, reading_notes
 from atomlens.structures.xyz import frame_places, read_frame
 
 _XYZ = (".xyz", ".extxyz", ".exyz")
 _PDB = (".pdb", ".ent", ".brk")
+_GRO = (".gro",)
 _MOLFILES = (".sdf", ".sd", ".mol", ".mdl")
 _PEEK = 4096
 
@@ -151,8 +152,8 @@ def _embedded(source: str, index: int | slice, frames: str, seed: int) -> ase.At
 def _read(path: Path, index: int | slice) -> ReadFrames:
     if holds_xyz(path):
         return _read_xyz(path, index)
-    if (suffix := suffix_of(path)) in (*_PDB, *_MOLFILES):
-        return _picked(_read_whole(path, is_pdb=suffix in _PDB), index)
+    if suffix_of(path) in (*_PDB, *_MOLFILES, *_GRO):
+        return _picked(_read_whole(path), index)
     return _read_by_ase(path, index)
 
 
@@ -161,17 +162,21 @@ def holds_xyz(path: Path) -> bool:
     suffix = suffix_of(path)
     if suffix in _XYZ:
         return True
-    if suffix in (*_PDB, *_MOLFILES):
+    if suffix in (*_PDB, *_MOLFILES, *_GRO):
         return False
-    try:
-        if filetype(str(path)) == "extxyz":
-            return True
-    except Exception:  # whatever ASE's guessing meets: then it does not know the file
-        pass
-    else:
-        return False
-    with suppress(InputError), open_lines(path) as file:
-        return file.read(_PEEK).removeprefix(UTF8_MARK).split(b"\n", 1)[0].strip().isdigit()
+    if _begins_like_xyz(path):
+        return True
+    with suppress(Exception):  # whatever ASE's guessing meets: then it does not know the file
+        return filetype(str(path)) == "extxyz"
+    return False
+
+
+def _begins_like_xyz(path: Path) -> bool:
+    """Whether the first line is a number, and the third a label and three numbers."""
+    with suppress(InputError, OSError, ValueError), open_lines(path) as file:
+        lines = lines_of(decoded(file.read(_PEEK)))
+        words = lines[2].split() if len(lines) > 2 else []
+        return lines[0].strip().isdecimal() and len(words) > 3 and bool([float(word) for word in words[1:4]])
     return False
 
 
@@ -195,14 +200,18 @@ def _read_xyz(path: Path, index: int | slice) -> ReadFrames:
     return ReadFrames(structures, numbers, len(places))
 
 
-def _read_whole(path: Path, *, is_pdb: bool) -> list[ase.Atoms]:
+def _read_whole(path: Path) -> list[ase.Atoms]:
     with open_lines(path) as file:
         lines = lines_of(decoded(file.read()))
     try:
-        if is_pdb:
+        if (suffix := suffix_of(path)) in _PDB:
             from atomlens.structures.pdb import read_pdb
 
             return read_pdb(lines)
+        if suffix in _GRO:
+            from atomlens.structures.gro import read_gro
+
+            return read_gro(lines)
         from atomlens.structures.molfile import read_molecules
 
         return read_molecules(lines)

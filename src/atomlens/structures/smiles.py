@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -78,16 +79,16 @@ def _embed(molecule: Any, shown: str, seed: int) -> str:
     """Give the molecule a conformer; return how it was relaxed."""
     settings = rdDistGeom.ETKDGv3()
     settings.randomSeed = seed
-    settings.timeout = _PATIENCE
     started = time.monotonic()
-    if rdDistGeom.EmbedMolecule(molecule, settings) != 0:
-        if time.monotonic() - started > 0.9 * _PATIENCE:
-            raise InputError(
-                f"RDKit finds no geometry for SMILES {shown!r} within {_PATIENCE} s; give a file with its geometry"
-            )
-        settings.useRandomCoords = True  # rings and cages that do not unfold from the first guess
-        if rdDistGeom.EmbedMolecule(molecule, settings) != 0:
-            raise InputError(f"RDKit finds no geometry for SMILES {shown!r}; give a file with its geometry")
+    for random in (False, True):  # rings and cages that do not unfold from the first guess do from random places
+        settings.useRandomCoords = random
+        settings.timeout = max(1, math.ceil(_PATIENCE - (time.monotonic() - started)))
+        if rdDistGeom.EmbedMolecule(molecule, settings) == 0:
+            break
+        late = time.monotonic() - started > 0.9 * _PATIENCE
+        if late or random:
+            within = f" within {_PATIENCE} s" if late else ""
+            raise InputError(f"RDKit finds no geometry for SMILES {shown!r}{within}; give a file with its geometry")
     if rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
         field, left = "MMFF94", rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=_STEPS)
     elif rdForceFieldHelpers.UFFHasAllMoleculeParams(molecule):

@@ -21,6 +21,8 @@ from atomlens.structures.files import UTF8_MARK, decoded, lines_of
 from atomlens.structures.notes import add_note
 from atomlens.structures.symbols import ELEMENTS, element_of, set_isotopes
 
+# Words of comments that mean another unit of length than Å.
+_OTHER_UNIT = re.compile(r"\b(bohrs?|a\.u\.|atomic units?|nanomet(?:er|re)s?|nm)(?![A-Za-z])", re.IGNORECASE)
 _PROPERTIES = re.compile(r"""\bProperties\s*=\s*["{]?([^\s"}]+)""")
 _TRAILER = 3
 # Exponents of Mathematica (1.5*^-6, in QM9's files) and Fortran (1.5D-06).
@@ -112,7 +114,7 @@ def _is_number(word: str) -> bool:
         float(word)
     except ValueError:
         return False
-    return True
+    return "_" not in word  # which Python reads over
 
 
 def _lines_before(file: io.BufferedIOBase, start: int) -> int:
@@ -155,6 +157,8 @@ def _parsed(lines: list[str]) -> ase.Atoms:
     rows, rest = lines[2 : count + 2], lines[count + 2 :]
     from_qm9 = len(rest) >= _TRAILER and rest[_TRAILER - 1].lstrip().startswith("InChI=")
     properties = _PROPERTIES.search(comment)
+    if properties is not None:
+        _check_properties(properties[1], rows)
     column = _column_of(("species", "symbols"), properties[1]) if properties else 0
     if properties is None:
         rows = [_as_numbers(row, k) for k, row in enumerate(rows, start=2)]
@@ -170,7 +174,23 @@ def _parsed(lines: list[str]) -> ase.Atoms:
     if from_qm9 and comment.split()[:1] == ["gdb"]:
         atoms.info["name"] = " ".join(comment.split()[:2])
     set_isotopes(atoms, isotopes)
+    if (unit := _OTHER_UNIT.search(comment)) and not from_qm9 and properties is None:
+        add_note(atoms, f"the comment line says {unit[0]!r}; coordinates are taken as Å all the same")
     return atoms
+
+
+def _check_properties(properties: str, rows: list[str]) -> None:
+    """Columns that extended xyz names must be there, elements and positions among them."""
+    parts = properties.split(":")
+    names, widths = [name.lower() for name in parts[::3]], parts[2::3]
+    if len(parts) % 3 or not all(w.isascii() and w.isdigit() and 0 < len(w) < 10 for w in widths):
+        raise _LineError(1, "its Properties are not triples of a name, a type and a number of columns")
+    if not {"pos", "positions"} & set(names) or not {"species", "symbols", "z", "numbers"} & set(names):
+        raise _LineError(1, "its Properties name no column of species, or none of pos")
+    total = sum(map(int, widths))
+    for k, row in enumerate(rows, start=2):
+        if (columns := len(row.split())) < total:
+            raise _LineError(k, f"has {columns} columns; Properties name {total}")
 
 
 def _column_of(names: tuple[str, ...], properties: str) -> int | None:
@@ -179,7 +199,7 @@ def _column_of(names: tuple[str, ...], properties: str) -> int | None:
     for name, width in zip(parts[::3], parts[2::3], strict=False):
         if name.lower() in names:
             return column
-        if not width.isdigit():
+        if not (width.isascii() and width.isdigit() and len(width) < 10):
             return None
         column += int(width)
     return None

@@ -12,7 +12,7 @@ import torch
 from atomlens.analyses import DecayResult, SpeciesResult, chosen_questions, deviation_score
 from atomlens.data import shown
 from atomlens.dynamics import MDOptions
-from atomlens.folders import MARK, load_result, to_plain, write_text
+from atomlens.folders import MARK, load_result, read_json, reading, to_plain, write_text
 from atomlens.potentials import load_potential
 from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.runs import AnalysisOptions, run_analysis, run_md
@@ -22,6 +22,10 @@ from atomlens.studies.rivals import roughness, size_error
 from atomlens.training import ERRORS, load_errors, train
 
 ROW, CONFIG = "row.json", "config.toml"
+_AGAIN = "delete it, then the same command makes it again"
+_TRAIN_AGAIN = "delete the folder that it is in, then the same command trains again"
+# What every row has besides the scores of its model.
+_MEASURED = ("deviation", "range_low", "range_high", "sound_time_ps", "n_broken", "n_replicas", "training_hours")
 
 
 def run_member(
@@ -51,8 +55,9 @@ def run_member(
         Where it is trained, explained and simulated.
     """
     finished = folder / ROW
-    if finished.is_file():
-        return json.loads(finished.read_text("utf-8"))
+    if finished.exists():
+        with reading(finished, _AGAIN):
+            return _checked_row(read_json(finished), member)
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "train" / "model.safetensors"
@@ -60,7 +65,8 @@ def run_member(
         report(f"{member.name}: train")
         write_text(folder / CONFIG, member.toml())
         train(folder / CONFIG, folder / "train", resume=True, report=lambda line: None, device=device)
-    card = json.loads((folder / "train" / "card.json").read_text("utf-8"))
+    with reading(folder / "train" / "card.json", _TRAIN_AGAIN):
+        hours = float(read_json(folder / "train" / "card.json")["hours"])
     model = load_potential(path, dtype=torch.float64).converted(torch.float64, device)
 
     structures = read_structures(home / analysis.path, analysis.frames)
@@ -84,9 +90,12 @@ def run_member(
         report(f"{member.name}: simulate")
         reference = read_structures(home / simulation.reference) if simulation.reference else None
         run_md(model, str(path), start, simulation.path, folder / "md", md_options(simulation), reference=reference)
-    md = json.loads((folder / "md" / MARK).read_text("utf-8"))
-
-    errors = next(iter(load_errors(folder / "train" / ERRORS).values()))
+    with reading(folder / "md" / MARK, "delete the folder that it is in, then the same command simulates again"):
+        fates = read_json(folder / "md" / MARK)["fates"]
+        sound = restricted_mean(fates, simulation.time)
+        broken = sum(fate["broke_by"] is not None for fate in fates)
+    with reading(folder / "train" / ERRORS, _TRAIN_AGAIN):
+        errors = next(iter(load_errors(folder / "train" / ERRORS).values()))
     row = {
         "model": member.name,
         **member.axes,
@@ -100,13 +109,30 @@ def run_member(
         **{f"score/decay/{name}": found.effect.value for name, found in decay.scores.items()},
         "roughness": roughness(model, start),
         "size_error": size_error(model, start, structures[-1]),
-        "sound_time_ps": restricted_mean(md["fates"], simulation.time),
-        "n_broken": sum(fate["broke_by"] is not None for fate in md["fates"]),
-        "n_replicas": len(md["fates"]),
-        "training_hours": card["hours"],
+        "sound_time_ps": sound,
+        "n_broken": broken,
+        "n_replicas": len(fates),
+        "training_hours": hours,
     }
     write_text(finished, json.dumps(to_plain(row), indent=1) + "\n")
     return to_plain(row)
+
+
+def _checked_row(row: dict[str, Any], member: Member) -> dict[str, Any]:
+    """The row of a model that was finished earlier: its name, its place on the axes, and numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    place = to_plain({"model": member.name, **member.axes})
+    if {key: row.get(key) for key in place} != place:
+        raise ValueError(f"it is the row of another model than {member.name}")
+    numbers = [row[key] for key in row if key not in place] + [row[key] for key in _MEASURED]
+    if not all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in numbers):
+        raise ValueError("it has something else where numbers belong")
+    return row
 
 
 def md_options(simulation: SimulationSettings) -> MDOptions:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import math
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,6 +23,8 @@ from atomlens.folders import (
     atomic_file,
     below,
     open_run,
+    read_json,
+    read_toml,
     started_settings,
     to_plain,
     write_text,
@@ -178,8 +179,7 @@ def _finished(out: Path, members: tuple[Member, ...]) -> bool:
     Their rows do not tell: a study that has grown has all of them before it has its table.
     """
     try:
-        summary = json.loads((out / MARK).read_text("utf-8"))
-        stored = {config["name"]: config for config in summary["settings"]["models"]}
+        stored = {config["name"]: config for config in read_json(out / MARK)["settings"]["models"]}
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return stored == {member.config["name"]: to_plain(member.config) for member in members}
@@ -189,7 +189,7 @@ def _check_the_same(out: Path, members: tuple[Member, ...]) -> None:
     """No model may be taken for one of the same name with other settings; what it is called decides nothing."""
     for member in members:
         path = out / "models" / member.name / CONFIG
-        if path.is_file() and tomllib.loads(path.read_text("utf-8")) | {"name": ""} != member.config | {"name": ""}:
+        if path.exists() and read_toml(path) | {"name": ""} != member.config | {"name": ""}:
             raise InputError(
                 f"--out {out}: holds a model {member.name} of other settings; "
                 "name another folder, or add --overwrite (a grid may grow, what its models share must stay)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from atomlens.folders import MARK, read_summary
+from atomlens.folders import MARK, read_summary, reading
 from atomlens.structures import BOND_CLASSES, InputError
 from atomlens.tables import RELATIONS, SCHEMA
 
@@ -143,7 +144,7 @@ def _read(folder: Path) -> ComparedRun:
         summary = read_summary(folder)
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no run there ({MARK} is missing); give a folder of atomlens explain") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder}: its {MARK} cannot be read ({error}); explain again") from error
     if any(key not in summary for key in _NEEDED) or not summary["frames"]:
         raise InputError(f"{folder}: not a run of atomlens explain; give folders that it wrote")
@@ -151,14 +152,13 @@ def _read(folder: Path) -> ComparedRun:
         raise InputError(
             f"{folder}: written by another version (schema {summary['schema']}, here {SCHEMA}); explain again"
         )
-    try:
-        atoms = pl.read_parquet(folder / "atoms.parquet")
-        pairs = pl.read_parquet(folder / "pairs.parquet")
-    except FileNotFoundError as error:
-        raise InputError(f"{folder}: has no table of pairs; explain with --max-order 2 or 3") from error
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}: its tables cannot be read ({reason}); explain again") from error
+    atoms, pairs = folder / "atoms.parquet", folder / "pairs.parquet"
+    if not os.path.lexists(pairs):
+        raise InputError(f"{folder}: has no table of pairs; explain with --max-order 2 or 3")
+    with reading(atoms, "explain again"):
+        atoms = pl.read_parquet(atoms)
+    with reading(pairs, "explain again"):
+        pairs = pl.read_parquet(pairs)
     column = f"relevance_{summary['unit']}"
     if column not in pairs.columns:
         raise InputError(f"{folder}: its pairs have no column {column}; explain again")

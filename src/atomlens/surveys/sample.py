@@ -11,12 +11,14 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from atomlens.folders import reading, whole
 from atomlens.surveys.shards import LEVELS
 from atomlens.surveys.sources import StructureSource
 
 # Structures that questions are answered from, by default. Intervals over so many molecules are narrow, and
 # pairs and triples of so many fit in memory.
 SAMPLE_SIZE = 2000
+_AGAIN = "delete its folder, then the same command makes it again"
 
 
 @dataclass(frozen=True)
@@ -61,19 +63,27 @@ def read_sample(source: StructureSource, folder: Path, count: int = SAMPLE_SIZE)
     count
         How many to take; all where there are no more.
     """
-    explained = pl.read_parquet(folder / "frames.parquet", columns=["frame"])["frame"].to_list()
+    with reading(folder / "frames.parquet", _AGAIN):
+        table = pl.read_parquet(folder / "frames.parquet", columns=["frame"])
+        explained = [whole(frame, 0, len(source) - 1) for frame in table["frame"].to_list()]
     frames = [explained[place] for place in evenly_spread(len(explained), count)]
     structures = [source[frame] for frame in frames]
     if frames == list(range(len(explained))):
-        tables = read_tables(folder)
-    else:
-        tables = {name: _rows(path, frames) for name, path in _paths(folder).items()}
+        return Sample(frames, structures, read_tables(folder), len(explained))
+    tables = {}
+    for name, path in _paths(folder).items():
+        with reading(path, _AGAIN):
+            tables[name] = _rows(path, frames)
     return Sample(frames, structures, tables, len(explained))
 
 
 def read_tables(folder: Path) -> dict[str, pl.DataFrame]:
     """The whole tables of a survey, those of skipped structures and of walks apart."""
-    return {name: pl.read_parquet(path) for name, path in _paths(folder).items()}
+    tables = {}
+    for name, path in _paths(folder).items():
+        with reading(path, _AGAIN):
+            tables[name] = pl.read_parquet(path)
+    return tables
 
 
 def _paths(folder: Path) -> dict[str, Path]:

@@ -8,7 +8,7 @@ import uuid
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,10 +18,11 @@ import numpy as np
 import polars as pl
 import torch
 
+from atomlens.folders import read_json, reading, whole
 from atomlens.interactions import BatchExplanation, explain_batch, explain_graphs
 from atomlens.models import Potential, impossible
 from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model, load_potential
-from atomlens.structures import AtomGraph, InputError
+from atomlens.structures import AtomGraph, InputError, check_regular
 from atomlens.surveys.sources import StructureSource
 from atomlens.surveys.stream import write_table
 from atomlens.tables import batch_rows, batch_tables, batch_walks
@@ -117,20 +118,28 @@ def make_shard(task: ShardTask) -> ShardReport:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def finished_shard(folder: Path, number: int) -> ShardReport | None:
-    """What a finished shard holds; None, and nothing left of it, where a file is missing or not as it was written."""
+def finished_shard(folder: Path, number: int, size: int, levels: tuple[str, ...]) -> ShardReport | None:
+    """What a finished shard of `size` structures holds, with the tables of some levels.
+
+    None, and nothing left of it, where a file is missing or not as it was written: it is made again.
+    """
     target = shard_folder(folder, number)
-    try:
-        note = json.loads((target / _NOTE).read_text())
-        if all(_check(target / f"{name}.parquet") == check for name, check in note["files"].items()):
-            return ShardReport(**note["report"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+    with suppress(InputError), reading(target, "make it again"):
+        note = read_json(target / _NOTE)
+        done = whole(note["report"]["n_done"], 0, size)
+        skipped = whole(note["report"]["n_skipped"], size - done, size - done)
+        report = ShardReport(done, skipped, str(note["report"]["reason"]))
+        names = (*levels, SKIPPED) if done else (SKIPPED,)
+        if all(_check(target / f"{name}.parquet") == note["files"][name] for name in names):
+            return report
+    if target.is_symlink() or target.is_file():
+        target.unlink()
     shutil.rmtree(target, ignore_errors=True)
     return None
 
 
 def _check(path: Path) -> list[int]:
+    check_regular(path)  # a device would never end
     data = path.read_bytes()
     return [len(data), zlib.crc32(data)]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from typing import Any
 import torch
 
 from atomlens.chain import make_rule
-from atomlens.folders import alone_in, claim, noted, write_text
+from atomlens.folders import alone_in, claim, noted, reading, whole, write_text
 from atomlens.interactions import check_order
 from atomlens.models import Potential, save_model
 from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model
@@ -139,10 +140,11 @@ def survey_structures(
     with _alone_in(folder):
         digest = _write_model(potential, folder) if isinstance(potential, Potential) else potential.origin.digest()
         asked = {"model": digest, "structures": fingerprint(source), "options": _options(settings, shard_size, device)}
+        names = [name for name in LEVELS if name in settings.levels] + [SKIPPED]
         state = _opened(folder, asked)
-        if state.get("complete") and all((folder / f"{name}.parquet").is_file() for name in state["tables"]):
+        if (counts := _counts(folder, state, len(source))) and all((folder / f"{n}.parquet").is_file() for n in names):
             _clean(folder)
-            return SurveyResult(folder, state["n_done"], state["n_skipped"])
+            return SurveyResult(folder, *counts)
         reports = _all_shards(
             folder, (digest, origin, device), source, settings, shard_size, (n_workers, scheduler), progress
         )
@@ -150,7 +152,6 @@ def survey_structures(
         if not n_done:
             raise NothingDone(f"none of the {n_skipped} structures can be explained; the first: {reports[0].reason}")
         progress("join tables", n_done + n_skipped, len(source))
-        names = [name for name in LEVELS if name in settings.levels] + [SKIPPED]
         for name in names:
             parts = (shard_folder(folder, k) / f"{name}.parquet" for k in range(len(reports)))
             merge_tables((part for part in parts if part.is_file()), folder / f"{name}.parquet")
@@ -198,7 +199,8 @@ def _all_shards(
     """Reports of all shards, those that were finished earlier among them, in order."""
     total = len(source)
     first = dict(enumerate(range(0, total, size)))
-    found = {number: finished_shard(folder, number) for number in first}
+    sizes = {number: min(size, total - start) for number, start in first.items()}
+    found = {number: finished_shard(folder, number, sizes[number], settings.levels) for number in first}
     missing = [number for number, report in found.items() if report is None]
 
     def tasks() -> Iterator[ShardTask]:
@@ -212,7 +214,7 @@ def _all_shards(
     for report in work(tasks(), *workers):
         done += report.n_done + report.n_skipped
         progress(f"explain, {(done - earlier) / (time.perf_counter() - started):.0f}/s", done, total)
-    reports = [report or finished_shard(folder, number) for number, report in found.items()]
+    reports = [report or finished_shard(folder, k, sizes[k], settings.levels) for k, report in found.items()]
     if None in reports:
         raise OSError(f"shard {reports.index(None)} vanished from {folder}; do the workers see the same folder?")
     return [report for report in reports if report is not None]
@@ -248,7 +250,7 @@ def _opened(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         state, what = claim(folder / STATE, asked)
     except (OSError, ValueError) as error:
-        if not (folder / STATE).exists():  # not begun: whoever has claimed the folder reports that
+        if not os.path.lexists(folder / STATE):  # not begun: whoever has claimed the folder reports that
             raise
         raise InputError(
             f"{folder}: {STATE} cannot be read ({error}); delete the folder or name another one"
@@ -257,6 +259,15 @@ def _opened(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
         other = {"model": "another model", "structures": "other structures", "options": "other settings"}[what]
         raise InputError(f"{folder}: holds a run with {other}; name another folder, or delete this one")
     return state
+
+
+def _counts(folder: Path, state: dict[str, Any], n: int) -> tuple[int, int] | None:
+    """How many structures of a finished survey were explained, and how many not; None where it is not finished."""
+    if not state.get("complete"):
+        return None
+    with reading(folder / STATE, "delete the folder, or name another one"):
+        done = whole(state["n_done"], 1, n)
+        return done, whole(state["n_skipped"], n - done, n - done)
 
 
 def _clean(folder: Path) -> None:

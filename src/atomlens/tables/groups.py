@@ -11,10 +11,12 @@ import ase
 import numpy as np
 from jaxtyping import Int
 
-from atomlens.structures import BondTable, InputError, fragments
+from atomlens.structures import BondTable, InputError, check_regular, fragments
 
 # The name of the group of all atoms that a user's file does not mention: with it the groups cover the structure.
 REST = "other atoms"
+# Bytes of a table of groups.
+_LARGEST = 2**28
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,17 @@ def read_groups(path: str | Path) -> dict[str, list[int]]:
     """
     path = Path(path)
     try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        check_regular(path)
+        if (size := path.stat().st_size) > _LARGEST:
+            raise ValueError(f"has {size} bytes")
+        data: Any = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"groups {str(path)!r}: no such file; give fragments, residues, or a JSON file") from error
     except OSError as error:
         raise InputError(f"groups {str(path)!r}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise InputError(f"groups {str(path)!r}: not a JSON file ({_first_line(error)})") from error
     if not isinstance(data, dict) or not data:
         raise InputError(f'groups {str(path)!r}: write one table of names, like {{"methyl": [0, 3, 4, 5]}}')

@@ -240,6 +240,11 @@ class FitSettings:
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} = {value}; it must be positive")
+        for name in ("weight_decay", "energy_weight", "force_weight", "plateau_patience", "min_lr", "stop_patience"):
+            if (value := getattr(self, name)) is not None and not value >= 0:
+                raise ValueError(f"{name} = {value}; it must be at least 0")
+        if self.energy_weight == self.force_weight == 0:
+            raise ValueError("energy_weight and force_weight are both 0; nothing would be learned")
         if self.threads > MOST_THREADS:
             raise ValueError(f"threads = {self.threads}; up to {MOST_THREADS} can be used")
         if not 0 <= self.ema_decay < 1:

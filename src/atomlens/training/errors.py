@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from atomlens.data import Batch, shown
-from atomlens.folders import build, write_text
+from atomlens.folders import build, read_json, write_text
 from atomlens.models import Potential
 from atomlens.structures import InputError
 
@@ -74,8 +74,8 @@ def load_errors(path: Path) -> dict[str, Errors]:
         If the file is missing or holds something else.
     """
     try:
-        return {name: build(Errors, entry, f"{name}.") for name, entry in json.loads(path.read_text("utf-8")).items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        return {name: build(Errors, entry, f"{name}.") for name, entry in read_json(path).items()}
+    except (OSError, TypeError, ValueError) as error:
         raise InputError(f"{path}: holds no errors of a trained model; train again") from error
 
 

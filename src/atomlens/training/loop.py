@@ -13,6 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from atomlens.data import Batch, GraphStore, Split, epoch_order
+from atomlens.folders import whole
 from atomlens.models import Potential
 from atomlens.training.config import FitSettings
 from atomlens.training.ema import WeightAverage
@@ -130,7 +131,18 @@ class Fit:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken."""
+        """Continue where `state` was taken.
+
+        Raises
+        ------
+        ValueError, LookupError, TypeError, RuntimeError
+            If that is not the state of such a fit.
+        """
+        epoch = whole(state["epoch"], 0, 10**9)
+        best_epoch = whole(state["best_epoch"], 0, epoch)
+        history = [{str(name): float(value) for name, value in row.items()} for row in state["history"]]
+        if len(history) != epoch or any(set(row) != set(history[0]) for row in history):
+            raise ValueError(f"it has the history of {len(history)} epochs of {epoch}")
         with torch.no_grad():
             for parameter, weight in zip(self.model.parameters(), state["weights"], strict=True):
                 parameter.copy_(weight)
@@ -143,9 +155,10 @@ class Fit:
             group["lr"] *= self.settings.lr / state["settings"]["lr"]
             group["weight_decay"] = self.settings.weight_decay
         self.average.restore(state["average"])
-        self.epoch, self.history = state["epoch"], state["history"]
-        self.best_loss, self.best_epoch = state["best_loss"], state["best_epoch"]
+        self.epoch, self.history = epoch, history
+        self.best_loss, self.best_epoch = float(state["best_loss"]), best_epoch
         self.best_weights = [w.to(self.model.device, copy=True) for w in state["best_weights"]]
+        _check_finite([*self.model.parameters(), *self.best_weights])
         torch.set_rng_state(state["rng"])
 
     def _set_rate(self) -> float:
@@ -182,6 +195,11 @@ class Fit:
         if errors.force_rmse is not None:
             loss += self.settings.force_weight * (errors.force_rmse / scale) ** 2
         return loss
+
+
+def _check_finite(tensors: list[Tensor]) -> None:
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
+        raise ValueError("its weights are not all finite")
 
 
 def _mean_square(error: Tensor, scale: Tensor) -> Tensor:

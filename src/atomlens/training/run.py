@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import torch
 
 from atomlens.folders import alone_in, atomic_file, is_ours, mark, remove_if_empty, write_text
 from atomlens.models import save_model
-from atomlens.structures import InputError
+from atomlens.structures import InputError, check_regular
 from atomlens.training.card import make_card
 from atomlens.training.config import TrainConfig, read_config
 from atomlens.training.errors import Errors, evaluate, save_errors
@@ -204,11 +205,14 @@ def _save(path: Path, config: TrainConfig, fit: Fit, seconds: float) -> None:
 def _load(path: Path, config: TrainConfig, fit: Fit) -> float:
     """Take back what `_save` wrote: tensors, numbers, text and lists; a name of anything else ends the reading."""
     try:
+        check_regular(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["format"] != _FORMAT:
             raise ValueError(f"format {state['format']!r}")
         _check_same(path, config, state)
         fit.restore(state["fit"])
+        if not 0 <= float(state["seconds"]) < math.inf:
+            raise ValueError("it says no time")
         return float(state["seconds"])
     except InputError:
         raise

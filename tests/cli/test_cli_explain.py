@@ -11,6 +11,9 @@ import pytest
 from cli_samples import run, write_inputs
 
 import atomlens
+from atomlens.cli.analyze import _product_rule
+from atomlens.cli.options import ProductRuleName
+from atomlens.folders import open_run
 from samples import small_model
 
 pytestmark = pytest.mark.smoke
@@ -90,18 +93,14 @@ def test_a_schnet_takes_either_product_rule(here, capsys, named):
     assert json.loads((here / "run" / "summary.json").read_text())["product_rule"] == (named or "full")
 
 
-def test_a_run_that_goes_on_keeps_its_product_rule(here, capsys):
-    asked = ["analyze", "model.safetensors", "ethanol.xyz", "--questions", "species", "--max-order", 2, "--out", "run"]
-    assert run(capsys, *asked, "--product-rule", "scalar").code == 0
-    summary = here / "run" / "summary.json"
-    summary.unlink()  # what is written last: the run was stopped before
-    done = run(capsys, *asked, "--product-rule", "full")
-    assert done.code == 2
-    assert "unfinished run with another model, structures or settings" in done.err
-    assert run(capsys, *asked).code == 0
-    assert json.loads(summary.read_text())["options"]["product_rule"] == "scalar"
-    assert run(capsys, *asked, "--overwrite").code == 0
-    assert json.loads(summary.read_text())["options"]["product_rule"] == "full"
+def test_a_run_that_goes_on_keeps_its_product_rule(tmp_path):
+    out = tmp_path / "run"
+    assert _product_rule(out, None, overwrite=False) == "full"
+    with open_run(out, {"product_rule": "scalar"}, ()):  # stopped: there is no summary
+        pass
+    assert _product_rule(out, None, overwrite=False) == "scalar"
+    assert _product_rule(out, ProductRuleName.FULL, overwrite=False) == "full"
+    assert _product_rule(out, None, overwrite=True) == "full"
 
 
 def test_overwrite_replaces_an_earlier_run(here, capsys):

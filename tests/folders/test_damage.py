@@ -137,7 +137,7 @@ def _trained(folder: Path) -> object:
             frames.append(atoms)
         ase.io.write(config.with_suffix(".xyz"), frames, format="extxyz")
         config.write_text(
-            'name = "w"\n[data]\npath = "springs.xyz"\nn_train = 8\nn_val = 2\n'
+            'name = "w"\n[data]\npath = "springs.xyz"\nn_train = 10\nn_val = 2\n'
             "[model]\nn_features = 4\nn_layers = 1\n[fit]\nepochs = 2\nbatch_size = 4\n"
         )
     result = train(config, folder, resume=True, report=lambda _: None)

@@ -2,7 +2,7 @@
 
 Run where the model's library is installed, one thread per process:
 
-    OMP_NUM_THREADS=1 python benchmarks/recorded.py sevenn:7net-0
+    OMP_NUM_THREADS=1 python benchmarks/recorded.py sevenn:7net-0 [--cpu-time]
 
 Prints, for molecules of 9, 21 and 42 atoms, the time of E+F, of recording, and of all terms up to order 2 and 3 without
 the recording (with what preparing the linear program takes), each the fastest of a few calls; and the peak of memory.
@@ -10,9 +10,8 @@ the recording (with what preparing the linear program takes), each the fastest o
 
 from __future__ import annotations
 
+import argparse
 import resource
-import sys
-import time
 from collections.abc import Callable
 
 from atomlens import explain_module
@@ -22,6 +21,7 @@ from atomlens.potentials.foreign import energy_and_forces
 from atomlens.potentials.sevennet import load_sevennet
 from atomlens.recording import Recording, record
 from atomlens.structures import structure_from_smiles
+from timing import once, use_cpu_time
 
 MOLECULES = {
     "ethanol": "CCO",
@@ -32,12 +32,7 @@ MOLECULES = {
 
 def fastest(call: Callable[[], object], repeats: int = 3) -> float:
     """Seconds of the fastest of several calls."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(once(call) for _ in range(repeats))
 
 
 def main(name: str) -> None:
@@ -63,4 +58,10 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "sevenn:7net-0")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="sevenn:7net-0")
+    parser.add_argument("--cpu-time", action="store_true", help="on a busy machine")
+    options = parser.parse_args()
+    if options.cpu_time:
+        use_cpu_time()
+    main(options.model)

@@ -98,12 +98,10 @@ def defaults(path: Path, argument: str) -> Iterator[str]:
     """Defaults, as written, of the arguments and fields of that name in a file."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):
-            last = [*node.args.posonlyargs, *node.args.args][-len(node.args.defaults) or len(node.args.args) :]
-            given = [
-                *zip(last, node.args.defaults, strict=True),
-                *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
-            ]
-            yield from (ast.unparse(value) for arg, value in given if arg.arg == argument and value is not None)
+            given = node.args
+            by_place = zip(reversed([*given.posonlyargs, *given.args]), reversed(given.defaults), strict=False)
+            by_name = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+            yield from (ast.unparse(v) for a, v in (*by_place, *by_name) if a.arg == argument and v is not None)
         elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == argument and node.value is not None:
             yield ast.unparse(node.value)
 

@@ -12,6 +12,7 @@ import pytest
 import atomlens
 from samples import branched, small_model
 
+pytestmark = pytest.mark.smoke
 NAMES = {
     "AtomGraph",
     "AtomShares",

@@ -13,6 +13,8 @@ from cli_samples import run, write_inputs
 import atomlens
 from samples import small_model
 
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

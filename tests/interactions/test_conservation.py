@@ -14,6 +14,8 @@ import atomlens
 from atomlens.relevance import AtomSets, restricted_sums
 from samples import FORMS, RULES, branched, crowded_cell, crystals, molecules, small_model
 
+pytestmark = pytest.mark.smoke
+
 
 def assert_conserved(ex: atomlens.Explanation, accuracy: float = 1e-10) -> None:
     size = max(1.0, abs(ex.prediction - ex.constant))

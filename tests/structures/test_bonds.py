@@ -11,6 +11,8 @@ from rdkit.Chem import rdDistGeom
 
 from atomlens.structures import BondTable, fragments, perceive_bonds
 
+pytestmark = pytest.mark.smoke
+
 
 def named(table: BondTable) -> dict[tuple[int, int], str]:
     return {

@@ -15,6 +15,7 @@ from atomlens.surveys import stream, survey_structures
 from atomlens.surveys.sample import read_sample, read_tables, renumbered
 from samples import small_model
 
+pytestmark = pytest.mark.smoke
 NAMES = ("H2O", "CH4", "CH3OH", "C2H4", "CH3CH2OH", "C2H6", "C2H2", "H2CO")
 
 

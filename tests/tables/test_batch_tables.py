@@ -5,6 +5,7 @@ from __future__ import annotations
 import ase
 import numpy as np
 import polars as pl
+import pytest
 from ase.build import molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from atomlens.interactions import explain_batch
 from atomlens.tables import batch_rows, batch_tables, batch_walks, explained_frame, frame_tables
 from samples import branched, crowded_cell, crystals, molecules, small_model
 
+pytestmark = pytest.mark.smoke
 RADICAL = molecule("CH3")  # no bond orders
 MIXED = [molecule("CH3CONH2"), molecule("HCN"), ase.Atoms("H"), branched(), crowded_cell(), RADICAL, molecule("C6H6")]
 

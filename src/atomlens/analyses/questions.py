@@ -21,7 +21,8 @@ class Question:
     slug
         Its name on the command line and on disk.
     module
-        Name of its module here and of its chapter in `atomlens.report.chapters`.
+        Name of its module or package here (which has the question in ``question.py``), and of its chapter in
+        `atomlens.report.chapters`.
     asks
         The question in one sentence.
     """
@@ -50,7 +51,8 @@ class Question:
 
     @property
     def _home(self) -> Any:
-        return import_module(f"atomlens.analyses.{self.module}.question")
+        home = import_module(f"atomlens.analyses.{self.module}")
+        return import_module(f"{home.__name__}.question") if hasattr(home, "__path__") else home
 
 
 QUESTIONS = (

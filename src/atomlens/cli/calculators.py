@@ -14,7 +14,9 @@ from atomlens.structures import InputError
 
 if TYPE_CHECKING:
     import ase
+    from ase.calculators.calculator import Calculator
 
+    from atomlens.potentials import AnyModel
     from atomlens.reference import Response
 
 GFN2 = "gfn2"
@@ -42,7 +44,7 @@ def responder(
     """
     given = _arguments(kwargs)
     is_model = Path(name).exists() or _is_named_model(name)
-    imported = not is_model and _IMPORT_PATH.fullmatch(name)
+    imported = is_import_path(name)
     for option, value in (("--output", output), ("--unit", unit)):
         if value is not None and not is_model:
             raise InputError(f"{option} {value} is for model files; {name} is none")
@@ -54,6 +56,33 @@ def responder(
         if value is not None:
             raise InputError(f"{option} does not apply to a model, which is differentiated exactly")
     return _model(name, output, unit, trust)
+
+
+def is_import_path(name: str) -> bool:
+    """Whether a name is package.module:NAME and no model."""
+    return not Path(name).exists() and not _is_named_model(name) and _IMPORT_PATH.fullmatch(name) is not None
+
+
+def calculator_or_model(
+    name: str, kwargs: str | None, output: str | None, unit: str | None, trust: bool
+) -> AnyModel | Calculator:
+    """A model, or the ASE calculator of an import path.
+
+    Raises
+    ------
+    InputError
+        If there is neither, or options do not apply.
+    """
+    if is_import_path(name):
+        for option, value in (("--output", output), ("--unit", unit)):
+            if value is not None:
+                raise InputError(f"{option} {value} is for model files; {name} is none")
+        return _made(name, _arguments(kwargs))
+    if kwargs is not None:
+        raise InputError("--kwargs is for import paths, package.module:NAME")
+    from atomlens.potentials import load_model
+
+    return load_model(name, output=output, energy_unit=unit, trust=trust)
 
 
 def _is_named_model(name: str) -> bool:
@@ -152,7 +181,7 @@ def _made(name: str, given: dict[str, Any]) -> Any:
     if not callable(getattr(found, "get_property", None)):
         raise InputError(f"{name} gives a {type(found).__name__}, which is no ASE calculator")
     if "forces" not in getattr(found, "implemented_properties", ("forces",)):
-        raise InputError(f"{name} has no forces; response couplings are differences of forces")
+        raise InputError(f"{name} has no forces, which are needed here")
     return found
 
 

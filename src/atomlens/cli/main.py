@@ -19,6 +19,8 @@ import typer
 
 from atomlens.cli.analyze import EPILOG as ANALYZE_EPILOG
 from atomlens.cli.analyze import analyze
+from atomlens.cli.check import EPILOG as CHECK_EPILOG
+from atomlens.cli.check import check
 from atomlens.cli.compare import EPILOG as COMPARE_EPILOG
 from atomlens.cli.compare import compare
 from atomlens.cli.data import data_app
@@ -74,6 +76,7 @@ app.command()(demo)
 app.command(epilog=EPILOG, no_args_is_help=True)(explain)
 app.command(epilog=ANALYZE_EPILOG, no_args_is_help=True)(analyze)
 app.command(epilog=MD_EPILOG, no_args_is_help=True)(md)
+app.command(epilog=CHECK_EPILOG, no_args_is_help=True)(check)
 app.command(epilog=COMPARE_EPILOG, no_args_is_help=True)(compare)
 app.command(epilog=RESPONSE_EPILOG, no_args_is_help=True)(response)
 app.command(epilog=TRAIN_EPILOG, no_args_is_help=True)(train)

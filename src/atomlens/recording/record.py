@@ -12,6 +12,7 @@ from torch import Tensor
 
 from atomlens.recording.checks import Checks, check_layers
 from atomlens.recording.clusters import cluster, rotated
+from atomlens.recording.contracting import contract_constants
 from atomlens.recording.cuts import Cuts
 from atomlens.recording.interfaces import LinearRule
 from atomlens.recording.layers import Layers
@@ -53,6 +54,7 @@ class OpenModel:
             trace = trace_call(lambda: self.model.energy(inputs.tensors), modules=self.model.embedding)
         if trace.value.numel() != 1:
             raise InputError(f"the model's energy has shape {tuple(trace.value.shape)}; one number is wanted")
+        contract_constants(trace)
         return trace, inputs
 
     def record(self, structure: ase.Atoms | StructureInputs) -> Recording:

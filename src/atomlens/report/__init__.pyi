@@ -1,6 +1,7 @@
 from .assets import page_template, template_text
 from .axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
 from .chapters import Chapter, make_chapter, svg_address
+from .check_figures import check_figure
 from .compare_page import compare_html
 from .couplings_page import couplings_html
 from .figures import overview_figure
@@ -21,6 +22,7 @@ __all__ = [
     "Chapter",
     "Page",
     "Plots",
+    "check_figure",
     "compare_html",
     "couplings_html",
     "failure_figure",

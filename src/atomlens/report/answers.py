@@ -118,6 +118,14 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             "Run more replicas (--replicas) or longer (--time).",
         ),
     },
+    "check": {
+        "descriptive": Meaning(
+            "",
+            "A way out far below the mark of GFN2, or a wall that gives way, is a hole in the model: add such "
+            "geometries to its training set. Finding none does not show that a simulation lasts: run atomlens md.",
+        ),
+        _OPEN: Meaning("", "Nothing was found out."),
+    },
 }
 
 # Outcomes that say the same of every question; `short` is empty where nothing belongs on top of the page.

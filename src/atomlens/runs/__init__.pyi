@@ -1,4 +1,5 @@
 from .analysis import AnalysisOptions, AnalysisRun, analysis_files, run_analysis
+from .check import CHECK_FILES, CheckRun, run_check
 from .compare_run import write_comparison
 from .couplings import PICTURE, CouplingFrame, CouplingSource, computed, write_couplings
 from .demonstration import MAIN_MODELS, MOLECULES, demo_steps, write_demo
@@ -8,12 +9,14 @@ from .run import RunResult, write_run
 from .verdicts import VerdictComparison, all_analyses, compare_verdicts, write_verdicts
 
 __all__ = [
+    "CHECK_FILES",
     "MAIN_MODELS",
     "MD_FILES",
     "MOLECULES",
     "PICTURE",
     "AnalysisOptions",
     "AnalysisRun",
+    "CheckRun",
     "CouplingFrame",
     "CouplingSource",
     "RunResult",
@@ -25,6 +28,7 @@ __all__ = [
     "demo_steps",
     "explained_frames",
     "run_analysis",
+    "run_check",
     "run_md",
     "write_comparison",
     "write_couplings",

@@ -72,6 +72,10 @@ _READOUTS = {
 }
 
 
+def _readout(result: ExtensivityResult) -> str:
+    return _READOUTS.get(result.readout, result.readout)
+
+
 def judge(result: ExtensivityResult) -> Verdict:
     """Compare what was measured with how the property composes."""
     findings = (_composes(result), _settles(result), _grows(result), _spreads(result))
@@ -147,7 +151,7 @@ def _composes(result: ExtensivityResult) -> Finding:
     rival = min((rule for rule in _RULES if rule != kind), key=lambda rule: found[rule])
     more = (
         f"off {_WORDS[kind]} by {found[kind]:.2g} {result.unit} (root mean square), off {_WORDS[rival]} by "
-        f"{found[rival]:.2g} {result.unit}; the readout is {_READOUTS[result.readout]}"
+        f"{found[rival]:.2g} {result.unit}; the readout is {_readout(result)}"
     )
     if result.same_formula:
         more += "; some pairs are of one formula, as the set has too few others"
@@ -198,12 +202,12 @@ def _settles(result: ExtensivityResult) -> Finding:
     )
     if built_in and claim.decide(effect) is not Outcome.DEVIATES:
         why = (
-            f"Beyond the cutoff the model is blind, as {_READOUTS[result.readout]} without energies of all pairs is "
+            f"Beyond the cutoff the model is blind, as {_readout(result)} without energies of all pairs is "
             "whatever the weights: given by the architecture, not learned."
         )
         return judge_claim(claim, effect, controls, outcome=Outcome.BY_CONSTRUCTION, why=why, more=more)
     if effect.value > _LATE_CHANGE:
-        what = f"the readout ({_READOUTS[result.readout]}) couples"
+        what = f"the readout ({_readout(result)}) couples"
         what = "energies of all pairs couple" if result.long_range else what
         more += f"; no term joins them beyond, but {what} all atoms at any distance"
     return judge_claim(claim, effect, controls, more=more)

@@ -1,0 +1,105 @@
+"""``atomlens check``: what keeps a molecule whole, without dynamics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atomlens.cli.options import Trust, positive
+from atomlens.cli.output import finished
+from atomlens.cli.runs import command_line
+from atomlens.cli.terminal import echo
+from atomlens.folders import PAGE
+
+EPILOG = """
+[b]Examples[/b]
+
+The lowest ways out of ethanol in a shipped model, and the walls between its elements:
+
+    atomlens check zoo:rmd17-ethanol-painn ethanol.xyz --out check
+
+Any ASE calculator by import path, which runs the code that it names (tables and a picture, no page):
+
+    atomlens check tblite.ase:TBLite ethanol.xyz --kwargs '{"method": "GFN2-xTB", "verbosity": 0}' --out xtb
+
+[b]What it is not[/b]
+
+A forecast. It reports what the model's energy asks for on each way out, in eV and in kT, beside GFN2-xTB at the same
+geometry. Use atomlens md to see how long a simulation lasts.
+
+[b]Written to --out[/b]
+
+report.html, exits.parquet, walls.parquet, check.svg, summary.json.
+"""
+
+
+def check(
+    model: Annotated[
+        str,
+        typer.Argument(help="Model file, zoo:NAME, sevenn:7net-0, or import path package.module:NAME (runs its code)."),
+    ],
+    structure: Annotated[str, typer.Argument(help="One molecule: a file that ASE reads, or SMILES.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    temperature: Annotated[
+        float, typer.Option(parser=positive, metavar="NUMBER", help="In K, for energies in kT.")
+    ] = 500.0,
+    frame: Annotated[str, typer.Option(help="Which frame of STRUCTURE, counted from 0.")] = "0",
+    kwargs: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Arguments of an import path, as a JSON object.")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
+    ] = None,
+    trust: Trust = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+) -> None:
+    """What keeps a molecule whole: the energy of every way out, and walls between atoms, without dynamics."""
+    from atomlens.cli.calculators import calculator_or_model, is_import_path
+    from atomlens.cli.early import early_or_embedded, read_early
+
+    early = None if is_import_path(model) else read_early(model, structure, frame)
+    from atomlens.cli.options import checked_unit
+    from atomlens.runs import run_check
+    from atomlens.structures import InputError, frame_index
+
+    if isinstance(frame_index(frame), slice):
+        raise InputError(f"--frame {frame}: one molecule is checked; give its number")
+    potential = calculator_or_model(model, kwargs, output, checked_unit(unit), trust)
+    found = early_or_embedded(early, structure, frame)
+    with _progress() as progress:
+        run = run_check(
+            potential,
+            model,
+            found.structures[0],
+            structure,
+            out,
+            temperature=temperature,
+            progress=progress,
+            command=command_line(),
+            overwrite=overwrite,
+        )
+    for row in run.exits.head(8).iter_rows(named=True):
+        other = "" if row["reference_eV"] is None else f"   GFN2 {row['reference_eV']:.2f} eV"
+        echo(f"{row['name']:<24} {row['energy_eV']:8.2f} eV {row['kT']:7.0f} kT{other}")
+    for finding in run.verdict.findings:
+        echo(finding.sentence)
+    page = run.folder / PAGE
+    finished(page if page.is_file() else run.folder / "check.svg")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    from rich.progress import TaskProgressColumn
+
+    from atomlens.cli.progress import progress_bars
+
+    with progress_bars(TaskProgressColumn()) as bars:
+        task = bars.add_task("ways out", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -1,0 +1,66 @@
+"""Pictures of a check: ways out of a molecule as bars, walls as curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+from atomlens.dynamics import Wall
+from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain
+from atomlens.report.figures import DOWN
+
+# More bars than this cannot be read.
+_MAX_BARS = 14
+# Half of the energies that are drawn, in eV, where no wall gives way.
+_HIGHEST = 30.0
+_COLOURS = (ORANGE, BLUE, GREEN, PINK, INK)
+
+
+def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float) -> Figure:
+    """Left the lowest ways out, of the model and of GFN2 at the same geometries; right the walls.
+
+    Parameters
+    ----------
+    ways
+        Columns ``name``, ``energy_eV``, ``reference_eV``, lowest first.
+    walls
+        Walls of all pairs of elements.
+    thermal
+        k_B T in eV.
+    """
+    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    shown = ways.head(_MAX_BARS).reverse()
+    place = np.arange(len(shown))
+    left.barh(place, shown["energy_eV"].to_numpy(), height=0.55, color=DOWN, label="model")
+    reference = shown["reference_eV"].cast(pl.Float64).to_numpy()
+    # Marks beyond the edge stand on it: bars must stay readable beside one wall of GFN2.
+    edge = 1.6 * max(float(shown["energy_eV"].max() or 0.0), 10 * thermal)  # pyright: ignore[reportArgumentType]
+    within, beyond = reference <= edge, reference > edge
+    if np.isfinite(reference).any():
+        left.plot(reference[within], place[within], "|", color=INK, ms=13, mew=2, label="GFN2, same geometry")
+        left.plot(np.full(beyond.sum(), edge), place[beyond], ">", color=INK, ms=6, label="GFN2, further right")
+    left.axvline(10 * thermal, color=QUIET, linewidth=0.9, linestyle="--", label="10 kT")
+    left.set_yticks(place, shown["name"].to_list(), fontsize=8.5)
+    left.set_xlim(right=1.03 * edge)
+    left.legend(frameon=False, fontsize=8.5, loc="upper right")
+    plain(left, x="energy above the relaxed structure, eV", y="")
+    # Walls that give way have colours of their own, lowest first; walls that hold are grey.
+    fallen = sorted((wall for wall in walls if np.isfinite(wall.gives_way)), key=lambda wall: wall.height)
+    top = 2.0 * max([wall.height for wall in fallen] or [_HIGHEST / 2])
+    for wall in walls:
+        if not np.isfinite(wall.gives_way):
+            right.plot(wall.distances, wall.energies, color=FAINT, linewidth=1.2)
+    for k, wall in enumerate(fallen):
+        pair = "-".join(wall.elements) + ("" if wall.bonded else ", not bonded")
+        name = f"{pair}: {wall.gives_way:.2f} Å, {wall.height:.2g} eV"
+        style = {"color": _COLOURS[k % len(_COLOURS)], "linewidth": 1.6, "linestyle": "-" if wall.bonded else "--"}
+        right.plot(wall.distances, wall.energies, label=name, **style)
+    if fallen:
+        right.legend(frameon=False, fontsize=7.5, loc="lower right", title="gives way at, after", title_fontsize=8)
+    right.set_ylim(-top, top)
+    plain(right, x="distance of the two atoms, Å", y="energy, eV")
+    return figure

@@ -1,0 +1,283 @@
+"""A run of `check`: ways out of a molecule and walls between its elements, found without dynamics."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ase
+import polars as pl
+from ase import units
+from ase.calculators.calculator import Calculator
+from markupsafe import Markup
+
+from atomlens.analyses import Effect, Finding, Outcome, Verdict
+from atomlens.dynamics import AtomlensCalculator, Exits, Wall, find_exits, scan_walls
+from atomlens.folders import MARK, PAGE, open_run, remove_if_empty, to_plain, write_text
+from atomlens.interactions import explain
+from atomlens.models import outside
+from atomlens.potentials import AnyModel, OpenedModel
+from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
+from atomlens.report import Chapter, Page, check_figure, svg_address
+from atomlens.structures import InputError, reading_notes
+from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
+
+# Raised whenever a key of summary.json changes its meaning or goes away.
+SCHEMA = 1
+CHECK_FILES = ("exits.parquet", "walls.parquet", "check.svg")
+HOW = """
+<p>The structure is relaxed on the model's own energy. Every bond is then stretched and compressed by 0.5 &Aring;, the
+difference at which a simulation counts it as broken
+(<a href="https://arxiv.org/abs/2210.07237">arXiv:2210.07237</a>), and everything else is relaxed by descent with that
+bond held. The closest pairs three bonds or more apart are pushed to 60 % of their distance and let go. The marks are
+energies of GFN2-xTB at the same geometries, above the same relaxed structure. Walls: one atom moves towards another
+along the line between them down to 0.5 &Aring;, all others stay. A wall gives way where the energy, on the way in,
+falls more than 0.1 eV below the highest value passed; such walls have colours, the others are grey.</p>
+"""
+NO_FORECAST = "These are facts about the model's energy, no forecast of how long a simulation lasts."
+
+
+@dataclass(frozen=True)
+class CheckRun:
+    """What a finished check leaves in memory.
+
+    Attributes
+    ----------
+    folder
+        Where everything was written.
+    exits
+        One row per way out, lowest first: name, atom_1, atom_2, how, energy_eV, kT (energy over k_B T), reference_eV
+        (GFN2 at the same geometry; null where it has none).
+    walls
+        One row per wall: element_1, element_2, atom_1, atom_2, bonded, height_eV, gives_way_A (null where it holds).
+    verdict
+        The two findings; both describe.
+    """
+
+    folder: Path
+    exits: pl.DataFrame
+    walls: pl.DataFrame
+    verdict: Verdict
+
+
+def run_check(
+    model: AnyModel | Calculator,
+    model_path: str,
+    atoms: ase.Atoms,
+    structure_name: str,
+    out: Path,
+    *,
+    temperature: float = 500.0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    command: str = "",
+    overwrite: bool = False,
+) -> CheckRun:
+    """Find ways out and walls, and write page, tables and summary.
+
+    Parameters
+    ----------
+    model, model_path
+        A model or any ASE calculator, and what the user calls it. A calculator has no terms, so no page.
+    atoms, structure_name
+        One molecule, and what the user calls it.
+    out
+        Folder to write.
+    temperature
+        In K, for energies in units of k_B T.
+    progress
+        Called with how many ways are tried, and with their number.
+    command
+        Command line, for the page's foot.
+    overwrite
+        Whether a run of ours in `out` may be replaced.
+
+    Raises
+    ------
+    InputError
+        If the structure is periodic or has no bonds, or the model gives it no finite energy.
+    """
+    if atoms.pbc.any():
+        raise InputError("check needs one molecule; this structure is periodic")
+    calculator = calculator_of(model)
+    settings = {"model": model_path, "structure": structure_name, "temperature": temperature}
+    with remove_if_empty(out), open_run(out, settings, CHECK_FILES, overwrite) as folder:
+        found = find_exits(calculator, atoms, progress=progress)
+        walls = scan_walls(calculator, found.relaxed)
+        thermal = units.kB * temperature
+        exits, reference = exit_table(found, thermal), "GFN2-xTB"
+        try:
+            exits = with_reference(exits, found)
+        except ReferenceUnavailable as error:
+            reference = f"none ({error})"
+        barriers = wall_table(walls)
+        findings = (_exit_finding(exits, found, temperature, reference), _wall_finding(walls))
+        said = " ".join(finding.sentence for finding in findings)
+        verdict = Verdict("check", Outcome.DESCRIPTIVE, f"{said} {NO_FORECAST}", findings)
+        exits.write_parquet(folder / "exits.parquet")
+        barriers.write_parquet(folder / "walls.parquet")
+        figure = check_figure(exits, walls, thermal)
+        figure.savefig(folder / "check.svg")
+        summary: dict[str, Any] = {
+            "schema": SCHEMA,
+            "what": "ways out of a molecule and walls between its elements, found without dynamics",
+            "versions": package_versions(),
+            "command": command,
+            "options": settings,
+            "structure": structure_name,
+            "notes": list(reading_notes(atoms)),
+            "tried": found.tried,
+            "failed": found.failed,
+            "reference": reference,
+            "verdict": to_plain(verdict),
+            "exits": exits.to_dicts(),
+            "walls": barriers.to_dicts(),
+        }
+        if not isinstance(model, Calculator):
+            info = RunInfo(model_path, structure_name, model.facts, command, settings)
+            summary |= {"model": model_summary(info), "outside": list(outside(model.facts, atoms))}
+            chapter = Chapter(
+                "check",
+                "Ways out and walls",
+                "What keeps this molecule whole?",
+                verdict,
+                svg_address(figure),
+                Markup(HOW),
+            )
+            write_text(folder / PAGE, _page(model, info, found, chapter))
+        write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        return CheckRun(folder, exits, barriers, verdict)
+
+
+def calculator_of(model: AnyModel | Calculator) -> Calculator:
+    """ASE calculator of a model; the library's own for models of other libraries."""
+    if isinstance(model, Calculator):
+        return model
+    return model.calculator() if isinstance(model, OpenedModel) else AtomlensCalculator(model)
+
+
+def exit_table(found: Exits, thermal: float) -> pl.DataFrame:
+    """One row per way out, lowest first; see `CheckRun.exits`."""
+    symbols = found.relaxed.get_chemical_symbols()
+    rows = [
+        {
+            "name": f"{symbols[i]}{i}-{symbols[j]}{j} {way.how}",
+            "atom_1": i,
+            "atom_2": j,
+            "how": way.how,
+            "energy_eV": way.energy,
+            "kT": way.energy / thermal,
+            "reference_eV": None,
+        }
+        for way in found.ways
+        for i, j in [way.atoms]
+    ]
+    real = dict.fromkeys(("energy_eV", "kT", "reference_eV"), pl.Float64)
+    return pl.DataFrame(
+        rows, schema={"name": pl.String, "atom_1": pl.Int64, "atom_2": pl.Int64, "how": pl.String} | real
+    )
+
+
+def with_reference(exits: pl.DataFrame, found: Exits) -> pl.DataFrame:
+    """The table with GFN2's energies at the same geometries, above the same relaxed structure.
+
+    Raises
+    ------
+    ReferenceUnavailable
+        If GFN2-xTB cannot be had for the molecule.
+    """
+    calculator = Gfn2Calculator()
+    work = found.relaxed.copy()
+    work.calc = calculator
+    floor = work.get_potential_energy()
+    values: list[float | None] = []
+    for way in found.ways:
+        work.positions = way.positions
+        try:
+            values.append(work.get_potential_energy() - floor)
+        except ReferenceUnavailable:  # no density at this geometry
+            values.append(None)
+    return exits.with_columns(pl.Series("reference_eV", values, dtype=pl.Float64))
+
+
+def wall_table(walls: list[Wall]) -> pl.DataFrame:
+    """One row per wall; see `CheckRun.walls`."""
+    rows = [
+        {
+            "element_1": wall.elements[0],
+            "element_2": wall.elements[1],
+            "atom_1": wall.atoms[0],
+            "atom_2": wall.atoms[1],
+            "bonded": wall.bonded,
+            "height_eV": wall.height if math.isfinite(wall.height) else None,
+            "gives_way_A": wall.gives_way if math.isfinite(wall.gives_way) else None,
+        }
+        for wall in walls
+    ]
+    real = dict.fromkeys(("height_eV", "gives_way_A"), pl.Float64)
+    keys = {
+        "element_1": pl.String,
+        "element_2": pl.String,
+        "atom_1": pl.Int64,
+        "atom_2": pl.Int64,
+        "bonded": pl.Boolean,
+    }
+    return pl.DataFrame(rows, schema=keys | real)
+
+
+def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, reference: str) -> Finding:
+    claim = "How much energy the model asks for before a bond counts as broken."
+    if not len(exits):
+        return Finding(claim, Outcome.NOT_APPLICABLE, "The structure has no bonds that could break.")
+    lowest = exits.row(0, named=True)
+    if lowest["how"] == "by itself":
+        return Finding(claim, Outcome.DESCRIPTIVE, "The structure falls apart when it is relaxed.")
+    said = f"Lowest way out: {lowest['name']}, {lowest['energy_eV']:.2f} eV, {lowest['kT']:.0f} kT at {temperature:g} K"
+    if lowest["reference_eV"] is not None:
+        said += f"; {reference} gives {lowest['reference_eV']:.2f} eV for the same geometry"
+    below = exits.filter((pl.col("reference_eV") > 1.0) & (pl.col("energy_eV") < 0.5 * pl.col("reference_eV")))
+    if len(below):
+        names = ", ".join(below["name"].head(3).to_list())
+        said += f". Less than half of what {reference} gives: {len(below)} of {len(exits)} ways ({names})"
+    if found.failed:
+        said += f". {found.failed} of {found.tried} tries ended without a finite energy"
+    effect = Effect("lowest way out", float(lowest["energy_eV"]), n=len(exits), unit="eV")
+    return Finding(claim, Outcome.DESCRIPTIVE, f"{said}.", effect, reference=reference)
+
+
+def _wall_finding(walls: list[Wall]) -> Finding:
+    claim = "Whether the energy rises when two atoms are pushed into each other, down to 0.5 Å."
+    fallen = sorted((wall for wall in walls if math.isfinite(wall.gives_way)), key=lambda wall: wall.height)
+    if not fallen:
+        said = f"All {len(walls)} walls hold down to 0.5 Å."
+    else:
+        parts = [
+            f"{'-'.join(wall.elements)} {'bonded' if wall.bonded else 'not bonded'} at {wall.gives_way:.2f} Å after "
+            f"{wall.height:.2g} eV"
+            for wall in fallen[:4]
+        ]
+        said = f"{len(fallen)} of {len(walls)} walls give way: {'; '.join(parts)}{' ...' if len(fallen) > 4 else ''}."
+    return Finding(claim, Outcome.DESCRIPTIVE, said)
+
+
+def _page(model: AnyModel, info: RunInfo, found: Exits, chapter: Chapter) -> str:
+    """The relaxed structure and the lowest ways out, explained, under the two findings."""
+    frames = [found.relaxed.copy()]
+    frames[0].info["name"] = "relaxed structure"
+    symbols = found.relaxed.get_chemical_symbols()
+    for way in found.ways[:3]:
+        frame = found.relaxed.copy()
+        frame.positions = way.positions
+        i, j = way.atoms
+        frame.info["name"] = f"{symbols[i]}{i}-{symbols[j]}{j} {way.how}"
+        frames.append(frame)
+    page = Page(info, len(frames))
+    for index, frame in enumerate(frames):
+        page.add(explained_frame(explain(model, frame), index=index, with_forces=True))
+    headline = f"What keeps {found.relaxed.get_chemical_formula()} whole in {info.model_path}"
+    return page.html(
+        ["exits.parquet", "walls.parquet"], chapters=[chapter], n_structures=1, units="molecule", headline=headline
+    )

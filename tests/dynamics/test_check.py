@@ -1,0 +1,184 @@
+"""Ways out and walls of potentials whose energies are known in closed form."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import ase
+import ase.build
+import numpy as np
+import polars as pl
+import pytest
+from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.morse import MorsePotential
+
+pytest.importorskip("torch_sim", exc_type=ImportError)
+from atomlens import InputError, load_model
+from atomlens.dynamics import find_exits, scan_walls
+from atomlens.dynamics.exits import HeldDistance, closest_contacts, side_of
+from atomlens.dynamics.stability import bond_reference
+from atomlens.runs import run_check
+
+DEPTH, STEEP, LENGTH = 4.0, 1.4, 0.74
+
+
+def morse() -> MorsePotential:
+    return MorsePotential(epsilon=DEPTH, rho0=STEEP * LENGTH, r0=LENGTH, rcut1=20.0, rcut2=30.0)
+
+
+def morse_energy(change: float) -> float:
+    """D (1 - exp(-a Δr))² of a bond changed by Δr."""
+    return DEPTH * (1.0 - math.exp(-STEEP * change)) ** 2
+
+
+class Pairs(Calculator):
+    """Energies of pairs: a law of the distance, with forces by differences."""
+
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012
+
+    def __init__(self, law: Callable[[np.ndarray], np.ndarray]) -> None:
+        super().__init__()
+        self.law = law
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:
+        super().calculate(atoms, list(properties), list(system_changes))
+        assert self.atoms is not None
+        i, j = np.triu_indices(len(self.atoms), 1)
+        line = self.atoms.positions[j] - self.atoms.positions[i]
+        r = np.linalg.norm(line, axis=1)
+        slope = (self.law(r + 1e-5) - self.law(r - 1e-5)) / 2e-5
+        forces = np.zeros((len(self.atoms), 3))
+        pull = (slope / r)[:, None] * line
+        np.add.at(forces, i, pull)
+        np.add.at(forces, j, -pull)
+        self.results = {"energy": float(self.law(r).sum()), "forces": forces}
+
+
+def test_a_diatomic_of_morse_has_the_energies_of_morse() -> None:
+    found = find_exits(morse(), ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.8]]))
+    assert found.relaxed.get_distance(0, 1) == pytest.approx(LENGTH, abs=0.01)
+    assert (found.tried, found.failed) == (2, 0)
+    ways = {way.how: way for way in found.ways}
+    assert set(ways) == {"stretched", "compressed"}
+    length = found.relaxed.get_distance(0, 1)
+    floor = morse_energy(length - LENGTH)
+    assert ways["stretched"].energy == pytest.approx(morse_energy(length + 0.5 - LENGTH) - floor, rel=1e-9)
+    # The shortest bond that is tried is 0.4 Å.
+    assert ways["compressed"].energy == pytest.approx(morse_energy(0.4 - LENGTH) - floor, rel=1e-9)
+    assert [way.energy for way in found.ways] == sorted(way.energy for way in found.ways)
+
+
+def test_a_hill_on_the_way_is_the_price_though_what_follows_is_lower() -> None:
+    """A bond that is harmonic, with a hill of 0.8 eV at 0.3 Å of stretch and a deep hole behind."""
+
+    def law(r):
+        x = r - 0.74
+        return np.where(x < 0.3, 0.8 * (x / 0.3) ** 2, 0.8 - 40.0 * (x - 0.3) ** 2)
+
+    found = find_exits(Pairs(law), ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]))
+    stretched = next(way for way in found.ways if way.how == "stretched")
+    assert stretched.energy == pytest.approx(0.8, abs=0.01)
+    assert np.linalg.norm(stretched.positions[1] - stretched.positions[0]) == pytest.approx(1.04, abs=0.02)
+
+
+def test_what_falls_apart_when_relaxed_says_so() -> None:
+    found = find_exits(Pairs(lambda r: 1.0 / r), ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]))
+    assert [way.how for way in found.ways] == ["by itself"]
+    assert found.ways[0].energy == 0.0
+
+
+def test_the_moved_side_is_what_hangs_on_the_bond() -> None:
+    ethane = ase.build.molecule("C2H6")
+    pairs = bond_reference(ethane).pairs
+    assert side_of(8, pairs, 0, 1) == [1, *(k for k in range(2, 8) if ethane.get_distance(1, k) < 1.2)]
+    ring = bond_reference(ase.build.molecule("C6H6")).pairs
+    assert side_of(12, ring, 0, 1) == [1]
+
+
+def test_contacts_are_three_bonds_apart_or_more() -> None:
+    ethane = ase.build.molecule("C2H6")
+    bonds = bond_reference(ethane)
+    found = closest_contacts(ethane, bonds, 100)
+    assert len(found) == 9  # H of one end with H of the other
+    assert all(ethane.symbols[i] == ethane.symbols[j] == "H" for i, j in found)
+    distances = [ethane.get_distance(i, j) for i, j in found]
+    assert distances == sorted(distances)
+
+
+def test_a_held_distance_is_held_and_takes_its_force_off() -> None:
+    rng = np.random.default_rng(0)
+    atoms = ase.Atoms("H4", rng.normal(size=(4, 3)))
+    held = HeldDistance(0, 2, 1.3)
+    new = rng.normal(size=(4, 3))
+    middle = new[[0, 2]].mean(axis=0)
+    others = new[[1, 3]].copy()
+    held.adjust_positions(atoms, new)
+    assert np.linalg.norm(new[0] - new[2]) == pytest.approx(1.3)
+    np.testing.assert_allclose(new[[0, 2]].mean(axis=0), middle)
+    np.testing.assert_array_equal(new[[1, 3]], others)
+    forces = rng.normal(size=(4, 3))
+    total = forces.sum(axis=0)
+    held.adjust_forces(atoms, forces)
+    line = atoms.positions[2] - atoms.positions[0]
+    assert np.dot(forces[2] - forces[0], line) == pytest.approx(0.0, abs=1e-12)
+    np.testing.assert_allclose(forces.sum(axis=0), total)
+
+
+def test_walls_that_hold_and_walls_that_give_way() -> None:
+    water = ase.build.molecule("H2O")
+    holding = scan_walls(Pairs(lambda r: r**-6.0), water)
+    assert [(wall.elements, wall.bonded) for wall in holding] == [(("H", "H"), False), (("H", "O"), True)]
+    assert all(math.isnan(wall.gives_way) for wall in holding)
+    assert holding[0].distances[-1] == 0.5
+    # A hill of 3 eV at 0.9 Å, which every pair climbs and falls from.
+    giving = scan_walls(
+        Pairs(lambda r: 3.0 * np.exp(-(((r - 0.9) / 0.1) ** 2))), ase.Atoms("HF", [[0, 0, 0], [0, 0, 1.4]])
+    )
+    (wall,) = giving
+    assert wall.height == pytest.approx(3.0, abs=0.01)
+    # 0.1 eV below the top of this Gaussian.
+    assert wall.gives_way == pytest.approx(0.9 - 0.1 * math.sqrt(math.log(3.0 / 2.9)), abs=0.05)
+
+
+def test_a_valley_before_the_wall_is_no_collapse() -> None:
+    """A stretched bond first goes downhill, then up."""
+    (wall,) = scan_walls(morse(), ase.Atoms("H2", [[0, 0, 0], [0, 0, 1.1]]))
+    assert math.isnan(wall.gives_way)
+
+
+def test_a_run_has_tables_page_and_reference(tmp_path: Path) -> None:
+    pytest.importorskip("tblite")
+    water = ase.build.molecule("H2O")
+    model = load_model("zoo:rmd17-ethanol-painn")
+    run = run_check(model, "zoo:rmd17-ethanol-painn", water, "water", tmp_path / "run", temperature=300.0)
+    assert (run.folder / "report.html").is_file()
+    exits = pl.read_parquet(run.folder / "exits.parquet")
+    assert set(exits["how"]) <= {"stretched", "compressed", "pushed together", "by itself"}
+    assert exits["kT"].to_numpy() == pytest.approx(exits["energy_eV"].to_numpy() / (8.617333e-5 * 300.0), rel=1e-5)
+    assert (exits.filter(pl.col("how") == "stretched")["reference_eV"] > 1.0).all()
+    summary = json.loads((run.folder / "summary.json").read_text())
+    assert summary["tried"] == 4
+    assert summary["verdict"]["outcome"] == "descriptive"
+    assert "no forecast" in summary["verdict"]["sentence"]
+    assert run.walls.select("element_1", "element_2", "bonded").rows() == [("H", "H", False), ("H", "O", True)]
+    with pytest.raises(InputError, match="finished run"):
+        run_check(model, "zoo:rmd17-ethanol-painn", water, "water", tmp_path / "run", temperature=300.0)
+
+
+def test_a_calculator_has_tables_and_no_page(tmp_path: Path) -> None:
+    run = run_check(morse(), "morse", ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]), "H2", tmp_path / "run")
+    assert not (run.folder / "report.html").exists()
+    assert (run.folder / "check.svg").is_file()
+    assert run.exits["name"].to_list() == ["H0-H1 stretched", "H0-H1 compressed"]
+
+
+def test_cells_and_atoms_alone_are_refused_or_said(tmp_path: Path) -> None:
+    cell = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], cell=[5, 5, 5], pbc=True)
+    with pytest.raises(InputError, match="periodic"):
+        run_check(morse(), "morse", cell, "cell", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    alone = run_check(morse(), "morse", ase.Atoms("H"), "H", tmp_path / "alone")
+    assert "no bonds" in alone.verdict.findings[0].sentence

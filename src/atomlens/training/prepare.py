@@ -92,8 +92,8 @@ def _check_sizes(split: Split, settings: DataSettings, path: Path) -> None:
     asked = (settings.n_train, settings.n_val)
     if not settings.groups and (len(split.train), len(split.val)) != asked:
         raise InputError(
-            f"{path}: has {len(split.train)} training and {len(split.val)} validation structures, the configuration asks "
-            f"for {asked[0]} and {asked[1]}; delete it, or give another --out"
+            f"{path}: has {len(split.train)} training and {len(split.val)} validation structures, the configuration "
+            f"asks for {asked[0]} and {asked[1]}; give another --out"
         )
 
 

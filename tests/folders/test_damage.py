@@ -137,11 +137,11 @@ def _trained(folder: Path) -> object:
             frames.append(atoms)
         ase.io.write(config.with_suffix(".xyz"), frames, format="extxyz")
         config.write_text(
-            'name = "w"\n[data]\npath = "springs.xyz"\nn_train = 8\nn_val = 2\n'
+            'name = "w"\n[data]\npath = "springs.xyz"\nn_train = 10\nn_val = 2\n'
             "[model]\nn_features = 4\nn_layers = 1\n[fit]\nepochs = 2\nbatch_size = 4\n"
         )
     result = train(config, folder, resume=True, report=lambda _: None)
-    return result.model_path.read_bytes()[:1000]
+    return str(result.test)
 
 
 def _dataset(folder: Path) -> None:
@@ -285,7 +285,8 @@ def _check(kind: Kind, folder: Path, expected: object, what: str) -> None:
         message = str(error)
         assert "\n" not in message, what
         assert len(message) < 1000, what
-        assert {name: data for name, data in _files(folder).items() if name in before} == before, what
+        after = _files(folder)
+        assert {name for name in before if after.get(name) != before[name]} <= {"checkpoint.safetensors"}, what
     except BaseException as error:
         raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
     else:

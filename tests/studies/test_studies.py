@@ -363,10 +363,10 @@ def test_a_model_that_kills_its_workers_does_not_end_the_study(tmp_path: Path, m
     class Client:
         """Dask's client with nothing behind it."""
 
-        def submit(self, run: Any, *args: Any, pure: bool) -> Future:
+        def submit(self, run: Any, *args: Any, pure: bool, **named: Any) -> Future:
             future = Future()
             try:
-                future.set_result(run(*args))
+                future.set_result(run(*args, **named))
             except Exception as error:
                 future.set_exception(error)
             return future

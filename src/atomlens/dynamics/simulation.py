@@ -206,6 +206,7 @@ class _Run:
         if stored.is_file():
             with reading(stored, "it is not the state of this simulation: name another folder"):
                 self._restore(load_state(stored))
+            self._parts()  # damaged ones are named before hours of simulation follow
         else:
             self._record(self.replicas.snapshot())
             if (self.broke_at >= 0).any():
@@ -234,15 +235,22 @@ class _Run:
             self._write_part()
 
     def result(self) -> Simulation:
+        observables = pl.concat(self._parts()).sort("replica", "time_ps")
+        observables.write_parquet(self.folder / "observables.parquet")
+        return Simulation(self.folder, self._fates(), self.bonds, observables, self.seconds)
+
+    def _parts(self) -> list[pl.DataFrame]:
+        """Observables of all parts that were written, in order."""
         parts = []
         for path in sorted(self.folder.glob("observables-*.parquet")):
             with reading(path, _AGAIN):
-                parts.append(pl.read_parquet(path).select(*_OBSERVABLES).cast(pl.Schema(_OBSERVABLES)))
-        if len(parts) != self.part:
-            raise InputError(f"{self.folder}: has {len(parts)} parts of {self.part} that were written; {_AGAIN}")
-        observables = pl.concat(parts).sort("replica", "time_ps")
-        observables.write_parquet(self.folder / "observables.parquet")
-        return Simulation(self.folder, self._fates(), self.bonds, observables, self.seconds)
+                parts.append(pl.read_parquet(path).select(*_OBSERVABLES).cast(_OBSERVABLES))
+        frames = sum(path.is_file() for path in self.folder.glob("frames-*.npz"))
+        if min(len(parts), frames) < self.part:
+            raise InputError(
+                f"{self.folder}: has {min(len(parts), frames)} parts of {self.part} that were written; {_AGAIN}"
+            )
+        return parts
 
     def _time(self, frame: int) -> float:
         return 1e-3 * frame * self.options.interval * self.options.timestep

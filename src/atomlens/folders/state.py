@@ -6,6 +6,7 @@ Neither can name code, and neither can claim more than its file holds; reading o
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
     tensors: dict[str, Any] = {}
     text = json.dumps(_plain(state, tensors))
-    data = safetensors.torch.save(tensors, metadata={"format": _FORMAT, "state": text})
+    metadata = {"format": _FORMAT, "state": text, "check": _checksum(text, tensors)}
+    data = safetensors.torch.save(tensors, metadata=metadata)
     with atomic_file(path) as part:
         part.write_bytes(data)
 
@@ -51,6 +53,8 @@ def load_state(path: Path) -> dict[str, Any]:
                 raise ValueError("no state of atomlens")
             # Copies, because the file is mapped into memory and will be replaced.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        if metadata["check"] != _checksum(metadata["state"], tensors):
+            raise ValueError("its checksum is another one")
         state = _restored(json.loads(metadata["state"]), tensors)
         if not isinstance(state, dict):
             raise ValueError(f"it holds a {type(state).__name__}")
@@ -59,6 +63,17 @@ def load_state(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: damaged, or not the state of a run ({error}); delete it to start again, or name another folder"
         ) from error
+
+
+def _checksum(text: str, tensors: dict[str, Any]) -> str:
+    """CRC-32 of everything: safetensors has none, and a number that was changed would go on without a word."""
+    import torch
+
+    check = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        data = tensors[name].reshape(-1).view(torch.uint8) if tensors[name].numel() else tensors[name].to(torch.uint8)
+        check = zlib.crc32(data.numpy().tobytes(), zlib.crc32(name.encode(), check))
+    return str(check)
 
 
 def _plain(value: Any, tensors: dict[str, Any]) -> Any:

@@ -140,7 +140,9 @@ class Fit:
         """
         epoch = whole(state["epoch"], 0, 10**9)
         best_epoch = whole(state["best_epoch"], 0, epoch)
-        history = [{str(name): float(value) for name, value in row.items()} for row in state["history"]]
+        history = [dict(row) for row in state["history"]]
+        if not all(isinstance(value, int | float) for row in history for value in row.values()):
+            raise ValueError("its history holds something else than numbers")
         if len(history) != epoch or any(set(row) != set(history[0]) for row in history):
             raise ValueError(f"it has the history of {len(history)} epochs of {epoch}")
         with torch.no_grad():

@@ -70,6 +70,7 @@ def prepare(config: TrainConfig, base: Path, out: Path, device: torch.device | s
         require_matching_forces(dataset)
     split_path = out / "split.json"
     split = load_split(split_path, len(dataset)) if split_path.exists() else _split(dataset, settings)
+    _check_sizes(split, settings, split_path)
     elements = dataset.subset(split.train).elements
     _check_elements(dataset, np.concatenate([split.val, split.test]), elements)
     model = make_model(config, dataset, split, elements)
@@ -84,6 +85,16 @@ def prepare(config: TrainConfig, base: Path, out: Path, device: torch.device | s
         tests.append(TestSet(Path(settings.test_path).stem, _store(config, extra, model), np.arange(len(extra))))
     save_split(split, split_path)
     return Prepared(dataset, split, store, model, tuple(tests))
+
+
+def _check_sizes(split: Split, settings: DataSettings, path: Path) -> None:
+    """A split that was stored must be the one that is asked for; groups are counted otherwise."""
+    asked = (settings.n_train, settings.n_val)
+    if not settings.groups and (len(split.train), len(split.val)) != asked:
+        raise InputError(
+            f"{path}: has {len(split.train)} training and {len(split.val)} validation structures, the configuration "
+            f"asks for {asked[0]} and {asked[1]}; give another --out"
+        )
 
 
 def _split(dataset: Dataset, settings: DataSettings) -> Split:

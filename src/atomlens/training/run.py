@@ -6,6 +6,7 @@ import io
 import json
 import math
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -206,6 +207,9 @@ def _load(path: Path, config: TrainConfig, fit: Fit) -> float:
     """Take back what `_save` wrote: tensors, numbers, text and lists; a name of anything else ends the reading."""
     try:
         check_regular(path)
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:  # torch does not look at checksums
+                raise ValueError("its checksum is another one")
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["format"] != _FORMAT:
             raise ValueError(f"format {state['format']!r}")

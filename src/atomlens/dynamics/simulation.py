@@ -244,7 +244,7 @@ class _Run:
         parts = []
         for path in sorted(self.folder.glob("observables-*.parquet")):
             with reading(path, _AGAIN):
-                parts.append(pl.read_parquet(path).select(*_OBSERVABLES).cast(_OBSERVABLES))
+                parts.append(pl.read_parquet(path).select(*_OBSERVABLES).cast(pl.Schema(_OBSERVABLES)))
         frames = sum(path.is_file() for path in self.folder.glob("frames-*.npz"))
         if min(len(parts), frames) < self.part:
             raise InputError(

@@ -46,19 +46,21 @@ DAMAGES: dict[str, Damage] = {
 MISSING = object()
 # What stands in place of a value.
 OTHERS: tuple[Any, ...] = (None, [], {}, "x", -1, 10**30, 1e300, True, [[]], "\x1b[31m\n", 0.5)
-_MOST_PLACES = 15
 
 
-def json_damages(path: Path) -> Iterator[tuple[str, Damage]]:
-    """Damages of a JSON file: every entry in turn is missing, and is something else."""
+def json_damages(path: Path, most: int = 15) -> Iterator[tuple[str, Damage]]:
+    """Damages of a JSON file: entries in turn are missing, and are something else; `most` entries, evenly spread."""
     data = json.loads(path.read_text())
     places = list(_places(data))
-    for number, place in enumerate(places[:: -(-len(places) // _MOST_PLACES)]):
+    for number, place in enumerate(places[:: -(-len(places) // most)]):
         name = ".".join(map(str, place))
         yield f"{name} missing", lambda path, place=place: _put(path, place, MISSING)
         for other in (OTHERS[number % len(OTHERS)], OTHERS[(5 * number + 3) % len(OTHERS)]):
             yield f"{name} = {other!r}", lambda path, place=place, other=other: _put(path, place, other)
-    yield "an entry more", lambda path: _put(path, ("more",), {"x": [1]})
+    if isinstance(data, list):
+        yield "an entry more", lambda path: path.write_text(json.dumps([*data, "x"]))
+    else:
+        yield "an entry more", lambda path: _put(path, ("more",), {"x": [1]})
 
 
 def _places(data: Any, depth: int = 4) -> Iterator[tuple[str | int, ...]]:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from rdkit import Chem, rdBase
 
 from atomlens.data.dataset import Column, Dataset
 from atomlens.data.organic_molecules import contact_pairs, entries, organic_molecules
@@ -150,6 +151,9 @@ def _molecules(out: Path, settings: OrganicSettings) -> tuple[str, ...]:
             raise ValueError(f"it is no list of {settings.molecules} molecules")
         if not all(isinstance(smiles, str) for smiles in found):
             raise TypeError("it lists something else than SMILES strings")
+        with rdBase.BlockLogs():
+            if not all(Chem.MolFromSmiles(smiles) for smiles in found):
+                raise ValueError("it lists something else than SMILES strings")
     return tuple(found)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from atomlens.data.dataset import Column, Dataset
 from atomlens.folders import atomic_folder, read_json, reading
-from atomlens.structures import InputError
+from atomlens.structures import InputError, check_regular
 
 FORMAT = "atomlens-dataset-1"
 _ARRAYS = ("numbers", "positions", "cells", "periodic", "starts")
@@ -60,8 +60,8 @@ def load_dataset(folder: Path) -> Dataset:
         meta = read_json(folder / "meta.json")
         if meta["format"] != FORMAT:
             raise InputError(f"{folder}: format {meta['format']!r}, this version reads {FORMAT!r}; make it again")
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
-        values = [np.load(folder / f"column{k}.npy", mmap_mode="r") for k in range(len(meta["columns"]))]
+        arrays = {name: _array(folder / f"{name}.npy") for name in _ARRAYS}
+        values = [_array(folder / f"column{k}.npy") for k in range(len(meta["columns"]))]
     except InputError:
         raise
     except (OSError, ValueError, LookupError, TypeError, EOFError) as error:
@@ -79,6 +79,12 @@ def load_dataset(folder: Path) -> Dataset:
         )
         check_shapes(dataset, str(folder))
     return dataset
+
+
+def _array(path: Path) -> np.ndarray:
+    """An array on disk; what is no file, such as a pipe that nobody writes to, is refused."""
+    check_regular(path)
+    return np.load(path, mmap_mode="r")
 
 
 def _check_arrays(arrays: dict[str, np.ndarray]) -> None:

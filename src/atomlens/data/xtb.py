@@ -165,7 +165,7 @@ def _claim(out: Path, source: str, atoms: ase.Atoms, settings: XtbSettings) -> N
         raise InputError(f"{out} is not empty and holds no trajectory; give another --out")
     try:
         found, changed = claim(path, wanted)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give another --out") from error
     if changed:
         raise InputError(

@@ -71,4 +71,4 @@ def test_few_pairs_of_stretched_bonds_are_no_complaint(ethanol_file: Path) -> No
         few = dataset.subset(np.sort(np.random.default_rng(seed).permutation(len(dataset))[:150]))
         require_matching_forces(few)
         wrong = scaled(few, "energy", mol / kcal)
-        assert check_forces(few).pairs < 5 or "kcal/mol against eV" in str(check_forces(wrong).complaint)
+        assert check_forces(few).pairs < 5 or check_forces(wrong).complaint is not None

@@ -93,9 +93,9 @@ def test_what_falls_apart_when_relaxed_says_so() -> None:
 def test_the_moved_side_is_what_hangs_on_the_bond() -> None:
     ethane = ase.build.molecule("C2H6")
     pairs = bond_reference(ethane).pairs
-    assert side_of(8, pairs, 0, 1) == [1, *(k for k in range(2, 8) if ethane.get_distance(1, k) < 1.2)]
-    ring = bond_reference(ase.build.molecule("C6H6")).pairs
-    assert side_of(12, ring, 0, 1) == [1]
+    assert side_of(ethane, pairs, 0, 1) == [1, *(k for k in range(2, 8) if ethane.get_distance(1, k) < 1.2)]
+    benzene = ase.build.molecule("C6H6")
+    assert side_of(benzene, bond_reference(benzene).pairs, 0, 1) == [1]
 
 
 def test_contacts_are_three_bonds_apart_or_more() -> None:

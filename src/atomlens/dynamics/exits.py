@@ -14,7 +14,6 @@ broken afterwards, the highest energy of the push is the price.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ from ase.optimize import BFGS
 from jaxtyping import Bool, Float, Int
 
 from atomlens.dynamics.stability import BondReference, Criteria, bond_lengths, bond_reference
-from atomlens.structures import InputError
+from atomlens.structures import BondTable, InputError, fragments
 
 # Steps of descent, and the largest force in eV/Å at which it ends.
 _STEPS, _FORCE = 60, 0.05
@@ -180,34 +179,29 @@ def find_exits(
 
 def closest_contacts(atoms: ase.Atoms, bonds: BondReference, count: int = _CONTACTS) -> list[tuple[int, int]]:
     """Pairs of atoms three bonds or more apart, closest first."""
-    apart = _bonds_between(len(atoms), bonds.pairs)
     i, j = np.triu_indices(len(atoms), 1)
-    far = apart[i, j] >= 3
+    far = _joined(len(atoms), bonds.pairs).topological_distances(2)[i, j] == 0  # not within two bonds
     i, j = i[far], j[far]
     order = np.argsort(np.linalg.norm(atoms.positions[i] - atoms.positions[j], axis=1), kind="stable")[:count]
     return [(int(a), int(b)) for a, b in zip(i[order], j[order], strict=True)]
 
 
-def side_of(n_atoms: int, pairs: Int[np.ndarray, "B 2"], i: int, j: int) -> list[int]:
+def side_of(atoms: ase.Atoms, pairs: Int[np.ndarray, "B 2"], i: int, j: int) -> list[int]:
     """Atoms that move with j when the bond i-j is stretched: its side of the molecule; j alone in a ring.
 
     Examples
     --------
-    >>> side_of(4, np.array([[0, 1], [1, 2], [2, 3]]), 1, 2)
+    >>> side_of(ase.Atoms("C4"), np.array([[0, 1], [1, 2], [2, 3]]), 1, 2)
     [2, 3]
     """
-    near: list[list[int]] = [[] for _ in range(n_atoms)]
-    for a, b in pairs.tolist():
-        if {a, b} != {i, j}:
-            near[a].append(b)
-            near[b].append(a)
-    seen, waiting = {j}, deque([j])
-    while waiting:
-        for other in near[waiting.popleft()]:
-            if other not in seen:
-                seen.add(other)
-                waiting.append(other)
-    return [j] if i in seen else sorted(seen)
+    others = pairs[(np.sort(pairs, axis=1) != sorted((i, j))).any(axis=1)]
+    (side,) = (part for part in fragments(atoms, _joined(len(atoms), others)) if j in part)
+    return [j] if i in side else side
+
+
+def _joined(n_atoms: int, pairs: Int[np.ndarray, "B 2"]) -> BondTable:
+    """Bonds of which only the atoms are known."""
+    return BondTable(pairs, np.ones(len(pairs)), False, n_atoms)
 
 
 def _start(calculator: Calculator, atoms: ase.Atoms) -> ase.Atoms:
@@ -242,7 +236,7 @@ def _along_bond(
 ) -> tuple[float, Float[np.ndarray, "N 3"]] | None:
     """Highest energy above `floor`, and its geometry, on the way to a broken bond; None without a finite energy."""
     i, j = bonds.pairs[row].tolist()
-    side = side_of(len(relaxed), bonds.pairs, i, j)
+    side = side_of(relaxed, bonds.pairs, i, j)
     now, highest = relaxed, (-np.inf, relaxed.positions)
     for stride in np.arange(1, round(criteria.bond_deviation / _STRIDE) + 1):
         length = max(float(bonds.lengths[row]) + sign * float(stride) * _STRIDE, _SHORTEST)
@@ -297,15 +291,3 @@ def _off(atoms: ase.Atoms, bonds: BondReference) -> Float[np.ndarray, " B"]:
 
 def _is_broken(atoms: ase.Atoms, bonds: BondReference, criteria: Criteria) -> Bool[np.ndarray, " B"]:
     return _off(atoms, bonds) > criteria.bond_deviation
-
-
-def _bonds_between(n_atoms: int, pairs: Int[np.ndarray, "B 2"]) -> Int[np.ndarray, "N N"]:
-    """Number of bonds on the shortest way between two atoms, up to 4; 4 stands for more and for none."""
-    near = np.zeros((n_atoms, n_atoms), dtype=bool)
-    near[pairs[:, 0], pairs[:, 1]] = near[pairs[:, 1], pairs[:, 0]] = True
-    found = np.full((n_atoms, n_atoms), 4)
-    reached = np.eye(n_atoms, dtype=bool)
-    for step in range(4):
-        found[reached & (found == 4)] = step
-        reached = reached @ near
-    return found

@@ -138,7 +138,7 @@ def _bootstrapped(name: str, rows: pl.DataFrame, score: Callable[[np.ndarray, np
 
 
 def deletion_scores(deletions: pl.DataFrame) -> pl.DataFrame:
-    """One row a kind and method: correlation and slope of the change on what was predicted, rank correlation."""
+    """One row per kind and method: correlation and slope of the change on what was predicted, rank correlation."""
     rows = []
     for kind in KINDS:
         for method in deletions.filter(pl.col("kind") == kind)["method"].unique(maintain_order=True):

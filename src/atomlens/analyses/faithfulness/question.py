@@ -47,7 +47,7 @@ class FaithfulnessResult:
         ``distance`` in Å (null for atoms), ``element_1``, ``element_2`` (atomic numbers), ``method``, ``predicted`` and
         ``change``: prediction minus prediction without the messages.
     scores
-        One row a kind and method: correlation, slope (of the change on what was predicted) with limits, rank.
+        One row per kind and method: correlation, slope (of the change on what was predicted) with limits, rank.
     known
         `stored_known_scores`.
     effects

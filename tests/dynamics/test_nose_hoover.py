@@ -61,9 +61,9 @@ def drift(step: float) -> float:
 
 
 def test_the_extended_energy_is_conserved_to_second_order() -> None:
-    coarse, fine = drift(0.5), drift(0.125)
+    coarse, fine = drift(0.5), drift(0.25)
     assert coarse < 0.02
-    assert 6 < coarse / fine < 40  # 16 for an error of second order
+    assert 2.8 < coarse / fine < 5.6  # 4 for an error of second order, 2 of first, 8 of third
 
 
 def test_replicas_do_not_know_of_each_other() -> None:
@@ -93,9 +93,9 @@ def test_the_ensemble_is_canonical() -> None:
     # The springs hold the centre of mass, too; it starts at rest in the origin and stays there.
     state.positions -= state.positions.reshape(200, 4, 3).mean(1).repeat_interleave(4, 0)
     moving, kinetic = start(state), []
-    for k in range(4000):
+    for k in range(2000):
         moving = advance(moving)
-        if k > 1000 and k % 20 == 0:
+        if k > 800 and k % 20 == 0:
             kinetic.append(0.5 * (moving.momenta.square() / moving.masses[:, None]).reshape(200, -1).sum(1).numpy())
     found = np.array(kinetic) / float(kT)
     assert found.mean() == pytest.approx(9 / 2, rel=0.03)

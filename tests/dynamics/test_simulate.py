@@ -105,6 +105,14 @@ def test_nose_hoover_moves_one_replica(model: Potential, tmp_path: Path) -> None
     assert np.abs(frames[-1] - frames[0]).max() > 0.01
 
 
+@pytest.fixture(scope="module")
+def whole(model: Potential, tmp_path_factory: pytest.TempPathFactory) -> Simulation:
+    """A run of `SHORT` that nothing stopped, in six parts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("atomlens.dynamics.simulation.FRAMES_PER_PART", 5)
+        return simulate(model, ETHANOL, tmp_path_factory.mktemp("whole") / "run", SHORT)
+
+
 def same(one: Simulation, other: Simulation) -> None:
     assert one.observables.equals(other.observables)
     assert one.fates == other.fates
@@ -117,12 +125,11 @@ class Killed(Exception):
     """Stands for a kill between two frames."""
 
 
-@pytest.mark.parametrize("at", [1, 7, 16, 29])
+@pytest.mark.parametrize("at", [1, 16, 29], ids=["before a part is written", "in the middle", "at the end"])
 def test_a_killed_run_goes_on_bit_for_bit(
-    model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    model: Potential, whole: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     monkeypatch.setattr("atomlens.dynamics.simulation.FRAMES_PER_PART", 5)
-    whole = simulate(model, ETHANOL, tmp_path / "whole", SHORT)
 
     def stop(frame: int, *_: object) -> None:
         if frame == at:
@@ -166,10 +173,9 @@ def test_a_planted_pickle_does_not_run_where_a_simulation_goes_on(
 
 
 def test_a_part_without_checkpoint_is_made_again(
-    model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Potential, whole: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("atomlens.dynamics.simulation.FRAMES_PER_PART", 5)
-    whole = simulate(model, ETHANOL, tmp_path / "whole", SHORT)
     save, saves = save_state, []
 
     def fail_once(path: Path, state: dict) -> None:
@@ -227,10 +233,9 @@ def test_unusable_structures_are_told(model: Potential, tmp_path: Path, atoms: a
     assert not (tmp_path / "out").exists()
 
 
-def test_folder_of_another_simulation_is_refused(model: Potential, tmp_path: Path) -> None:
-    simulate(model, ETHANOL, tmp_path, SHORT)
+def test_folder_of_another_simulation_is_refused(whole: Simulation) -> None:
     with pytest.raises(InputError, match="another model, structure or settings"):
-        simulate(wild(), ETHANOL, tmp_path, SHORT)
+        simulate(wild(), ETHANOL, whole.folder, SHORT)
 
 
 def test_model_without_energy_is_refused(tmp_path: Path) -> None:

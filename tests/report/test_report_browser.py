@@ -12,7 +12,7 @@ from atomlens.report import page_html
 from atomlens.report.page import Page
 from atomlens.tables import explained_frame, fragment_groups
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"), pytest.mark.slow]
 
 # The colours of a term that lowers and of one that raises, as lit surfaces: which channel leads.
 BLUE, ORANGE = (lambda r, g, b: b - r > 60), (lambda r, g, b: r - b > 60)

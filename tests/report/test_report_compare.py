@@ -147,6 +147,7 @@ def test_runs_that_do_not_belong_together(runs, tmp_path):
         compare_runs([runs[0], make_run(tmp_path / "pairs", "schnet", max_order=2)])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_the_page_opens_quietly_and_answers(runs, tmp_path, browser):
     hostile = [ethanol(name=HOSTILE), two_waters()]

@@ -87,6 +87,7 @@ def test_structures_are_the_same_however_they_were_read(runs, tmp_path):
     assert "is not known" in compare_verdicts([runs[0], again]).differing
 
 
+@pytest.mark.slow
 def test_different_structures_are_told(runs, tmp_path):
     moved = [atoms.copy() for atoms in MOLECULES]
     moved[2].positions[0, 2] += 0.01
@@ -173,6 +174,7 @@ def test_the_command_says_and_writes_it(runs, tmp_path, capsys):
     assert end.value.code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_the_page_opens_quietly_and_nothing_is_markup(runs, tmp_path, browser):
     verdicts = json.loads((runs[1] / "summary.json").read_text())["verdicts"]

@@ -15,7 +15,7 @@ from atomlens.report import page_html
 from atomlens.report.page import Page
 from atomlens.tables import explained_frame, fragment_groups
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"), pytest.mark.slow]
 
 # Every save goes through a link with an address of its own; the test reads the content instead of writing a file.
 _CATCH_SAVES = """

@@ -270,6 +270,7 @@ def test_sound_replicas_count_with_the_whole_time() -> None:
     assert restricted_mean([{"time_ps": 2.0}, {"time_ps": 10.0}, {"time_ps": 10.0}], 10.0) == pytest.approx(22 / 3)
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_does_not_end_the_study(tmp_path: Path) -> None:
     grid = PLAN.replace('"model.architecture" = ["schnet", "painn"]', '"fit.lr" = [1e-3, 1e30]')
     path = planned(tmp_path, grid.replace("seed = [1, 2]", "seed = [1]"))
@@ -379,6 +380,7 @@ def test_a_model_that_kills_its_workers_does_not_end_the_study(tmp_path: Path, m
     assert rows["schnet-seed2"].startswith("KilledWorker: Attempted to run task")
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     path, out = planned(tmp_path, PLAN.replace('["schnet", "painn"]', '["schnet"]')), tmp_path / "out"
 
@@ -429,6 +431,7 @@ def test_studies_of_before_there_was_a_default_keep_their_product_rule(tmp_path:
     assert with_product_rule(named, settings_of(new)) == named == old
 
 
+@pytest.mark.slow
 def test_a_grid_may_grow_and_may_be_killed_before_its_table(tmp_path: Path) -> None:
     text = PLAN.replace('["schnet", "painn"]', '["schnet"]')
     out = tmp_path / "out"

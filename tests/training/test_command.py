@@ -1,5 +1,7 @@
 """``atomlens train`` and ``atomlens data`` as a user meets them."""
 
+import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +12,8 @@ import pytest
 from atomlens import InputError
 from atomlens.training import train
 
+RESUMED = ("--resume", "--device", "cpu")
+
 
 def run(*args: str | Path) -> tuple[int, str, str]:
     # A process of its own: there the annotations of commands are typer's business alone.
@@ -18,14 +22,18 @@ def run(*args: str | Path) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_resume(make_config: Callable[..., Path], tmp_path: Path) -> None:
     config, out = make_config(epochs=2), tmp_path / "run"
     train(config, out, max_hours=0.0, report=lambda line: None)
-    code, said, _ = run("train", config, "--out", out, "--resume", "--device", "cpu")
+    code, said, _ = run("train", config, "--out", out, *RESUMED)
     assert code == 0
     assert "epoch 2/2" in said
     assert "epoch 1/2" not in said
     assert "meV/Å" in said
+    card = json.loads((out / "card.json").read_text())
+    assert card["command"] == shlex.join(["atomlens", "train", str(config), "--out", str(out), *RESUMED])
+    assert card["epochs"] == 2
 
 
 def test_a_misspelt_setting_is_bad_input(make_config: Callable[..., Path], tmp_path: Path) -> None:

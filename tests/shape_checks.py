@@ -13,8 +13,8 @@ from typing import Any, Self
 
 from beartype import BeartypeConf, FrozenDict, beartype
 
-ALL_OF_THE_FIRST = 50
-ONE_OF = 50
+ALL_OF_THE_FIRST = 100
+ONE_OF = 20
 
 # beartype sees one method at a time here, and cannot know which class `Self` means.
 # An int is a float to every type checker (PEP 484), so it is one here too.

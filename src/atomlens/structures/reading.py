@@ -16,6 +16,7 @@ from ase.io.formats import filetype
 from atomlens.structures.checks import check_atoms, check_file_atoms
 from atomlens.structures.errors import InputError, StructureWarning
 from atomlens.structures.files import decoded, is_plain, lines_of, open_lines, structure_file, suffix_of
+from atomlens.structures.lammps import check_lammps
 from atomlens.structures.notes import add_note, reading_notes
 from atomlens.structures.xyz import frame_places, read_frame
 
@@ -234,6 +235,7 @@ def _read_by_ase(path: Path, index: int | slice) -> ReadFrames:
 def _slice_by_ase(path: Path, frames: slice) -> list[ase.Atoms]:
     if path.suffix.lower() in (".gz", ".bz2", ".xz") and is_plain(path):
         raise InputError(f"{path}: is not compressed as its name says; name it without {path.suffix}")
+    check_lammps(path)
     try:
         found = ase.io.read(path, index=frames, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input

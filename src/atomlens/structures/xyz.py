@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from array import array
+from collections import Counter
 from typing import Any
 
 import ase
@@ -21,6 +22,9 @@ from atomlens.structures.files import UTF8_MARK, decoded, lines_of
 from atomlens.structures.notes import add_note
 from atomlens.structures.symbols import ELEMENTS, element_of, set_isotopes
 
+# Values in quotes, brackets or braces; and the names of values.
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|\{[^}]*\}|\[[^]]*\]""")
+_NAME = re.compile(r"(?:^|\s)([^\s=]+)\s*=")
 # Words of comments that mean another unit of length than Å.
 _OTHER_UNIT = re.compile(r"\b(bohrs?|a\.u\.|atomic units?|nanomet(?:er|re)s?|nm)(?![A-Za-z])", re.IGNORECASE)
 _PROPERTIES = re.compile(r"""\bProperties\s*=\s*["{]?([^\s"}]+)""")
@@ -159,6 +163,7 @@ def _parsed(lines: list[str]) -> ase.Atoms:
     properties = _PROPERTIES.search(comment)
     if properties is not None:
         _check_properties(properties[1], rows)
+        _check_names(comment)
     column = _column_of(("species", "symbols"), properties[1]) if properties else 0
     if properties is None:
         rows = [_as_numbers(row, k) for k, row in enumerate(rows, start=2)]
@@ -191,6 +196,14 @@ def _check_properties(properties: str, rows: list[str]) -> None:
     for k, row in enumerate(rows, start=2):
         if (columns := len(row.split())) < total:
             raise _LineError(k, f"has {columns} columns; Properties name {total}")
+
+
+def _check_names(comment: str) -> None:
+    """A name may stand once in the comment of extended xyz: of two energies, one would be passed over."""
+    names = Counter(_NAME.findall(_QUOTED.sub("", comment)))
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise _LineError(1, f"{twice[0]!r} is there twice; give it once")
 
 
 def _column_of(names: tuple[str, ...], properties: str) -> int | None:

@@ -5,6 +5,8 @@ import json
 import pytest
 from cli_samples import run
 
+from atomlens.structures import StructureWarning, read_structures
+
 CIF = """data_x
 _cell_length_a 9
 _cell_length_b 9
@@ -38,6 +40,14 @@ def test_partial_occupancies_are_said_everywhere(tmp_path, monkeypatch, capsys, 
     (note,) = json.loads((tmp_path / "run" / "summary.json").read_text())["frames"][0]["notes"]
     assert "occupancy below 1" in note
     assert "occupancy below 1" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("shares", [("?", "1"), (".", "?"), ("1.5", "1")])
+def test_occupancies_that_are_no_shares_are_said(tmp_path, shares):
+    (tmp_path / "w.cif").write_text(CIF.format(*shares))
+    with pytest.warns(StructureWarning, match=r"with an occupancy that is no share; each counts as wholly filled"):
+        (atoms,) = read_structures(tmp_path / "w.cif")
+    assert atoms.get_chemical_formula() == "H2O"
 
 
 def test_whole_atoms_need_no_word(tmp_path, monkeypatch, capsys):

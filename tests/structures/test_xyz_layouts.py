@@ -203,3 +203,13 @@ def test_a_name_that_stands_twice_is_refused(tmp_path):
     (tmp_path / "b.xyz").write_text(f'3\n{head} note="energy=1 energy=2" energy=-1.0 list="[a=1, a=2]"\n{rows}')
     (atoms,) = read_structures(tmp_path / "b.xyz")
     assert len(atoms) == 3
+
+
+def test_elements_and_atomic_numbers_agree(tmp_path):
+    head = 'Properties=species:S:1:Z:I:1:pos:R:3 pbc="F F F"'
+    rows = "O {} 0 0 0.1\nH 1 0 0.8 -0.5\nH 1 0 -0.8 -0.5\n"
+    (tmp_path / "a.xyz").write_text(f"3\n{head}\n{rows.format(8)}")
+    assert read_structures(tmp_path / "a.xyz")[0].get_chemical_symbols() == ["O", "H", "H"]
+    (tmp_path / "b.xyz").write_text(f"3\n{head}\n{rows.format(6)}")
+    with pytest.raises(InputError, match=r"line 3 .*the element is O and the atomic number 6"):
+        read_structures(tmp_path / "b.xyz")

@@ -6,6 +6,7 @@ reported in one line.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -97,6 +98,9 @@ def main(args: list[str] | None = None) -> None:
     debug = DEBUG in args or bool(os.environ.get("ATOMLENS_DEBUG"))
     # A terminated run cleans up like an interrupted one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Å shows \xc5
+            stream.reconfigure(errors="backslashreplace")
     try:
         _check_text(args)
         args = output.read([a for a in args if a != DEBUG])

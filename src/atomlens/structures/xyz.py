@@ -15,6 +15,7 @@ from typing import Any
 import ase
 import ase.io
 import numpy as np
+from ase.data import atomic_numbers
 from jaxtyping import Int
 
 from atomlens.structures.errors import InputError
@@ -173,6 +174,8 @@ def _parsed(lines: list[str]) -> ase.Atoms:
     isotopes: dict[int, float] = {}
     if column is not None:
         rows = [_with_element(row, column, k, isotopes) for k, row in enumerate(rows)]
+        if properties and (other := _column_of(("z", "numbers"), properties[1])) is not None:
+            _check_numbers(rows, column, other)
     vectors = [line for line in rest if line.lstrip().startswith("VEC")]
     head = "" if from_qm9 else comment
     atoms = _by_ase([lines[0].strip(), head, *rows, *vectors], has_keys=properties is not None or "attice" in comment)
@@ -204,6 +207,15 @@ def _check_names(comment: str) -> None:
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise _LineError(1, f"{twice[0]!r} is there twice; give it once")
+
+
+def _check_numbers(rows: list[str], column: int, other: int) -> None:
+    """An atom whose element and atomic number contradict each other: one of them would be passed over."""
+    for k, row in enumerate(rows, start=2):
+        words = row.split()
+        number = words[other]
+        if not number.isdecimal() or atomic_numbers.get(words[column]) != int(number):
+            raise _LineError(k, f"the element is {words[column]} and the atomic number {number}")
 
 
 def _column_of(names: tuple[str, ...], properties: str) -> int | None:

@@ -67,7 +67,7 @@ def test_all_claims_of_a_simulation(tmp_path, monkeypatch, capsys):
     )
     assert done.code == 0, done.err
     # Before anything is computed it is known that two replicas decide nothing on survival.
-    assert "2 replicas" in done.err
+    assert "2 cannot decide it" in done.err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     page = plain((tmp_path / "run" / "report.html").read_text())
     findings = summary["verdict"]["findings"]

@@ -12,6 +12,7 @@ from atomlens.runs.demonstration import MAIN_MODELS, MOLECULES, demo_molecules
 from atomlens.structures import perceive_bonds
 
 
+@pytest.mark.slow
 def test_the_demo_from_nothing_to_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     done = run(capsys, "demo")

@@ -38,6 +38,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_model(capsys, folder):
     outcome = run(capsys, "response", "model.safetensors", "ethanol.xyz", "--out", "run")
     assert outcome.code == 0, outcome.err
@@ -56,6 +57,7 @@ def test_a_model(capsys, folder):
     assert again.code == 0
 
 
+@pytest.mark.slow
 def test_gfn2(capsys, folder):
     pytest.importorskip("tblite", reason="needs the extra xtb")
     outcome = run(capsys, "response", "gfn2", "two.xyz", "--out", "run", "--frames", "1")
@@ -69,6 +71,7 @@ def test_gfn2(capsys, folder):
     assert left_over(folder) == ["run"]
 
 
+@pytest.mark.slow
 def test_a_calculator_by_import_path(capsys, folder):
     outcome = run(
         capsys, "response", "ase.calculators.lj:LennardJones", "ethanol.xyz", "--kwargs", '{"rc": 9}', "--out", "run"

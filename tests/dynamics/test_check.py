@@ -149,6 +149,7 @@ def test_a_valley_before_the_wall_is_no_collapse() -> None:
     assert math.isnan(wall.gives_way)
 
 
+@pytest.mark.slow
 def test_a_run_has_tables_page_and_reference(tmp_path: Path) -> None:
     pytest.importorskip("tblite")
     water = ase.build.molecule("H2O")

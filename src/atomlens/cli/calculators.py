@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atomlens.folders import no_name_twice
 from atomlens.structures import InputError
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def _is_named_model(name: str) -> bool:
 
 def _arguments(text: str | None) -> dict[str, Any]:
     try:
-        found = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
+        found = json.loads(text or "{}", object_pairs_hook=no_name_twice)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--kwargs {text!r} is not JSON ({error}); write for example '{{\"charge\": 1}}'") from error
     if not isinstance(found, dict):
         raise InputError(f"--kwargs {text!r} is not a JSON object; write for example '{{\"charge\": 1}}'")

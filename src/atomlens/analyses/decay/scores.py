@@ -165,7 +165,7 @@ def bootstrapped(
 def few(table: pl.DataFrame, source: str, where: DecayRange) -> str:
     """Why a source has no slope in the range."""
     n = len(table) - table[source].null_count()
-    if n == 0 and source != "term":
+    if n == 0 and source != "term" and len(table):
         return f"no values of {source.replace('_', ' ')} to compare with"
     if where.high <= where.low and where.trained > where.high:
         end = where.cutoff - CUTOFF_ZONE

@@ -94,7 +94,8 @@ class VectorWeights(EdgeOperator):
         state = u.unflatten(-1, (4, -1))
         message = u.new_empty(*u.shape[:-1], 5, state.shape[-1])
         torch.mul(w[..., :1, :], state[..., :1, :], out=message[..., :1, :])
-        torch.sum(w[..., 1:4, :] * state[..., 1:, :], dim=-2, out=message[..., 1, :])
+        radial = torch.mul(w[..., 1, :], state[..., 1, :], out=message[..., 1, :])
+        radial.addcmul_(w[..., 2, :], state[..., 2, :]).addcmul_(w[..., 3, :], state[..., 3, :])
         torch.mul(w[..., 4:, :], state[..., 1:, :], out=message[..., 2:, :])
         return message.flatten(-2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -124,7 +125,7 @@ class _Mixing:
         a, b, e = self.value.chunk(3, dim=-1)
         return q + a + e * self.dot, mu + b[:, None] * self.w
 
-    @property
+    @cached_property
     def inverse_norm(self) -> Float[Tensor, "N F"]:
         """1 / n, zero where n is."""
         return torch.where(self.norm == 0, 0.0, 1.0 / torch.where(self.norm == 0, 1.0, self.norm))

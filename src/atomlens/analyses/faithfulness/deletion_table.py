@@ -19,9 +19,9 @@ from atomlens.analyses.faithfulness.deletion import (
     walks_through_atoms,
 )
 from atomlens.analyses.faithfulness.edge_weights import gradient_times_input, weight_gradient
-from atomlens.analyses.faithfulness.known_terms import pearson, slope
+from atomlens.analyses.faithfulness.known_terms import slope
 from atomlens.analyses.pair_scores import SHUFFLES
-from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
+from atomlens.analyses.statistics import Rows, molecule_effect, pearson, rank_correlation
 from atomlens.analyses.verdict import Control, Effect, control_of
 from atomlens.chain import Chain, make_chain, make_rule
 from atomlens.interactions import interaction_terms

@@ -21,7 +21,7 @@ from atomlens.analyses.faithfulness.edge_weights import (
     weight_gradient,
 )
 from atomlens.analyses.inputs import untrained_model
-from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
+from atomlens.analyses.statistics import Rows, molecule_effect, pearson, rank_correlation
 from atomlens.chain import make_chain, make_rule
 from atomlens.interactions import interaction_terms
 from atomlens.models import Potential
@@ -137,13 +137,6 @@ def _scores(
         effect = molecule_effect(name, lambda drawn, of=of: of(rows.of(drawn)), n)
         scores |= {name: effect.value, f"{name}_low": effect.low, f"{name}_high": effect.high}
     return scores
-
-
-def pearson(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
-    """Pearson's correlation; NaN where one side does not vary."""
-    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return float("nan")
-    return float(np.corrcoef(x, y)[0, 1])
 
 
 def slope(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:

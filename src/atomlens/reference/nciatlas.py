@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def _files(path: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
         try:
             with archive.open(name) as file:
                 return _bounded(file.read(_LARGEST + 1), f"{path}, {name}")
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
             raise InputError(f"{path}, {name}: cannot be unpacked ({error}); damaged or truncated?") from error
 
     with archive:
@@ -211,9 +212,11 @@ def _structure(lines: list[str], where: str) -> tuple[str, ase.Atoms]:
         rows = [line.split() for line in lines[2:] if line.strip()]
         if int(lines[0]) != len(rows):
             raise InputError(f"{where}: has {len(rows)} atoms, and says {lines[0].strip()[:20]}; truncated?")
-        positions = np.array([[float(word) for word in row[1:]] for row in rows])
-        if positions.shape != (len(rows), 3) or not np.isfinite(positions).all():
+        if any(len(row) != 4 for row in rows):
             raise InputError(f"{where}: its rows are not a symbol and three coordinates each")
+        positions = np.array([[float(word) for word in row[1:]] for row in rows])
+        if not np.isfinite(positions).all():
+            raise InputError(f"{where}: has coordinates that are no numbers")
         return lines[1], ase.Atoms([row[0] for row in rows], positions)
     except (ValueError, IndexError, KeyError) as error:
         raise InputError(f"{where}: no xyz file ({error})") from error

@@ -45,17 +45,25 @@ def known_curves(model: AnyModel, curves: Sequence[DimerCurve]) -> tuple[list[Di
     """Curves of elements that the model knows; of the others, how many hold each element that it does not."""
     kept: list[DimerCurve] = []
     unknown: Counter[str] = Counter()
+    found: dict[str, bool] = {}
     for curve in curves:
-        strangers = []
-        for symbol in sorted(set(curve.structures[0].get_chemical_symbols())):
-            try:
-                model.check_elements(ase.Atoms(symbol))
-            except InputError:
-                strangers.append(symbol)
+        symbols = sorted(set(curve.structures[0].get_chemical_symbols()))
+        found |= {symbol: _knows(model, symbol) for symbol in symbols if symbol not in found}
+        strangers = [symbol for symbol in symbols if not found[symbol]]
         unknown.update(strangers)
         if not strangers:
             kept.append(curve)
     return kept, dict(unknown.most_common())
+
+
+def _knows(model: AnyModel, symbol: str) -> bool:
+    atom = ase.Atoms(symbol)
+    try:
+        model.check_elements(atom)
+        model.graph(atom)  # a model that does not say what it was trained on may still have no place for an element
+    except InputError:
+        return False
+    return True
 
 
 def dimer_points(

@@ -20,13 +20,11 @@ from atomlens.analyses.inputs import AnalysisInputs, untrained_models
 from atomlens.analyses.pair_scores import Score, is_energy, no_score
 from atomlens.analyses.statistics import N_RESAMPLES
 from atomlens.analyses.verdict import Control, Finding, Verdict, cannot_tell, conclude, not_applicable
-from atomlens.reference import gfn2_energy, read_nciatlas, sapt_file
+from atomlens.reference import DimerCurve, gfn2_energy, read_nciatlas, sapt_file
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
 SLUG = "contacts"
 TITLE = "Contacts of two molecules"
-# Each untrained model is asked about so many curves.
-_UNTRAINED_CURVES = 12
 # A quarter of the variance of ranks, as for other curves; four fifths of the variance of electrostatics.
 _RANK, _CHARGES = 0.5, 0.9
 _BENCHMARK = "CCSD(T)/CBS interaction energies of NCIAtlas"
@@ -88,11 +86,11 @@ class ContactsResult:
     slope
         Of electrostatics against charge energies.
     n_curves
-        Curves that the files hold.
+        Curves that the files hold; `points` has those that the model was asked about.
     left_out
-        How many of them hold each element that the model does not know, and how many were left out.
+        How many of them hold each element that the model does not know.
     n_left_out
-        How many were left out for that.
+        How many hold any such element, and were left out.
     is_energy
         Whether the property is an energy of the whole molecule.
     """
@@ -114,6 +112,8 @@ def compute(
     *,
     progress: Progress = no_progress,
     energy: Callable[[ase.Atoms], float] | None = gfn2_energy,
+    n_curves: int = 150,
+    n_untrained: int = 12,
     n_resamples: int = N_RESAMPLES,
 ) -> ContactsResult:
     """Ask a model about the dimers of ``inputs.settings.dimers``.
@@ -126,25 +126,30 @@ def compute(
         Called with what is being done.
     energy
         Another reference: a total energy in eV, GFN2-xTB by default; none if None.
+    n_curves
+        Curves of each set to ask about, evenly spread over those of elements that the model knows.
+    n_untrained
+        Curves that each untrained model is asked about.
     n_resamples
         Of the bootstrap.
     """
     seed = inputs.settings.seed
     curves = [curve for path in inputs.settings.dimers for curve in read_nciatlas(path)]
     asked = is_energy(inputs)
-    kept, left_out = known_curves(inputs.model, curves) if asked else ([], {})
+    known, left_out = known_curves(inputs.model, curves) if asked else ([], {})
+    kept = _sampled(known, n_curves)
     reason = ""
     if not asked:
         reason = f"these are energies, and the model predicts {inputs.property}"
     elif not curves:
         reason = "no file of dimers was given (--dimers)"
-    elif not kept:
+    elif not known:
         reason = f"no dimer has elements that the model knows ({_strangers(left_out)} are unknown)"
     missing = {key: no_score(claim.text, reason, inapplicable=not asked) for key, claim in CLAIMS.items()}
     points, scores, medians, slope = pl.DataFrame(schema=POINTS), missing, {}, math.nan
     if kept:
         points, failed = dimer_points(inputs, kept, energy, progress)
-        some = [kept[k] for k in evenly_spread(len(kept), _UNTRAINED_CURVES)]
+        some = [kept[k] for k in evenly_spread(len(kept), n_untrained)]
         untrained = [
             dimer_points(replace(inputs, model=fresh), some)[0] for fresh in untrained_models(inputs.model, seed)
         ]
@@ -173,9 +178,18 @@ def compute(
         slope=slope,
         n_curves=len(curves),
         left_out=left_out,
-        n_left_out=len(curves) - len(kept) if asked else 0,
+        n_left_out=len(curves) - len(known) if asked else 0,
         is_energy=asked,
     )
+
+
+def _sampled(curves: list[DimerCurve], count: int) -> list[DimerCurve]:
+    """So many of every set, evenly spread."""
+    found: list[DimerCurve] = []
+    for name in dict.fromkeys(curve.data_set for curve in curves):
+        own = [curve for curve in curves if curve.data_set == name]
+        found += [own[k] for k in evenly_spread(len(own), count)]
+    return found
 
 
 def judge(result: ContactsResult) -> Verdict:

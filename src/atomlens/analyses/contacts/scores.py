@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
+from scipy.stats import rankdata
 
 from atomlens.analyses.pair_scores import SHUFFLES, Score, no_score, shuffled_within
-from atomlens.analyses.statistics import Rows, median_effect, molecule_effect, pearson, rank_correlation
+from atomlens.analyses.statistics import Rows, median_effect, molecule_effect, pearson
 from atomlens.analyses.verdict import Control, control_of
 
 # Charge energies are compared with electrostatics from here on, in units of the distance at equilibrium: nearer,
@@ -32,12 +33,19 @@ def curve_ranks(points: pl.DataFrame, source: str, reference: str) -> Float[np.n
 def _ranks(
     own: Float[np.ndarray, " n"], known: Float[np.ndarray, " n"], curve: Int[np.ndarray, " n"]
 ) -> Float[np.ndarray, " c"]:
-    found = []
-    for number in np.unique(curve):
-        x, y = own[curve == number], known[curve == number]
-        if len(x) >= _FEWEST and np.ptp(y) > 0:
-            found.append(0.0 if np.ptp(x) == 0 else rank_correlation(x, y))
-    return np.array(found)
+    # Curves of one length are ranked together: shuffled ones are asked about hundreds of times.
+    owner, counts = np.unique(curve, return_inverse=True, return_counts=True)[1:]
+    found = np.full(len(counts), math.nan)
+    order = np.argsort(owner, kind="stable")
+    starts = np.cumsum(counts) - counts
+    for length in np.unique(counts[counts >= _FEWEST]).tolist():
+        rows = order[starts[counts == length][:, None] + np.arange(length)]
+        x, y = (rankdata(values[rows], axis=1) for values in (own, known))
+        x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
+        size = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+        ranks = np.divide((x * y).sum(axis=1), size, out=np.zeros(len(rows)), where=size > 0)
+        found[counts == length] = np.where(np.ptp(known[rows], axis=1) > 0, ranks, math.nan)
+    return found[np.isfinite(found)]
 
 
 def rank_score(

@@ -39,6 +39,7 @@ def write_set(
     name: str,
     dimers: Sequence[tuple[str, str]],
     *,
+    factors: Sequence[float] = FACTORS,
     charges: tuple[int, int] = (0, 0),
     archive: bool = True,
     sapt: bool = True,
@@ -52,6 +53,8 @@ def write_set(
         Where, and the name of the set.
     dimers
         Names of both molecules of every dimer.
+    factors
+        Distances, in units of that at equilibrium.
     charges
         Of both molecules of all dimers.
     archive
@@ -65,7 +68,7 @@ def write_set(
     (home / "geometries").mkdir(parents=True)
     names, rows = ["# system names"], ["# parts", "", "System  Elst  Exch  Ind  deltaHF  Disp  Total"]
     for number, kinds in enumerate(dimers, start=1):
-        for factor in FACTORS:
+        for factor in factors:
             atoms, first = pair(kinds, factor)
             key = f"{number}.01_{round(100 * factor):03d}"
             header = (

@@ -29,6 +29,7 @@ from dimer_files import FACTORS, energy, write_set
 from samples import long_range_model, small_model
 
 DIMERS = [("H2O", "H2O"), ("NH3", "H2O")]
+FEW = (0.8, 0.9, 1.0, 1.5, 2.0)
 
 
 def inputs(model: object, *files: Path) -> AnalysisInputs:
@@ -81,7 +82,7 @@ def test_a_reference_that_fails_leaves_its_reason(tmp_path: Path) -> None:
 
 
 def test_elements_that_the_model_does_not_know_are_left_out_and_counted(tmp_path: Path) -> None:
-    path = write_set(tmp_path, "MADE_x10", [*DIMERS, ("HCl", "H2O"), ("HCl", "SiH4"), ("SH2", "H2O")])
+    path = write_set(tmp_path, "MADE_x10", [*DIMERS, ("HCl", "H2O"), ("HCl", "SiH4"), ("SH2", "H2O")], factors=FEW)
     kept, left_out = known_curves(small_model(), read_nciatlas(path))
     assert [curve.system for curve in kept] == ["1.01", "2.01"]
     assert left_out == {"Cl": 2, "Si": 1, "S": 1}
@@ -167,7 +168,7 @@ def sizes(atoms: ase.Atoms) -> float:
 
 
 def test_a_run_on_a_small_set(tmp_path: Path) -> None:
-    path = write_set(tmp_path, "MADE_x10", [("HF", "HF")] * 10, charges=(1, 0))
+    path = write_set(tmp_path, "MADE_x10", [("HF", "HF")] * 10, factors=FEW, charges=(1, 0))
     model = long_range_model("schnet", "coulomb", n_layers=1)
     result = compute(inputs(model, path), energy=sizes, n_untrained=1, n_resamples=50)
     save_result(result, tmp_path / "stored")
@@ -177,7 +178,7 @@ def test_a_run_on_a_small_set(tmp_path: Path) -> None:
     assert outcomes[3] is Outcome.DESCRIPTIVE
     assert judge(result).findings[0].effect.n == 10  # pyright: ignore[reportOptionalMemberAccess]
     chapter.figure(result).savefig(tmp_path / "a.svg")
-    without = write_set(tmp_path, "BARE_x10", [("H2O", "HF")], charges=(1, 0), sapt=False)
+    without = write_set(tmp_path, "BARE_x10", [("H2O", "HF")], factors=FEW, charges=(1, 0), sapt=False)
     bare = compute(inputs(model, without), energy=None, n_untrained=1, n_resamples=50)
     told = judge(bare).findings[2]
     assert told.outcome is Outcome.CANNOT_TELL

@@ -86,7 +86,7 @@ def test_elements_that_the_model_does_not_know_are_left_out_and_counted(tmp_path
     kept, left_out = known_curves(small_model(), read_nciatlas(path))
     assert [curve.system for curve in kept] == ["1.01", "2.01"]
     assert left_out == {"Cl": 2, "Si": 1, "S": 1}
-    found = compute(inputs(small_model(), path), energy=None, n_untrained=1)
+    found = compute(inputs(small_model(), path), energy=None, n_untrained=0)
     assert (found.n_curves, found.n_left_out, found.points["curve"].n_unique()) == (5, 3, 2)
     assert "3 more have elements that the model does not know (Cl in 2, S" in judge(found).findings[0].sentence
     none = compute(inputs(small_model(), write_set(tmp_path, "NONE_x10", [("HCl", "HCl")])), energy=None)
@@ -179,7 +179,7 @@ def test_a_run_on_a_small_set(tmp_path: Path) -> None:
     assert judge(result).findings[0].effect.n == 10  # pyright: ignore[reportOptionalMemberAccess]
     chapter.figure(result).savefig(tmp_path / "a.svg")
     without = write_set(tmp_path, "BARE_x10", [("H2O", "HF")], factors=FEW, charges=(1, 0), sapt=False)
-    bare = compute(inputs(model, without), energy=None, n_untrained=1, n_resamples=50)
+    bare = compute(inputs(model, without), energy=None, n_untrained=0, n_resamples=50)
     told = judge(bare).findings[2]
     assert told.outcome is Outcome.CANNOT_TELL
     assert "BARE_x10_dft-sapt_pbe0.txt" in told.sentence

@@ -129,7 +129,7 @@ def compute(
     n_curves
         Curves of each set to ask about, evenly spread over those of elements that the model knows.
     n_untrained
-        Curves that each untrained model is asked about.
+        Curves that each untrained model is asked about; 0 for no such control.
     n_resamples
         Of the bootstrap.
     """
@@ -150,9 +150,8 @@ def compute(
     if kept:
         points, failed = dimer_points(inputs, kept, energy, progress)
         some = [kept[k] for k in evenly_spread(len(kept), n_untrained)]
-        untrained = [
-            dimer_points(replace(inputs, model=fresh), some)[0] for fresh in untrained_models(inputs.model, seed)
-        ]
+        fresh = untrained_models(inputs.model, seed) if some else []
+        untrained = [dimer_points(replace(inputs, model=model), some)[0] for model in fresh]
         scores = {
             "terms": rank_score(points, "pair_terms", "benchmark", untrained, seed=seed),
             "energy": rank_score(points, "interaction", "benchmark", untrained, seed=seed),

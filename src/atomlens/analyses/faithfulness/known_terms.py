@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from atomlens.analyses.faithfulness.deletion import changes, edges_of_pair
 from atomlens.analyses.faithfulness.edge_weights import (
     gradient_times_input,
+    integrated_edges,
     integrated_hessians,
     plain_removal,
     subset_values,
@@ -115,6 +116,7 @@ def _other_attributions(
     return {
         "gradient x input": gradient_times_input(model, graph, pairs),
         "gradient x edge weight": weight_gradient(model, graph, pairs),
+        "integrated edges": integrated_edges(model, graph, pairs),
         "integrated Hessians": integrated_hessians(model, graph, pairs),
         "edge deletion": changes(model, graph, [edges_of_pair(graph, i, j) for i, j in pairs.tolist()]),
     }

@@ -1,4 +1,5 @@
 from .claims import Claim, judge_claim
+from .contacts import ContactsResult, curve_ranks, far_ionic
 from .decay import CUTOFF_ZONE, NEAREST, DecayRange, DecayResult
 from .deviation import common_deviations, deviation_score
 from .extensivity import ExtensivityResult
@@ -33,6 +34,7 @@ __all__ = [
     "AnalysedRun",
     "AnalysisInputs",
     "Claim",
+    "ContactsResult",
     "Control",
     "DecayRange",
     "DecayResult",
@@ -52,8 +54,10 @@ __all__ = [
     "claims_of",
     "common_deviations",
     "conclude",
+    "curve_ranks",
     "decide",
     "deviation_score",
+    "far_ionic",
     "finding_lines",
     "is_analysis",
     "judge_claim",

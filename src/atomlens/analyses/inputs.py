@@ -32,6 +32,8 @@ class Settings:
         Range of pair distances in Å over which decay is judged, for models that are compared; the model's own if None.
     s66x8
         COMP6's file of S66x8, to compare with its curves; None if there is none.
+    dimers
+        Archives or folders of NCIAtlas, to compare contacts with.
     """
 
     rule: str = "gate"
@@ -40,6 +42,7 @@ class Settings:
     trained_range: float | None = None
     distances: tuple[float, float] | None = None
     s66x8: Path | None = None
+    dimers: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, get_type_hints
@@ -25,11 +26,14 @@ class Question:
         `atomlens.report.chapters`.
     asks
         The question in one sentence.
+    needs
+        Option of the command line without which it cannot be asked; "" for none.
     """
 
     slug: str
     module: str
     asks: str
+    needs: str = ""
 
     @property
     def title(self) -> str:
@@ -59,18 +63,28 @@ QUESTIONS = (
     Question("species", "species", "Are pair terms as strong as chemistry says of their elements and bonds?"),
     Question("extensivity", "extensivity", "Does an extensive property add over molecules, and an intensive one not?"),
     Question("decay", "decay", "Do interactions fall with distance as physics says?"),
+    Question(
+        "contacts", "contacts", "Do interactions of two molecules follow those of benchmark dimers?", needs="--dimers"
+    ),
     Question("many-body", "many_body", "How much is carried by pairs, triples and more, and does it match removal?"),
     Question("faithfulness", "faithfulness", "Do the terms predict what the model does when a message is cut?"),
 )
 
 
-def chosen_questions(names: str) -> tuple[Question, ...]:
-    """Questions named in a comma-separated list, in their own order; ``all`` for every one.
+def chosen_questions(names: str, given: Collection[str] = ()) -> tuple[Question, ...]:
+    """Questions named in a comma-separated list, in their own order; ``all`` for every one that can be asked.
+
+    Parameters
+    ----------
+    names
+        The list.
+    given
+        Options of the command line that are given, which some questions need (`Question.needs`).
 
     Raises
     ------
     InputError
-        If a name is not known.
+        If a name is not known, a question lacks the option that it needs, or an option the question that it is for.
 
     Examples
     --------
@@ -82,7 +96,12 @@ def chosen_questions(names: str) -> tuple[Question, ...]:
     if not wanted:
         raise InputError(f"no question is named; give all, or some of {', '.join(known)}")
     if wanted == {"all"}:
-        return QUESTIONS
+        return tuple(question for question in QUESTIONS if not question.needs or question.needs in given)
     for name in sorted(wanted - set(known)):
         raise InputError(f"question {name!r} is not known; give all, or some of {', '.join(known)}")
+    for question in QUESTIONS:
+        if question.needs and (question.slug in wanted) != (question.needs in given):
+            lacks = f"question {question.slug} needs {question.needs}"
+            unused = f"{question.needs} is for question {question.slug}, which --questions leaves out; add it"
+            raise InputError(lacks if question.slug in wanted else unused)
     return tuple(question for question in QUESTIONS if question.slug in wanted)

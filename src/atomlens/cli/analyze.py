@@ -21,6 +21,10 @@ Two questions only, for your own model and trajectory:
 
     atomlens analyze model.safetensors md.xyz --frames ::50 --questions species,decay --out mine
 
+Contacts of two molecules next to CCSD(T) and DFT-SAPT, of two sets of NCIAtlas:
+
+    atomlens analyze model.safetensors md.xyz --dimers NCIA_HB375x10.zip --dimers NCIA_IHB100x10.zip --out contacts
+
 A large set on both cores, in constant memory; after an interruption, the same command resumes:
 
     atomlens analyze zoo:qm9-u0-painn qm9:20000 --questions species --workers 2 --out large
@@ -39,7 +43,10 @@ def analyze(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it is resumed.")],
     questions: Annotated[
-        str, typer.Option(help="all, or some of species, extensivity, decay, many-body, faithfulness.")
+        str,
+        typer.Option(
+            help="all, or some of species, extensivity, decay, contacts (with --dimers), many-body, faithfulness."
+        ),
     ] = "all",
     rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
     product_rule: Annotated[ProductRuleName | None, typer.Option(help=PRODUCT_RULE_HELP)] = None,
@@ -65,6 +72,14 @@ def analyze(
     s66x8: Annotated[
         Path | None,
         typer.Option(help="S66x8 file of COMP6 (.h5), to compare dimer curves with."),
+    ] = None,
+    dimers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="NCIAtlas archive (NCIA_HB375x10.zip) or folder of benchmark dimers, for the question contacts; may "
+            "be given several times.",
+        ),
     ] = None,
     sample: Annotated[
         int,
@@ -104,7 +119,7 @@ def analyze(
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
     from atomlens.potentials import load_model
-    from atomlens.reference import read_s66x8
+    from atomlens.reference import read_nciatlas, read_s66x8
     from atomlens.runs import AnalysisOptions, run_analysis
     from atomlens.structures import InputError
 
@@ -112,11 +127,13 @@ def analyze(
         raise InputError(
             "--rule published conserves nothing; questions need terms that add up: gate, gamma or gradient"
         )
-    chosen, where = chosen_questions(questions), checked_device(device)
+    chosen, where = chosen_questions(questions, ["--dimers"] if dimers else []), checked_device(device)
     potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
     potential = on_device(potential, where)
     if s66x8 is not None:
         read_s66x8(s66x8)  # report what is wrong with it before any work is done
+    for path in dimers or ():
+        read_nciatlas(path)
     source = structure_source(structures, frames, seed)
     options = AnalysisOptions(
         chosen,
@@ -127,6 +144,7 @@ def analyze(
         trained_range,
         distance_range(distances),
         s66x8,
+        tuple(dimers or ()),
         sample,
     )
     with resumable(out), step_progress() as progress:

@@ -2,6 +2,7 @@ from .bond_energies import BondEnergy, bond_energies, bond_energy
 from .dispersion import Dispersion, d4_dispersion
 from .known import KnownPotential, known_potential
 from .manybody import BodyTerms, ManyBodyExpansion, many_body_expansion
+from .nciatlas import SAPT_PARTS, DimerCurve, read_nciatlas, sapt_file
 from .orbitals import Orbitals
 from .properties import Kind, composed, composition
 from .response import Response, forces_response, gfn2_response, model_response
@@ -11,9 +12,11 @@ from .xtb import Gfn2, XtbResult, gfn2, gfn2_bond_orders, gfn2_energy
 from .xtb_calculator import Gfn2Calculator
 
 __all__ = [
+    "SAPT_PARTS",
     "BodyTerms",
     "BondEnergy",
     "Dimer",
+    "DimerCurve",
     "Dispersion",
     "Gfn2",
     "Gfn2Calculator",
@@ -37,5 +40,7 @@ __all__ = [
     "known_potential",
     "many_body_expansion",
     "model_response",
+    "read_nciatlas",
     "read_s66x8",
+    "sapt_file",
 ]

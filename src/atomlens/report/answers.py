@@ -76,6 +76,21 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             "Treat long distances with caution: nothing here shows that they are right or wrong.",
         ),
     },
+    "contacts": {
+        "agrees": Meaning(
+            "It knows where two molecules repel and bind each other.",
+            "Terms between two molecules rank contacts of one pair of molecules as good quantum chemistry does.",
+        ),
+        "deviates": Meaning(
+            "It does not know the contacts of two molecules.",
+            "Do not use the model for liquids, clusters or adsorption before contacts are in its training set. Below: "
+            "whether its energies, its terms or its charges are wrong.",
+        ),
+        _OPEN: Meaning(
+            "Whether it knows the contacts of two molecules could not be decided.",
+            "Treat interactions between molecules with caution.",
+        ),
+    },
     "many-body": {
         "agrees": Meaning(
             "Its pair and triple terms match what happens when atoms are removed.",
@@ -140,7 +155,7 @@ _GENERAL: Mapping[str, Meaning] = {
 }
 
 # Which questions make up the sentences on top of an analysis: about bonds, about distances, about trust.
-_THEMES = (("species",), ("extensivity", "decay"), ("many-body", "faithfulness"))
+_THEMES = (("species",), ("extensivity", "decay", "contacts"), ("many-body", "faithfulness"))
 
 
 def meaning(verdict: Verdict) -> Meaning | None:

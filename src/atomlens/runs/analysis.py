@@ -9,7 +9,16 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from atomlens.analyses import ANALYSIS_SCHEMA, QUESTIONS, AnalysisInputs, Question, Settings, Verdict, untrained_models
+from atomlens.analyses import (
+    ANALYSIS_SCHEMA,
+    QUESTIONS,
+    AnalysisInputs,
+    Question,
+    Settings,
+    Verdict,
+    chosen_questions,
+    untrained_models,
+)
 from atomlens.folders import MARK, PAGE, below, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
 from atomlens.models import Potential, outside, to_internal
@@ -77,12 +86,14 @@ class AnalysisOptions:
         if None.
     s66x8
         COMP6's file of S66x8, where it is at hand.
+    dimers
+        Archives or folders of NCIAtlas, which the question ``contacts`` needs.
     sample
         From how many structures at most questions are answered, spread evenly over the explained ones: what is in
         memory at a time.
     """
 
-    questions: tuple[Question, ...] = QUESTIONS
+    questions: tuple[Question, ...] = chosen_questions("all")
     rule: str = "gate"
     product_rule: str = DEFAULT_PRODUCT_RULE
     max_order: int = 3
@@ -90,6 +101,7 @@ class AnalysisOptions:
     trained_range: float | None = None
     distances: tuple[float, float] | None = None
     s66x8: Path | None = None
+    dimers: tuple[Path, ...] = ()
     sample: int = SAMPLE_SIZE
 
     def __post_init__(self) -> None:
@@ -106,12 +118,18 @@ class AnalysisOptions:
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON allows them."""
         plain = {**asdict(self), "questions": [question.slug for question in self.questions]}
+        if not self.dimers:
+            del plain["dimers"]  # runs that were begun before there was this option go on
+        else:
+            plain["dimers"] = [str(path) for path in self.dimers]
         return plain | {"s66x8": None if self.s66x8 is None else str(self.s66x8)}
 
     @property
     def settings(self) -> Settings:
         """What the analyses receive."""
-        return Settings(self.rule, self.product_rule, self.seed, self.trained_range, self.distances, self.s66x8)
+        return Settings(
+            self.rule, self.product_rule, self.seed, self.trained_range, self.distances, self.s66x8, self.dimers
+        )
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ class FaithfulnessResult:
         ``distance`` in Å (null for atoms), ``element_1``, ``element_2`` (atomic numbers), ``method``, ``predicted`` and
         ``change``: prediction minus prediction without the messages.
     scores
-        One row per kind and method: correlation, slope (of the change on what was predicted) with limits, rank.
+        One row per kind and method: correlation, slope (of the change on what was predicted) with limits, rank, and
+        areas of deletion and insertion curves by those of random orders (`deletion_scores`).
     known
         `stored_known_scores`.
     effects
@@ -115,7 +116,7 @@ def compute(
     deletions = pl.concat(tables) if tables else empty_table()
     return FaithfulnessResult(
         deletions=deletions,
-        scores=deletion_scores(deletions),
+        scores=deletion_scores(deletions, [found["pair"].areas for found in parts]),
         known=stored_known_scores(),
         effects={kind: effect_of(deletions, kind, default) for kind in KINDS},
         controls={kind: controls_of(deletions, kind, default, fresh_parts) for kind in KINDS},

@@ -18,7 +18,7 @@ from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.inputs import N_UNTRAINED, seed_column
 from atomlens.analyses.many_body.clusters import WATER
 from atomlens.analyses.many_body.result import ManyBodyResult, compute
-from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
+from atomlens.analyses.statistics import Rows, molecule_effect, pearson, rank_correlation
 from atomlens.analyses.verdict import (
     Control,
     Effect,
@@ -130,17 +130,17 @@ def _predicts(result: ManyBodyResult, order: int) -> Finding:
     rows = _rows(result, order)
     if rows is None:
         return cannot_tell(claim.text, f"no cluster has {name} molecules in reach of each other", _EXPANSION)
-    effect = _effect(result, order, "correlation of terms with removals", lambda r: _pearson(r["term"], r["removal"]))
+    effect = _effect(result, order, "correlation of terms with removals", lambda r: pearson(r["term"], r["removal"]))
     # Untrained models are no null here: the claim is about terms, and they should predict any model.
     controls = (
         control_of(
-            "terms shuffled", [_pearson(shuffled, rows["removal"]) for shuffled in _shuffles(rows["term"], result.seed)]
+            "terms shuffled", [pearson(shuffled, rows["removal"]) for shuffled in _shuffles(rows["term"], result.seed)]
         ),
-        control_of("untrained model", _of_untrained(rows, lambda r: _pearson(r["term"], r["removal"])), is_null=False),
-        Control("distance alone", abs(_pearson(rows["gap"], rows["removal"])), is_null=False),
+        control_of("untrained model", _of_untrained(rows, lambda r: pearson(r["term"], r["removal"])), is_null=False),
+        Control("distance alone", abs(pearson(rows["gap"], rows["removal"])), is_null=False),
     )
     more = f"{len(rows['term'])} sets, {_families(result)}"
-    more += _of_water(result, order, lambda r: _pearson(r["term"], r["removal"]))
+    more += _of_water(result, order, lambda r: pearson(r["term"], r["removal"]))
     return judge_claim(claim, effect, controls, more=more)
 
 
@@ -293,10 +293,6 @@ def _shuffles(values: np.ndarray, seed: int) -> list[np.ndarray]:
     """The values in several random orders."""
     rng = np.random.default_rng(seed)
     return [rng.permutation(values) for _ in range(_SHUFFLES)]
-
-
-def _pearson(x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.corrcoef(x, y)[0, 1]) if len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0 else math.nan
 
 
 def _slope(x: np.ndarray, y: np.ndarray) -> float:

@@ -150,8 +150,8 @@ class Boxed(Calculator):
         if not placed.pbc.any():
             if (least := float(np.ptp(placed.positions, axis=0).max()) + ROOM) > self.edge:
                 raise InputError(
-                    f"--box {self.edge:g}: {placed.get_chemical_formula()} needs a box of {math.ceil(least)} Å or more, "
-                    f"so that its images are {ROOM:g} Å apart"
+                    f"--box {self.edge:g}: {placed.get_chemical_formula()} needs a box of {math.ceil(least)} Å or "
+                    f"more, so that its images are {ROOM:g} Å apart"
                 )
             placed.set_cell(np.full(3, self.edge))
             placed.pbc = True

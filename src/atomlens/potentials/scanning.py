@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ase
@@ -96,7 +95,9 @@ def _of_network(model: Potential, atoms: ase.Atoms, positions: Float[np.ndarray,
         chosen = kept[start : start + _BATCH]
         y, pull = model.energy_and_forces(collate(graphs[start : start + _BATCH]))
         energies[chosen] = factor * y.detach().reshape(-1).to(device="cpu", dtype=torch.float64).numpy()
-        forces[chosen] = factor * pull.detach().to(device="cpu", dtype=torch.float64).numpy().reshape(-1, *forces.shape[1:])
+        forces[chosen] = factor * pull.detach().to(device="cpu", dtype=torch.float64).numpy().reshape(
+            -1, *forces.shape[1:]
+        )
     bad = ~(np.isfinite(energies) & np.isfinite(forces).all(axis=(1, 2)))
     energies[bad], forces[bad] = np.nan, np.nan
     return Scan(energies, forces, reason or ("an energy or force is not finite" if bad.any() else ""))

@@ -1,4 +1,5 @@
 from .bond_energies import BondEnergy, bond_energies, bond_energy
+from .bond_scans import BondScan, bond_path, gfn2_bond_scan, open_bonds, read_bond_scans
 from .dispersion import Dispersion, d4_dispersion
 from .known import KnownPotential, known_potential
 from .manybody import BodyTerms, ManyBodyExpansion, many_body_expansion
@@ -13,6 +14,7 @@ from .xtb_calculator import Gfn2Calculator
 __all__ = [
     "BodyTerms",
     "BondEnergy",
+    "BondScan",
     "Dimer",
     "Dispersion",
     "Gfn2",
@@ -26,16 +28,20 @@ __all__ = [
     "XtbResult",
     "bond_energies",
     "bond_energy",
+    "bond_path",
     "composed",
     "composition",
     "d4_dispersion",
     "forces_response",
     "gfn2",
     "gfn2_bond_orders",
+    "gfn2_bond_scan",
     "gfn2_energy",
     "gfn2_response",
     "known_potential",
     "many_body_expansion",
     "model_response",
+    "open_bonds",
+    "read_bond_scans",
     "read_s66x8",
 ]

@@ -26,7 +26,7 @@ class Chapter:
     verdict
         The answer.
     picture
-        The figure as an SVG data address.
+        The figure as an SVG data address; empty where nothing was computed.
     how
         How it is computed, as HTML of our own.
     """
@@ -55,6 +55,12 @@ def make_chapter(question: Question, result: Any, verdict: Verdict) -> Chapter:
     return Chapter(
         question.slug, question.title, question.asks, verdict, svg_address(home.figure(result)), Markup(home.HOW)
     )
+
+
+def unanswered_chapter(question: Question, verdict: Verdict) -> Chapter:
+    """The chapter of a question that means nothing for the model: a reason, and no picture."""
+    home = import_module(f"{__name__}.{question.module}")
+    return Chapter(question.slug, question.title, question.asks, verdict, "", Markup(home.HOW))
 
 
 def svg_address(figure: Any) -> str:

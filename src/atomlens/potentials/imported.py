@@ -59,7 +59,7 @@ def import_calculator(name: str, arguments: Mapping[str, Any] | None = None, *, 
     if not is_installed(module) and "" not in sys.path:
         sys.path.insert(0, "")  # the console script does not look into the current folder; `python -m` does
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found: Any = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         raise InputError(f"{name}: cannot be imported ({error}); install it, or run where it lies") from error
     except AttributeError as error:

@@ -153,16 +153,15 @@ def _scan_of(frames: list[ase.Atoms], path: Path) -> BondScan:
         raise InputError(f"{path}: {len(frames)} geometries; a scan of a bond needs {_FEWEST} or more")
     if any(not np.array_equal(frame.numbers, first.numbers) for frame in frames):
         raise InputError(f"{path}: its frames are different molecules; a scan is one molecule with one bond moved")
-    for frame in frames:
-        known = {} if frame.calc is None else frame.calc.results
-        if not {"energy", "forces"} <= set(known):
-            raise InputError(f"{path}: a frame has no energy and forces; scans need both (eV, eV/Å)")
+    known: list[dict[str, Any]] = [getattr(frame.calc, "results", {}) for frame in frames]
+    if any(not {"energy", "forces"} <= set(found) for found in known):
+        raise InputError(f"{path}: a frame has no energy and forces; scans need both (eV, eV/Å)")
     places = np.stack([frame.positions for frame in frames])
     i, j = _moved_bond(places, path)
     lengths = np.linalg.norm(places[:, i] - places[:, j], axis=1)
     order = np.argsort(lengths)
-    energies = np.array([frame.calc.results["energy"] for frame in frames], dtype=np.float64)
-    forces = np.stack([np.asarray(frame.calc.results["forces"], dtype=np.float64) for frame in frames])
+    energies = np.array([found["energy"] for found in known], dtype=np.float64)
+    forces = np.stack([np.asarray(found["forces"], dtype=np.float64) for found in known])
     lowest = ase.Atoms(first.numbers, places[int(np.argmin(energies))])
     return BondScan(_name(lowest, i, j), lowest, (i, j), lengths[order], places[order], energies[order], forces[order])
 
@@ -179,5 +178,6 @@ def _moved_bond(places: Float[np.ndarray, "S N 3"], path: Path) -> tuple[int, in
 
 
 def _name(atoms: ase.Atoms, i: int, j: int) -> str:
-    symbols = sorted((atoms.symbols[i], atoms.symbols[j]), key=lambda symbol: (symbol == "H", symbol))
+    names = atoms.get_chemical_symbols()
+    symbols = sorted((names[i], names[j]), key=lambda symbol: (symbol == "H", symbol))
     return f"{'-'.join(symbols)} in {atoms.get_chemical_formula()}"

@@ -47,7 +47,7 @@ def calculated_html(
     return assets.page_template("calculated.html.jinja").render(
         version=package_version(),
         headline=headline,
-        answers=summary_sentences([chapter.verdict for chapter in chapters]),
+        answers=summary_sentences([chapter.verdict for chapter in chapters], has_terms=False),
         calculator=info.model_path,
         card=[(str(key), card_entry(value)) for key, value in info.model.card.items()],
         structures=info.structures_path,

@@ -179,13 +179,14 @@ def _right_size(result: ManyBodyResult) -> Finding:
 def _like_reference(result: ManyBodyResult, order: int) -> Finding:
     name = {2: "two", 3: "three"}[order]
     # Without terms, the model's own many-body energies are asked for: what it loses when molecules are removed.
-    what = "terms" if result.has_terms else f"{name}-body energies"
+    what = f"terms of {name} molecules" if result.has_terms else f"{name}-body energies"
     known = f"GFN2's {name}-body energies" if result.has_terms else "GFN2's"
+    short = "terms" if result.has_terms else what
     claim = Claim(
-        f"{sentence_case(what)} of {name} molecules rank as {known}.",
-        f"Do {what} of {name} molecules rank as {known}?",
-        f"The strongest {what} are the strongest contacts.",
-        f"The strongest {what} are not the strongest contacts.",
+        f"{sentence_case(what)} rank as {known}.",
+        f"Do {what} rank as {known}?",
+        f"The strongest {short} are the strongest contacts.",
+        f"The strongest {short} are not the strongest contacts.",
         _GFN2,
         _RANK,
         counted="clusters",

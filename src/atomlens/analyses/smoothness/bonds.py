@@ -15,8 +15,8 @@ from atomlens.reference import BondScan, ReferenceUnavailable, gfn2_bond_scan, o
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
-# Untrained models are asked about so many scans.
-N_UNTRAINED_SCANS = 2
+# Untrained models are asked about so many scans each.
+N_UNTRAINED_SCANS = 1
 
 Scanner = Callable[[ase.Atoms, int, int, int], BondScan]
 POINT_SCHEMA = {

@@ -55,7 +55,7 @@ def spring_ratio(
     lengths: Float[np.ndarray, " S"], reference: Float[np.ndarray, "S N 3"], start: int
 ) -> Float[np.ndarray, " S"]:
     """`log_ratio` of a harmonic spring, whose force changes as the length does: the plainest bond there is."""
-    pull = np.zeros((len(lengths), 1, 3))
+    pull = np.zeros_like(reference)
     pull[:, 0, 0] = lengths - lengths[start]
     return log_ratio(pull, reference, start)
 

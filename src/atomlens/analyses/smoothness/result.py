@@ -81,8 +81,8 @@ def compute(
     *,
     progress: Progress = no_progress,
     n_scans: int = 40,
-    n_points: int = 61,
-    n_pairs: int = 12,
+    n_points: int = 51,
+    n_pairs: int = 16,
     n_walls: int = 60,
     reference_wall: ReferenceWall = gfn2_wall,
 ) -> SmoothnessResult:
@@ -110,7 +110,7 @@ def compute(
     if is_energy:
         rng = np.random.default_rng(settings.seed)
         small = [k for k, atoms in enumerate(inputs.structures) if 1 < len(atoms) <= MAX_ATOMS]
-        frames = [small[k] for k in evenly_spread(len(small), n_scans)]
+        frames = [small[k] for k in evenly_spread(len(small), max(n_scans, n_pairs))]
         molecules = [inputs.structures[k] for k in lone_molecules(inputs.model, inputs.structures, frames)]
         if settings.scans is None:
             found, missing = reference_scans(molecules, n_scans, n_points, rng, progress)

@@ -1,9 +1,9 @@
 r"""Do forces belong to the energy? Differences of energies against forces, at a few structures.
 
-.. math:: F_{ka} = -\frac{\partial E}{\partial r_{ka}} \approx -\frac{4 D(h) - D(2h)}{3}, \qquad
+.. math:: F_{ka} = -\frac{\partial E}{\partial r_{ka}} \approx -R(h), \qquad R(h) = \frac{4 D(h) - D(2h)}{3}, \qquad
     D(h) = \frac{E(r_{ka} + h) - E(r_{ka} - h)}{2h}
 
-with the error of :math:`D(h)` about :math:`|D(h) - D(2h)| / 3`, and rounding of energies in both. Models that predict
+with an error below :math:`|R(h) - R(2h)|`, which shows the rounding of energies, too. Models that predict
 forces on their own, and calculators with errors, have forces that are no gradient: energy is not conserved with them.
 """
 
@@ -18,7 +18,9 @@ import numpy as np
 from atomlens.potentials import AnyPotential, scan
 from atomlens.surveys import evenly_spread
 
-_STEP = 0.01
+_STEP = 0.005
+# Energies are asked for at these multiples of the step.
+_MULTIPLES = (1, -1, 2, -2, 4, -4)
 # Forces are off where they differ by this many times the error of the differences, and by more than this (eV/Å).
 _TIMES, _LEAST = 5.0, 1e-3
 _MAX_ATOMS = 200
@@ -87,14 +89,15 @@ def check_forces(
         for component in chosen.tolist():
             shift = np.zeros((len(atoms), 3))
             shift[divmod(component, 3)] = _STEP
-            places += [atoms.positions + times * shift for times in (1, -1, 2, -2)]
+            places += [atoms.positions + times * shift for times in _MULTIPLES]
         found = scan(potential, atoms, np.stack(places))
-        e = found.energies[1:].reshape(-1, 4)
-        near, far = (e[:, 0] - e[:, 1]) / (2 * _STEP), (e[:, 2] - e[:, 3]) / (4 * _STEP)
-        gap = np.abs(found.forces[0].reshape(-1)[chosen] + (4 * near - far) / 3)
+        e = found.energies[1:].reshape(-1, len(_MULTIPLES))
+        slopes = [(e[:, k] - e[:, k + 1]) / (2 * _MULTIPLES[k] * _STEP) for k in (0, 2, 4)]
+        near, far = (4 * slopes[0] - slopes[1]) / 3, (4 * slopes[1] - slopes[2]) / 3
+        gap = np.abs(found.forces[0].reshape(-1)[chosen] + near)
         known = np.isfinite(gap)
         off += gap[known].tolist()
-        errors += (np.abs(near - far) / 3)[known].tolist()
+        errors += np.abs(near - far)[known].tolist()
         used += bool(known.any())
     if not off:
         return ForceCheck(0.0, 0.0, 0.0, 0, 0)

@@ -94,7 +94,7 @@ def check_box(model: CalculatorModel, structures: Sequence[ase.Atoms]) -> None:
         return
     least = math.ceil(max(2.0 * max(widest) + _APART, 3.0 * max(widest) + 8.0) + ROOM)
     if box < least:
-        raise InputError(
+        raise NothingDone(
             f"--box {box:g}: two molecules of up to {max(widest):.0f} Å are moved {_APART:g} Å apart, and their images "
             f"must be {ROOM:g} Å away; give --box {least} or more"
         )

@@ -43,7 +43,7 @@ _SHARE = 0.1
 ENERGY_STEP, FORCE_STEP = 1.0, 10.0
 _BSCT = "FSD of BSCT (arXiv:2602.04861), limit: our choice"
 _OWN = "our choice"
-_MILLI = 1e3
+_MILLI, _FLOOR = 1e3, 0.1
 
 
 def judge(result: SmoothnessResult) -> Verdict:
@@ -158,12 +158,18 @@ def _step(result: SmoothnessResult, what: str, limit: float, unit: str) -> Findi
     if not len(result.steps):
         return _unanswered(claim, result, result.steps_missing or "no two molecules could be pulled apart")
     values = _MILLI * result.steps[f"{what}_step"].to_numpy()
+    # Steps scatter over decades. Whatever is far below the limit counts alike, or it would hide others that are not.
+    least = _FLOOR * limit
     effect = molecule_effect(
-        f"largest step of {what}, mean over pairs", _mean(values), len(values), unit=unit, seed=result.seed
+        f"largest step of {what}, geometric mean over pairs with {least:g} {unit} for smaller ones",
+        _geometric(np.maximum(values, least)),
+        len(values),
+        unit=unit,
+        seed=result.seed,
     )
     worst = int(values.argmax())
-    more = ""
-    if values[worst] > 0.1 * limit:
+    more = f"largest {values[worst]:.2g} {unit}"
+    if values[worst] > least:
         at = result.steps[f"{what}_at"][worst]
         more = f"largest {values[worst]:.2g} {unit} with nearest atoms {at:.2f} Å apart"
     if result.fades and claim.decide(effect) is not Outcome.DEVIATES:
@@ -182,7 +188,3 @@ def _scored(result: SmoothnessResult) -> pl.DataFrame:
 def _geometric(values: np.ndarray) -> Callable[[np.ndarray], float]:
     logarithms = np.log(np.maximum(values, np.finfo(float).tiny))
     return lambda drawn: float(np.exp(logarithms[drawn].mean())) if len(drawn) else math.nan
-
-
-def _mean(values: np.ndarray) -> Callable[[np.ndarray], float]:
-    return lambda drawn: float(values[drawn].mean())

@@ -97,27 +97,25 @@ def _largest_steps(potential: AnyPotential, pair: Pair, end: float) -> tuple[flo
         return float(np.linalg.norm(b.forces - a.forces, axis=1).max())
 
     points = ask(grid.tolist())
+    jumps = (energy_jump, force_jump)
+    # Intervals that stand out from their neighbours are halved together until only a jump is left of them.
+    asked = [(jump, points[k], points[k + 1]) for jump in jumps for k in _outstanding(points, jump)]
+    for _ in range(_HALVINGS):
+        middles = ask([0.5 * (a.s + b.s) for _, a, b in asked])
+        asked = [
+            (jump, a, m) if jump(a, m) > jump(m, b) else (jump, m, b)
+            for (jump, a, b), m in zip(asked, middles, strict=True)
+        ]
     found: list[float] = []
-    for jump in (energy_jump, force_jump):
-        size, at = _largest(points, jump, ask)
+    for jump in jumps:
+        size, at = max((jump(a, b), a.s) for which, a, b in asked if which is jump)
         found += [size, pair.pulled(at).gap]
     return found[0], found[1], found[2], found[3]
 
 
-def _largest(
-    points: Sequence[_Point],
-    jump: Callable[[_Point, _Point], float],
-    ask: Callable[[Sequence[float]], list[_Point]],
-) -> tuple[float, float]:
-    """Size and place of the largest jump: intervals that stand out from their neighbours are halved until it shows."""
+def _outstanding(points: Sequence[_Point], jump: Callable[[_Point, _Point], float]) -> list[int]:
+    """Numbers of the intervals whose jump is most above that of their neighbours."""
     sizes = np.array([jump(a, b) for a, b in pairwise(points)])
     around = np.pad(sizes, 1, mode="edge")
     excess = sizes - 0.5 * (around[:-2] + around[2:])
-    best = (0.0, points[0].s)
-    for k in np.argsort(excess)[::-1][:_CANDIDATES].tolist():
-        a, b = points[k], points[k + 1]
-        for _ in range(_HALVINGS):
-            (middle,) = ask([0.5 * (a.s + b.s)])
-            a, b = (a, middle) if jump(a, middle) > jump(middle, b) else (middle, b)
-        best = max(best, (jump(a, b), a.s))
-    return best
+    return np.argsort(excess)[::-1][:_CANDIDATES].tolist()

@@ -60,7 +60,9 @@ def test_rounded_energies_are_no_mismatch() -> None:
 
 def test_our_own_networks_have_forces_that_match() -> None:
     model = load_model("zoo:rmd17-ethanol-painn")
-    assert check_forces(model, MOLECULES[:1], n_each=3).largest < 1e-4
+    found = check_forces(model, MOLECULES[:1], n_each=3)
+    assert found.consistent
+    assert found.largest < 1e-3
 
 
 def test_a_calculator_that_never_answers_is_not_called_inconsistent() -> None:

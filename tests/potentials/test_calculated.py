@@ -13,7 +13,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
-from atomlens import InputError
+from atomlens import InputError, load_model
 from atomlens.potentials import CalculatorModel, import_calculator, is_import_path, load_calculator, scan
 from atomlens.potentials.calculated import CalculatorOrigin
 from atomlens.potentials.imported import is_installed
@@ -115,3 +115,8 @@ def test_a_scan_of_our_own_network_is_its_predictions() -> None:
         one = model.predict(ase.Atoms(WATER.numbers, place))
         assert found.energies[k] == pytest.approx(one.energy, abs=1e-9)
         np.testing.assert_allclose(found.forces[k], one.forces, atol=1e-9)
+
+
+def test_a_calculator_is_no_model_to_explain() -> None:
+    with pytest.raises(InputError, match="check and response take it"):
+        load_model("ase.calculators.emt:EMT")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from atomlens.analyses import DEVIATION, Finding, SmoothnessResult
+from atomlens.analyses import DEVIATION, Finding, Outcome, SmoothnessResult
 from atomlens.analyses.smoothness.question import ENERGY_STEP, FORCE_STEP
 from atomlens.analyses.smoothness.question import judge as judge_smoothness
 from made_up import A, C, D, World
@@ -78,7 +78,7 @@ def smoothness(
     return make
 
 
-def _expected(**outcomes: object) -> dict[str, object]:
+def _expected(**outcomes: Outcome) -> dict[str, Outcome]:
     return {f"smoothness/{name}": outcome for name, outcome in outcomes.items()}
 
 

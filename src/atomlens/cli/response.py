@@ -35,8 +35,8 @@ Any ASE calculator by import path, with arguments:
 
 [b]Import paths run code[/b]
 
-package.module:NAME is imported, from the current folder too, and called if it is a class or a function. Name only what
-you trust; model files, in contrast, are never executed.
+package.module:NAME is imported, from the current folder too, and called if it is a class or a function. Modules outside
+of the installed packages need --trust; model files of atomlens and SchNetPack, in contrast, are never executed.
 
 [b]Written to --out[/b]
 

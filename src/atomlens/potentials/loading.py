@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from atomlens.models import ENERGY_UNITS, ZOO, Potential, read_model, with_card, zoo_path
+from atomlens.potentials.imported import is_import_path
 from atomlens.potentials.opened import AnyModel
 from atomlens.potentials.registry import foreign_architecture, open_foreign, shipped_with_a_library
 from atomlens.potentials.schnetpack import LEGACY_START, check_energy_unit, convert, open_legacy, open_zip, read_pickle
@@ -57,6 +58,11 @@ def load_model(
     InputError
         If there is no such model, it cannot be read, or it is not trusted.
     """
+    if is_import_path(str(path)):
+        raise InputError(
+            f"{path}: an ASE calculator has energies and forces, and nothing of a model to look into; atomlens "
+            "analyze, check and response take it"
+        )
     library = shipped_with_a_library(str(path))
     if library is None and not str(path).startswith(ZOO):
         if os.path.exists(path):

@@ -41,7 +41,7 @@ class AtomlensCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Fill ``results``; forces come along with every energy, stress where it is asked for."""
+        """Fill ``results``; forces with every energy, stress where it is asked for."""
         super().calculate(atoms, list(properties), list(system_changes))
         assert self.atoms is not None
         stress = "stress" in properties

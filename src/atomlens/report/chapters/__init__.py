@@ -29,6 +29,8 @@ class Chapter:
         The figure as an SVG data address.
     how
         How it is computed, as HTML of our own.
+    headline
+        The answer in one sentence for the top of the page, where it follows from numbers rather than from the outcome.
     """
 
     slug: str
@@ -37,6 +39,13 @@ class Chapter:
     verdict: Verdict
     picture: str
     how: Markup
+    headline: str = ""
+
+    @property
+    def came_out(self) -> str:
+        """The verdict's sentence without the question that it begins with: the page shows that beside it."""
+        asked, mark, answer = self.verdict.sentence.partition("? ")
+        return answer if mark else asked
 
     @property
     def meaning(self) -> Meaning | None:

@@ -63,4 +63,4 @@ def test_every_script_is_in_the_index_and_names_shipped_models():
 
 
 def test_pictures_are_small():
-    assert all(path.stat().st_size < 120_000 for path in GALLERY.glob("*.png"))
+    assert all(path.stat().st_size < 60_000 for path in GALLERY.glob("*.png"))

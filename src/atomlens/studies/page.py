@@ -131,9 +131,8 @@ def study_page(
         found=[(LABELS[item.predictor], item) for item in found],
         columns=[_COLUMNS.get(name, name) for name in shown],
         rows=rows,
-        means=None
-        if means is None
-        else {"columns": [_COLUMNS.get(name, name) for name in means.columns], "rows": means.rows()},
+        mean_columns=[] if means is None else [_COLUMNS.get(name, name) for name in means.columns],
+        mean_rows=[] if means is None else means.rows(),
         failed=failed,
         common=common,
         command=command,

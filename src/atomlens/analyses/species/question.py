@@ -1,8 +1,8 @@
 r"""Are pair terms as strong as chemistry says of their elements and bonds?
 
 Pairs are sorted by elements, bond class (a hydrogen bond is a class recognised by geometry, `hydrogen_bonds`) and
-number of bonds between them. Two readings of a term I: its *strength* :math:`|I|`, and, for energies, its *stabilisation*
-:math:`-I`.
+number of bonds between them. Two readings of a term I: its *strength* :math:`|I|`, and, for energies, its
+*stabilisation* :math:`-I`.
 """
 
 from __future__ import annotations

@@ -32,6 +32,10 @@ class AtomlensCalculator(Calculator):
 
     def __init__(self, model: AnyModel, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not hasattr(model, "facts"):
+            raise TypeError(
+                f"AtomlensCalculator received a {type(model).__name__}; load a model with atomlens.load_model(path)"
+            )
         energy_unit(model)
         self.model = model
 

@@ -64,6 +64,9 @@ _COLUMNS = {
     "model.cutoff": "cutoff, Å",
     "data.n_train": "training structures",
     "n_replicas": "replicas",
+    "n_broken": "replicas that broke",
+    "training_hours": "training, h",
+    "disagreement": LABELS["disagreement"],
 } | _AVERAGED
 
 

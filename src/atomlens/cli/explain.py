@@ -37,7 +37,7 @@ A SchNetPack model and one molecule:
 
     atomlens explain best_model ethanol.xyz --out ethanol
 
-A molecule by its SMILES string (the geometry is RDKit's), with a model that comes along:
+A molecule by its SMILES string (the geometry is RDKit's), with a shipped model:
 
     atomlens explain zoo:qm9-u0-painn 'CCO' --out ethanol
 

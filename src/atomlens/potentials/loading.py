@@ -1,4 +1,4 @@
-"""`load_model`: a model from a file of any known kind, told by its content, or from the zoo."""
+"""`load_model`: a model from a file of any known kind, recognised by its content, or from the zoo."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _read(file: Path, energy_unit: str | None, output: str | None) -> Potential:
     if data.startswith(LEGACY_START):
         return convert(open_legacy(data), file, energy_unit=energy_unit, output=output)
     if data[:1] == b"\x80":
-        read_pickle(data)  # so that a name which does not belong is told
+        read_pickle(data)  # so that a name which does not belong is reported
         raise InputError(f"a bare pickle, not a file that torch.save wrote; {_KINDS}")
     if data[8:9] == b"{":
         raise InputError("damaged safetensors file (its header is longer than the file); fetch or write it again")

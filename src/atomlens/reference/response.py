@@ -149,7 +149,7 @@ def forces_response(
         Called with the number of rows done and in all after each of the 3 N rows.
     rows
         Rows found so far, by the number 3 i + a of the coordinate; new ones are added. After an interruption the same
-        mapping goes on where it stopped.
+        mapping resumes.
 
     Raises
     ------

@@ -1,3 +1,4 @@
+from .arguments import need_structure
 from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds, side_of
 from .checks import MIN_SIDE, check_atoms, check_file_atoms
 from .errors import InputError, NothingDone, StructureWarning
@@ -36,6 +37,7 @@ __all__ = [
     "install_command",
     "is_plain",
     "near_pairs",
+    "need_structure",
     "perceive_bonds",
     "read_frame",
     "read_frames",

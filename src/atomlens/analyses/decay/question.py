@@ -88,7 +88,7 @@ def compute(
     inputs
         Model, structures and tables.
     progress
-        Is told about responses and scans.
+        Called with the progress of responses and scans.
     references
         GFN2-xTB and D4 by default.
     n_response

@@ -45,7 +45,7 @@ def orbital_overlaps(
     rng
         Of the shuffled control.
     progress
-        Told molecule by molecule.
+        Called after every molecule.
     """
     if composition(inputs.property).kind is not Kind.LARGER:
         return pl.DataFrame(), f"{inputs.property} is no energy of an occupied orbital"

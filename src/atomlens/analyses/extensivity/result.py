@@ -83,7 +83,7 @@ def compute(
     inputs
         Model, structures and tables.
     progress
-        Told what is being done.
+        Called with what is being done.
     n_dimers
         How many pairs of molecules to move apart.
     n_orbitals

@@ -67,7 +67,7 @@ def scan_pairs(
     rng
         Source of pairs and orientations.
     progress
-        Told pair by pair.
+        Called after every pair.
     """
     rng = np.random.default_rng(inputs.settings.seed) if rng is None else rng
     pairs = _draw_pairs(inputs, n_dimers, rng)

@@ -42,7 +42,7 @@ class FaithfulnessResult:
     Attributes
     ----------
     deletions
-        One row a deletion and method: ``frame``, ``kind`` (pair, atom), ``atom_1``, ``atom_2`` (null for atoms),
+        One row per deletion and method: ``frame``, ``kind`` (pair, atom), ``atom_1``, ``atom_2`` (null for atoms),
         ``distance`` in Å (null for atoms), ``element_1``, ``element_2`` (atomic numbers), ``method``, ``predicted`` and
         ``change``: prediction minus prediction without the messages.
     scores
@@ -81,7 +81,7 @@ def compute(
     inputs
         Model, structures, settings; its tables are not needed.
     progress
-        Told after every structure.
+        Called after every structure.
     n_structures
         Structures to ask about, spread evenly over the inputs'.
     n_deletions

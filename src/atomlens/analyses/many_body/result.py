@@ -29,7 +29,7 @@ class ManyBodyResult:
     ranges
         Strength by order and range (`range_shares`).
     terms
-        One row a pair or triple of molecules in a cluster (`cluster_terms`), with ``xtb`` in eV where GFN2 gave it.
+        One row per pair or triple of molecules in a cluster (`cluster_terms`), with ``xtb`` in eV where GFN2 gave it.
     terms_missing, reference_missing
         Why there are no clusters, or no GFN2 energies.
     is_energy
@@ -63,7 +63,7 @@ def compute(inputs: AnalysisInputs, *, progress: Progress = no_progress, n_clust
     inputs
         Model, structures and tables.
     progress
-        Told what is being done.
+        Called with what is being done.
     n_clusters
         How many clusters to expand; half as many of water come on top.
     """

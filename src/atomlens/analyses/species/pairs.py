@@ -92,7 +92,7 @@ def comparisons_of(pairs: pl.DataFrame) -> list[Comparison]:
 
 
 def order_table(pairs: pl.DataFrame, relevance: str, comparisons: Sequence[Comparison]) -> pl.DataFrame:
-    """One row a comparison of two bond orders of the same elements."""
+    """One row per comparison of two bond orders of the same elements."""
     names = dict(pairs.select("kind", "species").unique().iter_rows())
     words = {level: word for word, level in BOND_LEVELS.items()}
     data = {column: pairs[column].to_numpy() for column in ("kind", "level")}

@@ -1,8 +1,8 @@
 r"""Are pair terms as strong as chemistry says of their elements and bonds?
 
-Pairs are sorted by elements, bond class (a hydrogen bond is a class told from geometry, `hydrogen_bonds`) and number of
-bonds between them. Two readings of a term I: its *strength* :math:`|I|`, and, for energies, its *stabilisation*
-:math:`-I`.
+Pairs are sorted by elements, bond class (a hydrogen bond is a class recognised by geometry, `hydrogen_bonds`) and
+number of bonds between them. Two readings of a term I: its *strength* :math:`|I|`, and, for energies, its
+*stabilisation* :math:`-I`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def compute(
     inputs
         Model, structures and tables.
     progress
-        Is told about the reference calculations.
+        Called with the progress of the reference calculations.
     bond_orders
         Reference bond orders; raises `ReferenceUnavailable` for a structure that it cannot do.
     n_reference

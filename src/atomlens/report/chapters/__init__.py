@@ -31,6 +31,8 @@ class Chapter:
         How it is computed, as HTML of our own.
     has_terms
         Whether the model has terms.
+    headline
+        The answer in one sentence for the top of the page, where it follows from numbers rather than from the outcome.
     """
 
     slug: str
@@ -40,6 +42,13 @@ class Chapter:
     picture: str
     how: Markup
     has_terms: bool = True
+    headline: str = ""
+
+    @property
+    def came_out(self) -> str:
+        """The verdict's sentence without the question that it begins with: the page shows that beside it."""
+        asked, mark, answer = self.verdict.sentence.partition("? ")
+        return answer if mark else asked
 
     @property
     def meaning(self) -> Meaning | None:

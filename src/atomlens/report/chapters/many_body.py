@@ -18,7 +18,7 @@ only the sum is known.</p>
 <p>Clusters are structures of the set that hold two to six molecules; where there are fewer than five, three molecules
 of the set are turned at random and brought into contact at 0.8 to 1.1 times the sum of their van der Waals radii,
 seeded, each molecule in one cluster where there are enough. Clusters of three water molecules are separate. The
-term of two molecules, <i>I({A, B})</i>, sums all walks that visit both and no third; beside it stands <i>E(AB)
+term of two molecules, <i>I({A, B})</i>, sums all walks that visit both and no third; it is shown next to <i>E(AB)
 &minus; E(A) &minus; E(B)</i> of the many-body expansion (Hankins, Moskowitz, Stillinger, J. Chem. Phys. 53, 4544,
 1970), of the model itself and of GFN2-xTB, and likewise for three. A term is part of one prediction, a removal
 compares predictions: how the molecules change each other's own terms is in the second only.</p>

@@ -10,7 +10,7 @@ import pytest
 
 import atomlens
 from atomlens import InputError, load_model
-from atomlens.models import CARD_KEYS, zoo_config, zoo_names, zoo_path
+from atomlens.models import CARD_KEYS, is_zoo_name, save_model, zoo_config, zoo_names, zoo_path
 
 ROOT = Path(__file__).parents[2]
 SIZE, ALL_SIZES = 1e6, 12e6
@@ -53,6 +53,17 @@ def test_the_wheel_is_to_hold_models_molecules_and_templates():
     wanted = {path for path in source.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc", ".so")}
     assert {zoo_path(name) for name in zoo_names()} <= wanted
     assert sorted(wanted - packed) == []
+
+
+def test_the_organic_model_has_a_short_name(tmp_path, monkeypatch):
+    assert zoo_path("organic") == zoo_path("zoo:organic-painn")
+    assert load_model("organic").config.card["name"] == "organic-painn"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "organic").mkdir()  # what `atomlens data organic --out organic` makes
+    assert is_zoo_name("organic")
+    (tmp_path / "organic").rmdir()
+    save_model(load_model("zoo:qm9-u0-schnet"), tmp_path / "organic")
+    assert load_model("organic").config.card["name"] == "qm9-u0-schnet"
 
 
 @pytest.mark.parametrize(

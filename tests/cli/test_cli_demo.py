@@ -69,7 +69,7 @@ def test_a_molecule_without_a_model_is_explained_by_the_organic_one(tmp_path, mo
     named = run(capsys, "explain", "zoo:organic-painn", "CCO", "--out", "named", "--max-order", 2)
     assert (short.code, short.err, named.code) == (0, "", 0)
     folders = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("short", "named")]
-    assert [folder["model"] for folder in folders] == ["organic", "zoo:organic-painn"]
+    assert [folder["model"]["path"] for folder in folders] == ["organic", "zoo:organic-painn"]
     assert folders[0]["frames"][0]["prediction"] == folders[1]["frames"][0]["prediction"]
 
 

@@ -71,7 +71,7 @@ def test_the_organic_model_has_a_short_name(tmp_path, monkeypatch):
     [
         ("qm9-u0-pain", "did you mean qm9-u0-painn"),
         ("zoo:qm9-u0-schnett", "did you mean qm9-u0-schnet"),
-        ("xyz", "it has qm9"),
+        ("xyz", "it has organic-painn"),
         ("../../secret", "no model of that name"),
         ("", "no model of that name"),
     ],

@@ -81,9 +81,10 @@ def calculator_or_model(
 
 
 def _is_named_model(name: str) -> bool:
+    from atomlens.models import is_zoo_name
     from atomlens.potentials import shipped_with_a_library
 
-    return name.startswith("zoo:") or shipped_with_a_library(name) is not None
+    return is_zoo_name(name) or shipped_with_a_library(name) is not None
 
 
 def keyword_arguments(text: str | None) -> dict[str, Any]:

@@ -72,8 +72,9 @@ def response(
 ) -> None:
     """How strongly the force on one atom responds to another: norms of 3x3 Hessian blocks against distance."""
     from atomlens.cli.early import early_or_embedded, read_early
+    from atomlens.models import is_zoo_name
 
-    is_model = calculator.startswith("zoo:") or Path(calculator).is_file()
+    is_model = is_zoo_name(calculator) or Path(calculator).is_file()
     early = read_early(calculator, structures, frames) if is_model else None
     from atomlens.cli.calculators import responder
     from atomlens.folders import PAGE, RunFolder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from atomlens.models import ENERGY_UNITS, ZOO, Potential, read_model, with_card, zoo_path
+from atomlens.models import ENERGY_UNITS, Potential, is_zoo_name, read_model, with_card, zoo_path
 from atomlens.potentials.imported import is_import_path
 from atomlens.potentials.opened import AnyModel
 from atomlens.potentials.registry import foreign_architecture, open_foreign, shipped_with_a_library
@@ -64,7 +64,7 @@ def load_model(
             "analyze, check and response take it"
         )
     library = shipped_with_a_library(str(path))
-    if library is None and not str(path).startswith(ZOO):
+    if library is None and not is_zoo_name(str(path)):
         if os.path.exists(path):
             check_regular(Path(path))
         try:
@@ -113,8 +113,7 @@ def load_potential(
     InputError
         If there is no such file, or no model that can be read in it.
     """
-    from_zoo = isinstance(path, str) and path.startswith(ZOO)
-    file = zoo_path(str(path)) if from_zoo else Path(path)
+    file = zoo_path(path) if isinstance(path, str) and is_zoo_name(path) else Path(path)
     try:
         check_energy_unit(energy_unit)
         model = _read(file, energy_unit, output)

@@ -17,10 +17,12 @@ from ase.calculators.morse import MorsePotential
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
 from atomlens import InputError, load_model
-from atomlens.dynamics import find_exits, scan_walls
-from atomlens.dynamics.exits import HeldDistance, closest_contacts, side_of
+from atomlens.analyses import scan_walls
+from atomlens.dynamics import find_exits
+from atomlens.dynamics.exits import HeldDistance, closest_contacts
 from atomlens.dynamics.stability import bond_reference
 from atomlens.runs import run_check
+from atomlens.structures import side_of
 
 DEPTH, STEEP, LENGTH = 4.0, 1.4, 0.74
 

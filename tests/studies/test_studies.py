@@ -344,7 +344,7 @@ def test_a_full_disk_or_memory_ends_the_study_with_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
 ) -> None:
     monkeypatch.setattr(study_run, "run_member", raising(error))
-    with pytest.raises(InputError, match=f"{says}.*goes on where it stopped"):
+    with pytest.raises(InputError, match=f"{says}.*the same command resumes"):
         rows_of(tmp_path)
 
 

@@ -148,7 +148,7 @@ class Finding:
     reference: str = ""
 
     def __post_init__(self) -> None:
-        """Say why nothing can be told, wherever the sentence is shown."""
+        """Say why nothing can be said, wherever the sentence is shown."""
         if self.outcome is not Outcome.CANNOT_TELL or self.effect is None or _WHY in self.sentence:
             return
         if why := undecided(self.effect, self.threshold, self.controls):
@@ -280,7 +280,7 @@ def conclude(
 
 
 def cannot_tell(claim: str, reason: str, reference: str = "") -> Finding:
-    """A finding that could not be made, with the reason: other structures or references would tell."""
+    """A finding that could not be made, with the reason: other structures or references would decide."""
     return Finding(claim, Outcome.CANNOT_TELL, _sentence(reason), reference=reference)
 
 

@@ -77,7 +77,11 @@ def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> li
     InputError
         If it is neither a file nor a SMILES string, or the file is empty, of no known format, or holds a structure that
         `check_atoms` refuses.
+    TypeError
+        If `path` is neither text nor a path.
     """
+    if not isinstance(path, str | Path):
+        raise TypeError(f"read_structures received {type(path).__name__}; give the path of a file, or a SMILES string")
     return read_frames(path, frames, seed=seed).structures
 
 

@@ -111,7 +111,7 @@ def _response_exponent(inside: pl.DataFrame, where: DecayRange, boot: dict[str, 
     return Score(
         effect,
         (
-            *nulls(inside, source, difference),
+            *(null for null in nulls(inside, source, difference) if where.has_terms or null.values),
             # A range in which the reference hardly falls cannot tell a model from one without decay.
             Control("no decay at all", -flat),
             Control("GFN2's exponent", flat, is_null=False),

@@ -37,12 +37,14 @@ def test_all_claims_of_an_analysis(tmp_path, monkeypatch, capsys):
     assert done.code == 0, done.err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     page = plain((tmp_path / "run" / "report.html").read_text())
-    assert len(summary["verdicts"]) == 5
+    asked = {verdict["question"] for verdict in summary["verdicts"]}
+    assert asked >= {"species", "extensivity", "decay", "many-body", "faithfulness"}
     findings = [finding for verdict in summary["verdicts"] for finding in verdict["findings"]]
     assert sum(finding["outcome"] == OPEN for finding in findings) > 5  # two molecules decide little
     for finding in findings:
         assert says_why(finding), finding
-        assert plain(finding["sentence"]) in page, finding["claim"]
+        if finding["effect"] is None:  # else the page shows number, interval and threshold in its place
+            assert plain(finding["sentence"]) in page, finding["claim"]
     for verdict in summary["verdicts"]:
         assert says_why(verdict | {"claim": verdict["question"]}), verdict["question"]
         assert plain(verdict["sentence"]).replace(" ", "") in unfolded(done.out), verdict["question"]

@@ -51,6 +51,7 @@ def test_what_came_out_is_without_the_question(sentence: str, answer: str) -> No
     assert Chapter("stability", "Stability", "Asked", verdict, "data:", Markup("")).came_out == answer
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_processes(inputs: AnalysisInputs, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     homes = [tmp_path / "one", tmp_path / "two"]

@@ -281,9 +281,14 @@ def conclude(
 
 def cannot_tell(claim: str, reason: str, reference: str = "") -> Finding:
     """A finding that could not be made, with the reason: other structures or references would decide."""
-    return Finding(claim, Outcome.CANNOT_TELL, reason, reference=reference)
+    return Finding(claim, Outcome.CANNOT_TELL, _sentence(reason), reference=reference)
 
 
 def not_applicable(claim: str, reason: str, reference: str = "") -> Finding:
     """A claim that means nothing for this property, architecture or read-out, with the reason."""
-    return Finding(claim, Outcome.NOT_APPLICABLE, reason, reference=reference)
+    return Finding(claim, Outcome.NOT_APPLICABLE, _sentence(reason), reference=reference)
+
+
+def _sentence(reason: str) -> str:
+    """A reason as a sentence, which is how it stands alone on the terminal and on the page."""
+    return reason[:1].upper() + reason[1:] + ("" if reason.endswith((".", "?", "!")) else ".")

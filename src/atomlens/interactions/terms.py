@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from atomlens.chain import Chain, RecordedSums
-from atomlens.interactions.meeting import one_body_terms, pair_and_triple_terms, pair_terms
+from atomlens.interactions.meeting import meeting_terms
 from atomlens.interactions.subsets import connected_triples, undirected
 from atomlens.relevance import AtomSets, restricted_sums
 
@@ -153,11 +153,7 @@ def interaction_terms(chain: Chain | RecordedSums, max_order: int = 3) -> Intera
     triples = connected_triples(chain.pairs) if max_order == 3 else None
     members = [singles, pairs, triples.atoms if triples else pairs[:0]][:max_order]
     if isinstance(chain, Chain) and chain.n_layers == 3:
-        values = [one_body_terms(chain)]
-        if triples is not None:
-            values += pair_and_triple_terms(chain, triples)
-        elif max_order == 2:
-            values.append(pair_terms(chain))
+        values = meeting_terms(chain, max_order, triples)
     else:
         values = _by_inclusion_exclusion(chain, members)
     terms = [Terms(m.cpu().numpy(), v.cpu().numpy()) for m, v in zip(members, values, strict=True)]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from atomlens.models import ENERGY_UNITS, ZOO, Potential, read_model, with_card, zoo_path
+from atomlens.models import ENERGY_UNITS, Potential, is_zoo_name, read_model, with_card, zoo_path
+from atomlens.potentials.imported import is_import_path
 from atomlens.potentials.opened import AnyModel
 from atomlens.potentials.registry import foreign_architecture, open_foreign, shipped_with_a_library
 from atomlens.potentials.schnetpack import LEGACY_START, check_energy_unit, convert, open_legacy, open_zip, read_pickle
@@ -57,8 +58,13 @@ def load_model(
     InputError
         If there is no such model, it cannot be read, or it is not trusted.
     """
+    if is_import_path(str(path)):
+        raise InputError(
+            f"{path}: an ASE calculator has energies and forces, and nothing of a model to look into; atomlens "
+            "analyze, check and response take it"
+        )
     library = shipped_with_a_library(str(path))
-    if library is None and not str(path).startswith(ZOO):
+    if library is None and not is_zoo_name(str(path)):
         if os.path.exists(path):
             check_regular(Path(path))
         try:
@@ -107,8 +113,7 @@ def load_potential(
     InputError
         If there is no such file, or no model that can be read in it.
     """
-    from_zoo = isinstance(path, str) and path.startswith(ZOO)
-    file = zoo_path(str(path)) if from_zoo else Path(path)
+    file = zoo_path(path) if isinstance(path, str) and is_zoo_name(path) else Path(path)
     try:
         check_energy_unit(energy_unit)
         model = _read(file, energy_unit, output)

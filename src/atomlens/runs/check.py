@@ -15,8 +15,8 @@ from ase import units
 from ase.calculators.calculator import Calculator
 from markupsafe import Markup
 
-from atomlens.analyses import Effect, Finding, Outcome, Verdict
-from atomlens.dynamics import AtomlensCalculator, Exits, Wall, find_exits, scan_walls
+from atomlens.analyses import Effect, Finding, Outcome, Verdict, Wall, scan_walls
+from atomlens.dynamics import AtomlensCalculator, Exits, find_exits
 from atomlens.folders import MARK, PAGE, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
 from atomlens.models import outside

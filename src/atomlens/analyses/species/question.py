@@ -23,6 +23,7 @@ from atomlens.analyses.species.hydrogen_bonds import NOT_NEAR
 from atomlens.analyses.species.judgement import Circumstances, findings
 from atomlens.analyses.statistics import N_RESAMPLES, share_with_limits
 from atomlens.analyses.verdict import Effect, Verdict, conclude
+from atomlens.potentials import AnyPotential
 from atomlens.reference import ReferenceUnavailable, gfn2_bond_orders
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -182,6 +183,13 @@ def compute(
         scores=scores,
         circumstances=_circumstances(inputs),
         skipped=skipped,
+    )
+
+
+def why_not(model: AnyPotential) -> str:
+    """Without terms there is nothing to ask."""
+    return (
+        "" if model.facts.has_terms else "It is about pair terms, and an ASE calculator has energies and forces only."
     )
 
 

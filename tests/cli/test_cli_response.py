@@ -49,6 +49,8 @@ def test_a_model(capsys, folder):
     assert (table["coupling"] > 0).any()
     summary = json.loads((folder / "run" / "summary.json").read_text())
     assert summary["frames"][0]["asymmetry"] < 1e-12 * summary["frames"][0]["largest"]
+    # The largest of the pairs, not the stiffness of an atom itself, which is larger.
+    assert summary["frames"][0]["largest"] == pytest.approx(table["coupling"].max())
     assert summary["how"] == "automatic differentiation"
     assert set(summary["columns"]) == set(table.columns)
     assert (folder / "run" / "couplings.png").stat().st_size > 10_000

@@ -28,7 +28,8 @@ def make() -> ModuleType:
     return module
 
 
-# Seconds each: the only test that runs what the pages show.
+# The only test that runs what the pages show, from start to end.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_the_page_is_what_the_script_makes(make, name, tmp_path):
     page = (GALLERY / f"{name}.md").read_text("utf-8")

@@ -11,10 +11,12 @@ import ase.build
 import polars as pl
 import pytest
 import torch
+from markupsafe import Markup
 
 from atomlens import load_model
-from atomlens.analyses import AnalysisInputs
+from atomlens.analyses import AnalysisInputs, Outcome, Verdict
 from atomlens.analyses.questions import chosen_questions
+from atomlens.report import Chapter
 from atomlens.runs.answering import answer
 from atomlens.surveys import survey_structures
 from atomlens.surveys.sample import read_tables
@@ -35,6 +37,18 @@ def inputs(tmp_path: Path) -> AnalysisInputs:
     molecules = [ase.build.molecule(name) for name in ("H2O", "CH4", "CH3OH", "C2H4", "HCN", "NH3")]
     survey_structures(model, molecules, tmp_path / "tables")
     return AnalysisInputs(model, molecules, read_tables(tmp_path / "tables"))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "answer"),
+    [
+        ("Do molecules stay whole? Share: 0.5. Run more.", "Share: 0.5. Run more."),
+        ("The structure falls apart.", "The structure falls apart."),
+    ],
+)
+def test_what_came_out_is_without_the_question(sentence: str, answer: str) -> None:
+    verdict = Verdict("stability", Outcome.DEVIATES, sentence, ())
+    assert Chapter("stability", "Stability", "Asked", verdict, "data:", Markup("")).came_out == answer
 
 
 @pytest.mark.slow

@@ -491,6 +491,8 @@ def test_a_study_of_seeds_alone_has_a_page(tmp_path: Path) -> None:
     page = study_page(config, table.with_columns(sound_time_ps=1.0), [], {}, "")
     assert "Means over seeds" not in page
     assert "seed2" in page
+    assert "<th>deviation score</th>" in page
+    assert '<td class="number" data-value="0.2">0.2</td>' in page  # sorts as a number
 
 
 def test_all_models_of_a_study_are_scored_over_one_range(tmp_path: Path) -> None:

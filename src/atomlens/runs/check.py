@@ -146,7 +146,7 @@ def run_check(
                 verdict,
                 svg_address(figure),
                 Markup(HOW),
-                _headline(exits, findings),
+                headline=_headline(exits, findings),
             )
             write_text(folder / PAGE, _page(model, info, found, chapter))
         write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist, pdist
 from atomlens.analyses.assemblies import predictions
 from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.interactions import Terms
-from atomlens.potentials import AnyPotential
+from atomlens.potentials import AnyPotential, CalculatorModel
 from atomlens.reference import DimerCurve, ReferenceUnavailable
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
@@ -58,6 +58,8 @@ def known_curves(model: AnyPotential, curves: Sequence[DimerCurve]) -> tuple[lis
 
 def _knows(model: AnyPotential, symbol: str) -> bool:
     atom = ase.Atoms(symbol)
+    if isinstance(model, CalculatorModel):
+        return True  # it does not say
     try:
         model.check_elements(atom)
         model.graph(atom)  # a model that does not say what it was trained on may still have no place for an element

@@ -237,7 +237,7 @@ def run_analysis(
         **options.as_dict(),
     }
     if options.scans is None:
-        del settings["scans"]  # runs that were begun without the option go on
+        settings.pop("scans", None)  # runs that were begun without the option go on
     if len(structures) <= options.sample:
         del settings["sample"]  # all are judged, whatever the limit: a run goes on under any other
     with remove_if_empty(out), open_run(out, settings, analysis_files(), overwrite) as folder:

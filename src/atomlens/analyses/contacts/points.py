@@ -12,8 +12,8 @@ from scipy.spatial.distance import cdist, pdist
 
 from atomlens.analyses.assemblies import predictions
 from atomlens.analyses.inputs import AnalysisInputs
-from atomlens.interactions import Terms, explain
-from atomlens.potentials import AnyModel
+from atomlens.interactions import Terms
+from atomlens.potentials import AnyPotential, CalculatorModel
 from atomlens.reference import DimerCurve, ReferenceUnavailable
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
@@ -41,7 +41,7 @@ POINTS = {
 _RIGID = 1e-4
 
 
-def known_curves(model: AnyModel, curves: Sequence[DimerCurve]) -> tuple[list[DimerCurve], dict[str, int]]:
+def known_curves(model: AnyPotential, curves: Sequence[DimerCurve]) -> tuple[list[DimerCurve], dict[str, int]]:
     """Curves of elements that the model knows; of the others, how many hold each element that it does not."""
     kept: list[DimerCurve] = []
     unknown: Counter[str] = Counter()
@@ -56,8 +56,10 @@ def known_curves(model: AnyModel, curves: Sequence[DimerCurve]) -> tuple[list[Di
     return kept, dict(unknown.most_common())
 
 
-def _knows(model: AnyModel, symbol: str) -> bool:
+def _knows(model: AnyPotential, symbol: str) -> bool:
     atom = ase.Atoms(symbol)
+    if isinstance(model, CalculatorModel):
+        return True  # it does not say
     try:
         model.check_elements(atom)
         model.graph(atom)  # a model that does not say what it was trained on may still have no place for an element
@@ -84,7 +86,6 @@ def dimer_points(
     -------
     The table (`POINTS`), and why `energy` failed somewhere ("" where it did not).
     """
-    rule, product_rule = inputs.settings.rule, inputs.settings.product_rule
     rows: list[tuple[object, ...]] = []
     reason = ""
     for number, curve in enumerate(curves):
@@ -98,7 +99,7 @@ def dimer_points(
                 reason = str(error)
         static = curve.sapt.get("electrostatics")
         for k, atoms in enumerate(curve.structures):
-            explained = explain(inputs.model, atoms, rule, product_rule)
+            explained = inputs.explained(atoms)
             first, second = curve.monomers
             apart = np.zeros(len(atoms), dtype=bool)
             apart[second] = True

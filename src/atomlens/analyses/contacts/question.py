@@ -20,6 +20,7 @@ from atomlens.analyses.inputs import AnalysisInputs, untrained_models
 from atomlens.analyses.pair_scores import Score, is_energy, no_score
 from atomlens.analyses.statistics import N_RESAMPLES
 from atomlens.analyses.verdict import Control, Finding, Verdict, cannot_tell, conclude, not_applicable
+from atomlens.potentials import AnyPotential
 from atomlens.reference import DimerCurve, gfn2_energy, read_nciatlas, sapt_file
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -189,6 +190,13 @@ def _sampled(curves: list[DimerCurve], count: int) -> list[DimerCurve]:
         own = [curve for curve in curves if curve.data_set == name]
         found += [own[k] for k in evenly_spread(len(own), count)]
     return found
+
+
+def why_not(model: AnyPotential) -> str:
+    """Without terms, energies of dimers are asked about in the question of decay."""
+    if model.facts.has_terms:
+        return ""
+    return "It is about terms of dimers; of an ASE calculator, energies of dimers are part of decay (--s66x8)."
 
 
 def judge(result: ContactsResult) -> Verdict:

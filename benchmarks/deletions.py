@@ -43,12 +43,14 @@ def main() -> None:
         models[str(MODEL)] = frames
     for name, structures in models.items():
         result = compute(AnalysisInputs(load_model(name), structures, {}), n_structures=n)
-        print(f"\n{name}, {result.n_structures} structures: correlation [interval], slope, rank correlation\n")
+        print(f"\n{name}, {result.n_structures} structures: correlation [interval], slope, rank correlation; areas\n")
         print("| method | pairs | atoms |\n|---|---|---|")
         cells: dict[str, dict[str, str]] = {}
         for row in result.scores.to_dicts():
             interval = f"[{row['correlation_low']:.2f}, {row['correlation_high']:.2f}]"
             text = f"{row['correlation']:.2f} {interval}, {row['slope']:.2f}, {row['rank']:.2f}"
+            if row["kind"] == "pair":
+                text += f"; {row['deletion_area']:.2f}, {row['insertion_area']:.2f}"
             cells.setdefault(row["method"], {})[row["kind"]] = text
         for method, found in cells.items():
             print(f"| {method} | {found.get('pair', '')} | {found.get('atom', '')} |")

@@ -38,8 +38,10 @@ class World:
 
 def all_worlds() -> list[World]:
     """Every world of every question."""
+    from made_up_contacts import WORLDS as CONTACTS
     from made_up_decay import WORLDS as DECAY
     from made_up_others import WORLDS as OTHERS
+    from made_up_smoothness import WORLDS as SMOOTHNESS
     from made_up_species import WORLDS as SPECIES
 
-    return [*DECAY, *SPECIES, *OTHERS]
+    return [*DECAY, *CONTACTS, *SPECIES, *OTHERS, *SMOOTHNESS]

@@ -18,7 +18,7 @@ from typing import Any
 from matplotlib import rc_context
 
 from atomlens.analyses.findings import AnalysedRun, number_text, read_run
-from atomlens.analyses.questions import QUESTIONS
+from atomlens.analyses.questions import QUESTIONS, chosen_questions
 from atomlens.structures import InputError
 
 PAGE = Path(__file__).parent / "findings.md"
@@ -133,7 +133,7 @@ def main(folders: list[str]) -> None:
     """Fill the page."""
     runs = [read_run(Path(folder)) for folder in folders]
     parts = {"runs": overview(runs)}
-    for question in QUESTIONS:
+    for question in chosen_questions("all"):
         drawn = {run.name: draw(run, question.slug, FIGURES) for run in runs}
         pictures = {name: address for name, address in drawn.items() if address is not None}
         parts[question.slug] = section(runs, question.slug, pictures)

@@ -19,17 +19,20 @@ from hypothesis import strategies as st
 from atomlens import InputError, explain, load_model
 from atomlens.analyses import AnalysisInputs, Effect, Outcome, Settings, molecule_effect
 from atomlens.analyses.faithfulness import question
+from atomlens.analyses.faithfulness.curves import curve_areas
 from atomlens.analyses.faithfulness.deletion import (
     changes,
     edges_of_atom,
     edges_of_pair,
     walks_along_pairs,
     walks_through_atoms,
+    without_edges,
 )
 from atomlens.analyses.faithfulness.deletion_table import controls_of, deletion_scores, effect_of, empty_table
 from atomlens.analyses.faithfulness.edge_weights import (
     EdgeWeighted,
     gradient_times_input,
+    integrated_edges,
     integrated_hessians,
     plain_removal,
     subset_values,
@@ -235,6 +238,65 @@ def test_gradients_are_limits_of_differences(architecture: str) -> None:
     np.testing.assert_allclose(gradient_times_input(model, graph, pairs), stretched, atol=1e-7)
 
 
+@pytest.mark.parametrize("architecture", ["schnet", "painn"])
+def test_integrated_edges_add_up_to_what_edges_add(architecture: str) -> None:
+    model = small_model(architecture)
+    graph = model.graph(branched())
+    y = EdgeWeighted(model, graph)(torch.stack([torch.zeros(graph.n_edges), torch.ones(graph.n_edges)]).double())
+    whole, pairs = float(y[1] - y[0]), pairs_of(graph)
+    errors = [abs(integrated_edges(model, graph, pairs, n).sum() - whole) / abs(whole) for n in (2, 6, 16)]
+    assert errors[2] < errors[1] < errors[0]
+    # Six nodes, as in analyses; PaiNN bends sharply where its vectors vanish, and converges more slowly.
+    assert errors[1] < 1e-2
+    assert errors[2] < (1e-8 if architecture == "schnet" else 1e-3)
+
+
+class _Polynomial(EdgeWeighted):
+    """A known polynomial of the weights of three pairs, each in two directions: 3 a + 2 a b^2 + c^11."""
+
+    def __call__(self, weights):
+        target, source = self.graph.target, self.graph.source
+        a, b, c = (weights[:, (target == i) & (source == j)][:, 0] for i, j in ((0, 1), (1, 2), (0, 2)))
+        return 3.0 * a + 2.0 * a * b**2 + c**11
+
+
+def test_integrated_edges_of_a_polynomial_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atomlens.analyses.faithfulness.edge_weights.EdgeWeighted", _Polynomial)
+    model = small_model("schnet")
+    graph = model.graph(ase.Atoms("OHC", positions=[[0, 0, 0], [1, 0, 0], [0, 1, 0]]))
+    pairs = np.array([[0, 1], [2, 1], [0, 2]])
+    # Of 2 a b^2: 2/3 for a, 4/3 for b. Six nodes are exact up to derivatives of order eleven.
+    np.testing.assert_allclose(integrated_edges(model, graph, pairs), [3 + 2 / 3, 4 / 3, 1.0], rtol=1e-12)
+    assert abs(integrated_edges(model, graph, pairs, n_nodes=3)[2] - 1.0) > 1e-6
+
+
+def test_curves_of_the_right_order_beat_chance_and_the_wrong_one_loses() -> None:
+    model, rng = small_model("schnet", n_layers=1), np.random.default_rng(0)
+    graph = model.graph(branched())
+    pairs = pairs_of(graph)
+    change = changes(model, graph, [edges_of_pair(graph, i, j) for i, j in pairs.tolist()])
+    known = {"right": change, "turned": -change, "wrong": 1.0 / np.abs(change), "equal": np.ones(len(pairs))}
+    areas = curve_areas(model, graph, pairs, known, rng)
+    assert areas["right"] == areas["turned"]  # the order is that of sizes
+    assert areas["right"][0] > areas["wrong"][0]
+    assert areas["right"][1] < areas["wrong"][1]
+    # Brute force of the curve of deletions.
+    order = np.argsort(-np.abs(change))
+    gone = torch.zeros(graph.n_edges, dtype=torch.bool)
+    sizes = []
+    for k in order:
+        gone = gone | edges_of_pair(graph, *pairs[k].tolist())
+        sizes.append(abs(float(model(graph)[0] - model(without_edges(graph, gone))[0])))
+    if len(pairs) <= 12:  # each step is a point
+        reverse = curve_areas(model, graph, pairs, {"a": change, "b": 1.0 / np.abs(change)}, np.random.default_rng(1))
+        backwards = []
+        gone = torch.zeros(graph.n_edges, dtype=torch.bool)
+        for k in order[::-1]:
+            gone = gone | edges_of_pair(graph, *pairs[k].tolist())
+            backwards.append(abs(float(model(graph)[0] - model(without_edges(graph, gone))[0])))
+        assert reverse["a"][0] / reverse["b"][0] == pytest.approx(np.mean(sizes) / np.mean(backwards))
+
+
 class _Quadratic(EdgeWeighted):
     """Gates in a function whose integrated Hessian is known: 3 a_0 a_1 + a_1 a_2^2."""
 
@@ -401,6 +463,7 @@ def test_single_atoms_cannot_tell() -> None:
     assert judge(result).findings[0].outcome is Outcome.CANNOT_TELL
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize("readout", [{}, {"kind": "dipole", "magnitude": True, "vectors": True}], ids=["sum", "dipole"])
 def test_question_of_a_small_model_is_stored_and_drawn(readout, tmp_path: Path) -> None:

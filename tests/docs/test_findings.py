@@ -12,7 +12,7 @@ import ase.build
 import pytest
 
 from atomlens import InputError
-from atomlens.analyses.questions import QUESTIONS, chosen_questions
+from atomlens.analyses.questions import chosen_questions
 from atomlens.runs.analysis import AnalysisOptions, run_analysis
 from samples import small_model
 
@@ -89,7 +89,7 @@ def test_only_what_is_between_the_marks_changes(findings):
 
 def test_the_page_has_marks_for_every_question(findings):
     page = (DOCS / "findings.md").read_text("utf-8")
-    findings.filled(page, dict.fromkeys(("runs", *(question.slug for question in QUESTIONS)), ""))
+    findings.filled(page, dict.fromkeys(("runs", *(question.slug for question in chosen_questions("all"))), ""))
 
 
 def test_folders_without_verdicts_are_refused(findings, tmp_path):

@@ -252,7 +252,12 @@ def test_no_structure_is_refused(model: Potential, tmp_path: Path) -> None:
 
 
 def test_questions_by_name() -> None:
-    assert chosen_questions("all") == QUESTIONS
+    assert chosen_questions("all", ["--dimers"]) == QUESTIONS
+    assert [question.slug for question in QUESTIONS if question not in chosen_questions("all")] == ["contacts"]
+    with pytest.raises(InputError, match="question contacts needs --dimers"):
+        chosen_questions("contacts")
+    with pytest.raises(InputError, match="--dimers is for question contacts, which --questions leaves out; add it"):
+        chosen_questions("species,decay", ["--dimers"])
     assert [question.slug for question in chosen_questions(" decay ,species")] == ["species", "decay"]
     for wrong, says in (("", "no question"), ("species,colour", "'colour' is not known")):
         with pytest.raises(InputError, match=says):

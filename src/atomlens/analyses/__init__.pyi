@@ -1,4 +1,5 @@
 from .claims import Claim, judge_claim
+from .contacts import ContactsResult, curve_ranks, far_ionic
 from .decay import CUTOFF_ZONE, NEAREST, DecayRange, DecayResult
 from .deviation import common_deviations, deviation_score
 from .extensivity import ExtensivityResult
@@ -13,9 +14,11 @@ from .findings import (
     questions_of,
     read_run,
 )
+from .force_check import ForceCheck, check_forces
 from .inputs import N_UNTRAINED, AnalysisInputs, Settings, untrained_model, untrained_models
 from .many_body import WATER, ManyBodyResult
 from .questions import QUESTIONS, Question, chosen_questions
+from .smoothness import DEVIATION, HIGH, SmoothnessResult, Wall, scan_walls
 from .species import SpeciesResult
 from .statistics import MIN_MOLECULES, Rows, molecule_effect, rank_correlation, share_effect
 from .verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, conclude, decide, not_applicable
@@ -23,6 +26,8 @@ from .verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, co
 __all__ = [
     "ANALYSIS_SCHEMA",
     "CUTOFF_ZONE",
+    "DEVIATION",
+    "HIGH",
     "MIN_MOLECULES",
     "NEAREST",
     "NOT_ASKED",
@@ -33,6 +38,7 @@ __all__ = [
     "AnalysedRun",
     "AnalysisInputs",
     "Claim",
+    "ContactsResult",
     "Control",
     "DecayRange",
     "DecayResult",
@@ -40,20 +46,26 @@ __all__ = [
     "ExtensivityResult",
     "FaithfulnessResult",
     "Finding",
+    "ForceCheck",
     "ManyBodyResult",
     "Outcome",
     "Question",
     "Rows",
     "Settings",
+    "SmoothnessResult",
     "SpeciesResult",
     "Verdict",
+    "Wall",
     "cannot_tell",
+    "check_forces",
     "chosen_questions",
     "claims_of",
     "common_deviations",
     "conclude",
+    "curve_ranks",
     "decide",
     "deviation_score",
+    "far_ionic",
     "finding_lines",
     "is_analysis",
     "judge_claim",
@@ -62,6 +74,7 @@ __all__ = [
     "questions_of",
     "rank_correlation",
     "read_run",
+    "scan_walls",
     "share_effect",
     "untrained_model",
     "untrained_models",

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.stats import DegenerateDataWarning, binomtest, bootstrap, norm, rankdata, t
+from scipy.stats import DegenerateDataWarning, binom, binomtest, bootstrap, norm, t
 
 from atomlens.analyses.verdict import Effect
 
@@ -145,13 +145,47 @@ def share_with_limits(effect: Effect) -> Effect:
     return replace(effect, low=exact.low, high=exact.high)
 
 
+def median_effect(name: str, values: Float[np.ndarray, " n"]) -> Effect:
+    r"""Median over n units with the exact 95 % interval between two of the sorted values.
+
+    .. math:: [x_{(k)},\, x_{(n + 1 - k)}], \quad \text{the largest } k \text{ with }
+        P(\mathrm{Bin}(n, 1/2) < k) \le 0.025
+
+    (Thompson, Ann. Math. Stat. 7, 122, 1936): it needs no law of the values, where draws of a median take few values
+    only. No interval below `MIN_MOLECULES` units.
+
+    Examples
+    --------
+    >>> str(median_effect("median", np.arange(1.0, 21.0)))
+    '10.5 [6, 15]'
+    """
+    n = len(values)
+    if n < MIN_MOLECULES:
+        return Effect(name, float(np.median(values)) if n else math.nan, n=n)
+    inner, order = int(binom.ppf(0.025, n, 0.5)), np.sort(values)
+    return Effect(name, float(np.median(values)), float(order[inner - 1]), float(order[n - inner]), n)
+
+
+def pearson(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
+    """Pearson's correlation; NaN where one side does not vary or fewer than three points are left."""
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return math.nan
+    return float(np.corrcoef(x, y)[0, 1])
+
+
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's rank correlation; NaN where one side does not vary or fewer than three points are left."""
     kept = np.isfinite(x) & np.isfinite(y)
     x, y = x[kept], y[kept]
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return math.nan
-    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    return float(np.corrcoef(_ranks(x), _ranks(y))[0, 1])
+
+
+def _ranks(x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Ranks from 1, the mean of theirs for ties; `scipy.stats.rankdata` takes twice as long, which resampling feels."""
+    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
 class Rows:

@@ -69,7 +69,7 @@ def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
     graph
         One structure (several: `make_chain_batch`), in the model's dtype.
     rule, product_rule
-        How non-linear parts are held; SchNet has no products of signals, so both product rules agree there.
+        How non-linear parts are made linear; SchNet has no products of signals, so both product rules agree there.
 
     Raises
     ------

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Float, Int
 
+from atomlens.analyses.faithfulness.curves import curve_areas
 from atomlens.analyses.faithfulness.deletion import (
     changes,
     edges_of_atom,
@@ -18,10 +19,10 @@ from atomlens.analyses.faithfulness.deletion import (
     walks_along_pairs,
     walks_through_atoms,
 )
-from atomlens.analyses.faithfulness.edge_weights import gradient_times_input, weight_gradient
-from atomlens.analyses.faithfulness.known_terms import pearson, slope
+from atomlens.analyses.faithfulness.edge_weights import gradient_times_input, integrated_edges, weight_gradient
+from atomlens.analyses.faithfulness.known_terms import slope
 from atomlens.analyses.pair_scores import SHUFFLES
-from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
+from atomlens.analyses.statistics import Rows, molecule_effect, pearson, rank_correlation
 from atomlens.analyses.verdict import Control, Effect, control_of
 from atomlens.chain import Chain, make_chain, make_rule
 from atomlens.interactions import interaction_terms
@@ -34,12 +35,16 @@ _WIDTH = 0.25  # Å, of the distance bins of the baseline
 
 @dataclass(frozen=True)
 class Deletions:
-    """Deletions of one kind in one structure: members (M, 1 or 2), distances, true changes, predicted by method."""
+    """Deletions of one kind in one structure: members (M, 1 or 2), distances, true changes, predicted by method.
+
+    `areas` are deletion and insertion areas by method (`curve_areas`), of pairs.
+    """
 
     members: Int[np.ndarray, "M k"]
     distance: Float[np.ndarray, " M"]
     change: Float[np.ndarray, " M"]
     predicted: dict[str, Float[np.ndarray, " M"]]
+    areas: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def delete_in(
@@ -56,12 +61,17 @@ def delete_in(
         return None
     pairs = every[np.sort(rng.permutation(len(every))[:n_deletions])]
     atoms = np.sort(rng.permutation(np.unique(every))[:n_deletions])
-    by_weight = weight_gradient(model, graph, every)
+    by_weight, integrated = weight_gradient(model, graph, every), integrated_edges(model, graph, every)
+    asked = np.array([np.flatnonzero((every == pair).all(axis=1))[0] for pair in pairs])
     of_pair: dict[str, np.ndarray] = {
-        "gradient x edge weight": weight_gradient(model, graph, pairs),
+        "gradient x edge weight": by_weight[asked],
+        "integrated edges": integrated[asked],
         "gradient x input": gradient_times_input(model, graph, pairs),
     }
-    of_atom = {"gradient x edge weight": np.array([by_weight[(every == k).any(1)].sum() for k in atoms])}
+    of_atom = {
+        "gradient x edge weight": np.array([by_weight[(every == k).any(1)].sum() for k in atoms]),
+        "integrated edges": np.array([integrated[(every == k).any(1)].sum() for k in atoms]),
+    }
     for rule, product in rules:
         chain, name = make_chain(model, graph, make_rule(rule), product), f"{rule}/{product}"
         of_pair[name] = walks_along_pairs(chain, pairs)
@@ -69,8 +79,9 @@ def delete_in(
         of_atom[name] = walks_through_atoms(chain, atoms)
     true_pairs = changes(model, graph, [edges_of_pair(graph, i, j) for i, j in pairs.tolist()])
     true_atoms = changes(model, graph, [edges_of_atom(graph, k) for k in atoms.tolist()])
+    areas = curve_areas(model, graph, pairs, of_pair, rng)
     return {
-        "pair": Deletions(pairs, _nearest(graph, pairs), true_pairs, of_pair),
+        "pair": Deletions(pairs, _nearest(graph, pairs), true_pairs, of_pair, areas),
         "atom": Deletions(atoms[:, None], np.full(len(atoms), math.nan), true_atoms, of_atom),
     }
 
@@ -137,16 +148,23 @@ def _bootstrapped(name: str, rows: pl.DataFrame, score: Callable[[np.ndarray, np
     return molecule_effect(name, lambda k: score(predicted[of.of(k)], change[of.of(k)]), len(frames))
 
 
-def deletion_scores(deletions: pl.DataFrame) -> pl.DataFrame:
-    """One row per kind and method: correlation and slope of the change on what was predicted, rank correlation."""
+def deletion_scores(deletions: pl.DataFrame, areas: Sequence[Mapping[str, tuple[float, float]]] = ()) -> pl.DataFrame:
+    """One row per kind and method: correlation and slope of the change on what was predicted, rank correlation.
+
+    ``deletion_area`` and ``insertion_area`` are medians of `areas`, one mapping per structure; NaN without such.
+    """
     rows = []
     for kind in KINDS:
         for method in deletions.filter(pl.col("kind") == kind)["method"].unique(maintain_order=True):
             part = rows_of(deletions, kind, method)
             correlation, steep = _bootstrapped("", part, pearson), _bootstrapped("", part, slope)
             rank = rank_correlation(part["predicted"].to_numpy(), part["change"].to_numpy())
-            rows.append((kind, method, *_limits(correlation), *_limits(steep), rank, correlation.n))
+            known = [one[method] for one in areas if kind == "pair" and method in one]
+            known = [pair for pair in known if math.isfinite(sum(pair))]
+            area = np.median(np.array(known), axis=0).tolist() if known else (math.nan, math.nan)
+            rows.append((kind, method, *_limits(correlation), *_limits(steep), rank, *area, correlation.n))
     names = ("correlation", "correlation_low", "correlation_high", "slope", "slope_low", "slope_high", "rank")
+    names += ("deletion_area", "insertion_area")
     schema = {"kind": pl.String, "method": pl.String} | dict.fromkeys(names, pl.Float64) | {"n": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -158,7 +176,7 @@ def _limits(effect: Effect) -> tuple[float, float, float]:
 def controls_of(
     deletions: pl.DataFrame, kind: str, method: str, fresh: list[dict[str, Deletions] | None]
 ) -> list[Control]:
-    """Shuffled deletions as null; elements with distance, and an untrained model, to be told beside the score."""
+    """Shuffled deletions as null; elements with distance, and an untrained model, to be shown next to the score."""
     rows = rows_of(deletions, kind, method)
     frame, change = rows["frame"].to_numpy(), rows["change"].to_numpy()
     rng = np.random.default_rng(0)
@@ -169,7 +187,7 @@ def controls_of(
             other[frame == k] = rng.permutation(other[frame == k])
         others.append(pearson(other, change))
     # Without training the terms predict deletions as well: faithful to the model is not true to nature, so an
-    # untrained model is told beside the score and is no null.
+    # untrained model is shown next to the score and is no null.
     parts = [part[kind] for part in fresh if part is not None]
     untrained = math.nan
     if parts:

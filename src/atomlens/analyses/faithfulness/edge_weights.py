@@ -1,4 +1,4 @@
-r"""Other ways to attribute a prediction to pairs of atoms: the baselines that interaction terms are held against.
+r"""Other ways to attribute a prediction to pairs of atoms: the baselines that interaction terms are compared with.
 
 All but one see the model as a function :math:`f(w)` of a weight on every edge, which multiplies the cutoff function of
 that edge in every layer: 1 is the model, 0 an edge that is not there. With weights :math:`w_{ij} = a_i a_j` it
@@ -21,7 +21,7 @@ from atomlens.chain import scalar_output
 from atomlens.models import Potential, half_of_edges
 from atomlens.structures import AtomGraph, collate
 
-# Edges in one batch; a few arrays of so many rows of features are held at once.
+# Edges in one batch; a few arrays of so many rows of features are in memory at once.
 _BATCH_EDGES = 40_000
 
 
@@ -81,6 +81,27 @@ def gradient_times_input(model: Potential, graph: AtomGraph, pairs: Int[np.ndarr
     leaf = replace(graph, offsets=offsets)
     (gradient,) = torch.autograd.grad(scalar_output(model(leaf)).sum(), offsets)
     return _of_pairs((gradient * graph.vectors()).sum(dim=1).detach(), graph, pairs)
+
+
+def integrated_edges(
+    model: Potential, graph: AtomGraph, pairs: Int[np.ndarray, "P 2"], n_nodes: int = 6
+) -> Float[np.ndarray, " P"]:
+    r"""Integrated gradients over the weights of all edges, from none of them to all (Sundararajan et al.,
+    arXiv:1703.01365):
+
+    .. math:: a_{ij} = \int_0^1 \frac{\partial f}{\partial w_{ij}}(t\,1)\, dt, \qquad
+        \sum_{i \le j} a_{ij} = f(1) - f(0)
+
+    by Gauss-Legendre quadrature, which is exact for functions of t up to the order :math:`2 n` in the weights; a pair
+    has one weight for both directions and all images. f(0) is the prediction for atoms that do not see each other.
+    """
+    x, w = np.polynomial.legendre.leggauss(n_nodes)
+    t, measure = torch.tensor(0.5 * (x + 1.0), dtype=model.dtype), torch.tensor(0.5 * w, dtype=model.dtype)
+    low, high = torch.minimum(graph.target, graph.source), torch.maximum(graph.target, graph.source)
+    of_pair = t[:, None, None].repeat(1, graph.n_atoms, graph.n_atoms).requires_grad_()
+    (slopes,) = torch.autograd.grad(EdgeWeighted(model, graph)(of_pair[:, low, high]).sum(), of_pair)
+    values = torch.einsum("k,kij->ij", measure, slopes).numpy()
+    return values[pairs.min(axis=1), pairs.max(axis=1)]
 
 
 def weight_gradient(model: Potential, graph: AtomGraph, pairs: Int[np.ndarray, "P 2"]) -> Float[np.ndarray, " P"]:

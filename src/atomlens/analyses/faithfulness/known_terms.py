@@ -15,13 +15,14 @@ from jaxtyping import Float, Int
 from atomlens.analyses.faithfulness.deletion import changes, edges_of_pair
 from atomlens.analyses.faithfulness.edge_weights import (
     gradient_times_input,
+    integrated_edges,
     integrated_hessians,
     plain_removal,
     subset_values,
     weight_gradient,
 )
 from atomlens.analyses.inputs import untrained_model
-from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
+from atomlens.analyses.statistics import Rows, molecule_effect, pearson, rank_correlation
 from atomlens.chain import make_chain, make_rule
 from atomlens.interactions import interaction_terms
 from atomlens.models import Potential
@@ -69,7 +70,7 @@ def known_scores(
     Returns
     -------
     polars.DataFrame
-        One row a method and order: ``correlation`` and ``slope`` (of learned on true terms), ``centred`` (correlation
+        One row per method and order: ``correlation`` and ``slope`` (of learned on true terms), ``centred`` (correlation
         after the mean of every combination of elements was taken off both sides, which a constant traded between
         one-body and pair terms cannot change), ``rank`` (Spearman) and ``strength`` (sum of absolute values
         by that of the true pair terms); limits as ``<score>_low`` and ``<score>_high``.
@@ -115,6 +116,7 @@ def _other_attributions(
     return {
         "gradient x input": gradient_times_input(model, graph, pairs),
         "gradient x edge weight": weight_gradient(model, graph, pairs),
+        "integrated edges": integrated_edges(model, graph, pairs),
         "integrated Hessians": integrated_hessians(model, graph, pairs),
         "edge deletion": changes(model, graph, [edges_of_pair(graph, i, j) for i, j in pairs.tolist()]),
     }
@@ -137,13 +139,6 @@ def _scores(
         effect = molecule_effect(name, lambda drawn, of=of: of(rows.of(drawn)), n)
         scores |= {name: effect.value, f"{name}_low": effect.low, f"{name}_high": effect.high}
     return scores
-
-
-def pearson(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
-    """Pearson's correlation; NaN where one side does not vary."""
-    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return float("nan")
-    return float(np.corrcoef(x, y)[0, 1])
 
 
 def slope(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:

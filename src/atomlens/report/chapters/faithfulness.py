@@ -24,7 +24,8 @@ faithful to it.</p>
 <p>Known potentials: models of the same architecture were fitted to potentials that are sums of known pair terms, and
 their learned pair terms are compared with the true ones on unseen clusters. These scores are stored with atomlens, by
 <code>python benchmarks/faithfulness.py</code>; they concern the rules, not your model, and do not enter the verdict.
-Baselines: gradient &times; edge weight is the first-order change.
+Baselines: gradient &times; edge weight is the first-order change; integrated edges are the same integrated over weights
+from 0 to 1 (arXiv:1703.01365).
 Terms: GNN-LRP (arXiv:2006.03589) with inclusion-exclusion over sets of atoms.</p>
 """
 
@@ -32,7 +33,7 @@ _MARKS = (("pair", "pairs deleted", BLUE, "o"), ("atom", "atoms deleted", ORANGE
 
 
 def figure(result: FaithfulnessResult) -> Figure:
-    """Foretold against true changes of pairs and atoms, and the scores of all rules."""
+    """Predicted against true changes of pairs and atoms, and the scores of all rules."""
     drawing = Figure(figsize=(11.5, 4.2), layout="constrained")
     axes = drawing.subplots(1, 3, width_ratios=(1, 1, 1.25))
     _draw_changes(axes[0], result, "pair", "Messages between two atoms stopped")

@@ -1,0 +1,5 @@
+"""Do interactions of two molecules follow those of benchmark dimers?"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

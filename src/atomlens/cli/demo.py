@@ -30,8 +30,8 @@ def demo(
         done = write_demo(folder, command=command_line(), advance=advance)
     show_comparison(done.main)
     echo(
-        f"{MAIN_MODELS[0]} learned from energies of relaxed molecules alone, {MAIN_MODELS[1]} from energies and forces of "
-        "moving ones. Which has learned what a bond is?"
+        f"{MAIN_MODELS[0]} learned from energies of relaxed molecules alone, {MAIN_MODELS[1]} from energies and forces "
+        "of moving ones. Which has learned what a bond is?"
     )
     echo(f"done in {time.perf_counter() - started:.1f} s")
     finished(out / PAGE)

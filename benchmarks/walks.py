@@ -98,25 +98,29 @@ def from_model(model: atomlens.Potential, graph: atomlens.AtomGraph, product_rul
 def output_bound(rule: str, explanation: atomlens.Explanation, walks: atomlens.Walks, repeats: int) -> None:
     """Compare with writing the output once plus the matrix products at this machine's rates."""
     n, steps = walks.atoms.shape
-    width, like = explanation.chain.embedding.shape[1], explanation.chain.embedding
+    like, n_features = explanation.chain.embedding, explanation.chain.embedding.shape[1]
+    # Channels of a message, and F × F products that a half-walk passes through; vectors come as four times F.
+    width, maps = n_features, 10
+    if rule == "full":
+        n_features //= 4
+        width, maps = 5 * n_features, 30
 
     def write() -> None:
         torch.empty((n, steps), dtype=torch.int32).fill_(1)
         torch.empty(n, dtype=like.dtype).fill_(1.0)
 
-    # Products of the join: every walk is one scalar product of `width` channels. Of the shape that occurs most.
+    # Products of the join: every walk is one scalar product of a message's channels. Of the shape that occurs most.
     pairs = explanation.chain.pairs
     degree = max(1, round(float(pairs.degrees.double().mean())))
     left, right = (torch.randn(k, width).to(like) for k in (degree * (degree + 1), degree + 1))
     products = max(1, round(n / (len(left) * len(right))))
-    # Half-walks pass through the maps of layers: about (pairs + atoms) rows through 10 width² products.
-    rows = torch.randn(pairs.n_pairs + pairs.n_atoms, width).to(like)
-    square = torch.randn(width, width).to(like)
+    rows = torch.randn(pairs.n_pairs + pairs.n_atoms, n_features).to(like)
+    square = torch.randn(n_features, n_features).to(like)
 
     def multiply() -> None:
         for _ in range(products):
             left @ right.T
-        for _ in range(10):
+        for _ in range(maps):
             rows @ square
 
     writing, multiplying = paired([write, multiply], repeats)

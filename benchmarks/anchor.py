@@ -41,7 +41,7 @@ class MaskedWalks:
         """Relevance (W,) of the walks."""
         found = []
         for first in range(0, len(walks), self.batch_size):
-            part = torch.tensor(walks[first : first + self.batch_size])
+            part = torch.tensor(walks[first : first + self.batch_size], device=self.graph.numbers.device)
             batch = self.batch if len(part) == self.batch_size else collate([self.graph] * len(part))
             found.append(self._pass(part, batch))
         return torch.cat(found)
@@ -49,7 +49,7 @@ class MaskedWalks:
     def _pass(self, walks: Tensor, batch: AtomGraph) -> Tensor:
         net = self.model.representation
         assert isinstance(net, PaiNN)
-        nodes = walks + self.graph.n_atoms * torch.arange(len(walks))[:, None]
+        nodes = walks + self.graph.n_atoms * torch.arange(len(walks), device=walks.device)[:, None]
         edges = edge_features(batch, net.basis, net.cutoff)
         x0 = net.embedding(batch.numbers).detach().requires_grad_()
         q, mu = self._mask(x0, nodes[:, 0]), x0.new_zeros(len(x0), 3, x0.shape[1])

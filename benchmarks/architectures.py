@@ -2,7 +2,7 @@
 
 A cluster of two molecules is pulled apart only.
 
-Energies relative to the start are held against GFN2-xTB, which the models were trained on. A row is a kind of model:
+Energies relative to the start are compared with GFN2-xTB, which the models were trained on. A row is a kind of model:
 mean and deviation over seeds. `--curves FILE` adds paths with energies of their own (bonds that break), `--s66x8 FILE`
 the dimers of S66x8 from their equilibrium to the double distance.
 """

@@ -2,7 +2,7 @@
 
 Everything counts: neighbours, bonds, terms, Parquet files, joining. The anchor is the energy alone, of the same
 molecules by the same model on one thread, one by one (neighbours included). Things are timed in turn, medians over
-rounds. Processor time is told too: it changes less when others use the machine.
+rounds. Processor time is given too: it changes less when others use the machine.
 
 What two workers can gain at most on this machine is measured beside it: two processes that explain all molecules each,
 at the same time and with nothing in common, against one that does it alone.

@@ -1,6 +1,6 @@
 """Interaction terms of the tetrapeptide against one energy and force call of the same model, same precision.
 
-Usage: python benchmarks/interactions.py [--model FILE] [--repeats N] [--cpu-time]
+Usage: python benchmarks/interactions.py [--model FILE] [--repeats N] [--cpu-time] [--device cuda]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import atomlens
 from atomlens.models import UnseenElementWarning
 from atomlens.recording import PRODUCT_RULES
 from systems import MODEL, molecule
-from timing import paired_ratio, use_cpu_time
+from timing import paired_ratio, use_cpu_time, use_device
 
 
 def main() -> None:
@@ -24,13 +24,15 @@ def main() -> None:
     parser.add_argument("--model", default=str(MODEL))
     parser.add_argument("--repeats", type=int, default=25)
     parser.add_argument("--cpu-time", action="store_true", help="on a busy machine, with OMP_NUM_THREADS=1")
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
+    device = use_device(arguments.device)
     warnings.simplefilter("ignore", UnseenElementWarning)  # speed does not depend on what a model saw
     if arguments.cpu_time:
         use_cpu_time()
     atoms = molecule("ac_ala3_nhme")
     for dtype, product_rule in product((torch.float64, torch.float32), PRODUCT_RULES):
-        model = atomlens.load_model(arguments.model, dtype=dtype)
+        model = atomlens.load_model(arguments.model, dtype=dtype).to(device)
         graph = model.graph(atoms)
         explain = partial(atomlens.explain, model, atoms, product_rule=product_rule, dtype=dtype)
         explanation = explain()

@@ -41,6 +41,7 @@ def all_worlds() -> list[World]:
     from made_up_contacts import WORLDS as CONTACTS
     from made_up_decay import WORLDS as DECAY
     from made_up_others import WORLDS as OTHERS
+    from made_up_smoothness import WORLDS as SMOOTHNESS
     from made_up_species import WORLDS as SPECIES
 
-    return [*DECAY, *CONTACTS, *SPECIES, *OTHERS]
+    return [*DECAY, *CONTACTS, *SPECIES, *OTHERS, *SMOOTHNESS]

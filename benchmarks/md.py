@@ -1,11 +1,11 @@
-"""Atom-steps a second of 16 replicas moved together, against SchNetPack's ASE calculator moving one.
+"""Atom-steps a second of 16 (or more) replicas moved together, against SchNetPack's ASE calculator moving one.
 
 Both run in this process, in turn, with the same model file, NVE, 0.5 fs, single precision. An atom-step is one atom
 moved by one step. Every round starts anew: the model knows ethanol alone, and an aspirin that flies apart after some
 hundred steps has ever fewer edges, which would be timed instead.
 benchmarks/README.md says how to make an environment that has both.
 
-Usage: python benchmarks/md.py [--model FILE] [--repeats N] [--threads N]
+Usage: python benchmarks/md.py [--model FILE] [--repeats N] [--threads N] [--device cuda] [--replicas 256]
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.replicas import Replicas
 from atomlens.models import UnseenElementWarning
 from systems import MODEL, molecule
-from timing import once
+from timing import once, use_device
 from training import schnetpack
 
-N_REPLICAS, OUR_STEPS, THEIR_STEPS = 16, 10, 40
+OUR_STEPS, THEIR_STEPS = 10, 40
 
 
-def their_steps(model: Path, atoms: ase.Atoms) -> Callable[[], Callable[[], object]]:
+def their_steps(model: Path, atoms: ase.Atoms, device: torch.device) -> Callable[[], Callable[[], object]]:
     """Starts one replica with SchNetPack's calculator in ASE; what it returns are its steps."""
     schnetpack()
     from schnetpack.interfaces import SpkCalculator
@@ -45,7 +45,12 @@ def their_steps(model: Path, atoms: ase.Atoms) -> Callable[[], Callable[[], obje
     # Its calculator unpickles the whole model, which torch no longer does unasked.
     with mock.patch("torch.load", partial(torch.load, weights_only=False)):
         moved.calc = SpkCalculator(
-            str(model), ASENeighborList(5.0), energy_unit="kcal/mol", position_unit="Ang", dtype=torch.float32
+            str(model),
+            ASENeighborList(5.0),
+            energy_unit="kcal/mol",
+            position_unit="Ang",
+            device=device,
+            dtype=torch.float32,
         )
 
     def start() -> Callable[[], object]:
@@ -58,12 +63,14 @@ def their_steps(model: Path, atoms: ase.Atoms) -> Callable[[], Callable[[], obje
     return start
 
 
-def our_steps(model: Path, atoms: ase.Atoms) -> Callable[[], Callable[[], object]]:
+def our_steps(
+    model: Path, atoms: ase.Atoms, device: torch.device, n_replicas: int
+) -> Callable[[], Callable[[], object]]:
     """Starts all replicas in one batch; what it returns are their steps."""
-    potential = atomlens.load_model(model, dtype=torch.float32)
+    potential = atomlens.load_model(model, dtype=torch.float32).to(device)
 
     def start() -> Callable[[], object]:
-        replicas = Replicas(potential, atoms, MDOptions("nve", 300.0, n_replicas=N_REPLICAS))
+        replicas = Replicas(potential, atoms, MDOptions("nve", 300.0, n_replicas=n_replicas))
         replicas.advance(1)
         return lambda: replicas.advance(OUR_STEPS)
 
@@ -76,16 +83,21 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--replicas", type=int, default=16)
     args = parser.parse_args()
+    device = use_device(args.device)
     torch.set_num_threads(args.threads)
     warnings.simplefilter("ignore", UnseenElementWarning)
-    print(f"{'atom-steps/s':14s} {'16 replicas':>14s} {'SchNetPack, ASE':>16s} {'ratio':>8s} {'must':>6s}")
+    print(
+        f"{'atom-steps/s':14s} {f'{args.replicas} replicas':>14s} {'SchNetPack, ASE':>16s} {'ratio':>8s} {'must':>6s}"
+    )
     for name in ("ethanol", "aspirin"):
         atoms = molecule(name)
-        ours, theirs = our_steps(args.model, atoms), their_steps(args.model, atoms)
+        ours, theirs = our_steps(args.model, atoms, device, args.replicas), their_steps(args.model, atoms, device)
         ours()(), theirs()()
         rounds = [(once(ours()), once(theirs())) for _ in range(args.repeats)]
-        a = [N_REPLICAS * OUR_STEPS * len(atoms) / seconds for seconds, _ in rounds]
+        a = [args.replicas * OUR_STEPS * len(atoms) / seconds for seconds, _ in rounds]
         b = [THEIR_STEPS * len(atoms) / seconds for _, seconds in rounds]
         ratio = statistics.median(x / y for x, y in zip(a, b, strict=True))
         print(

@@ -1,18 +1,41 @@
-"""Paired timings: this machine's speed drifts, so things that are compared are timed in turn."""
+"""Paired timings: this machine's speed drifts, so things that are compared are timed in turn.
+
+Scripts that take ``--device cuda`` call `use_device`: a work's time is then that until the device is done with it.
+"""
 
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 
+import torch
+
 _clock = time.perf_counter
+_wait: Callable[[], object] = lambda: None  # noqa: E731 (for work that a device was given)
+
+
+def use_device(name: str) -> torch.device:
+    """The device of that name, whose work is waited for from now on; leave with one line where there is none."""
+    global _wait
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        print(f"--device {name} cannot be used here: {str(error).splitlines()[0]}", file=sys.stderr)
+        sys.exit(2)
+    if device.type != "cpu":
+        _wait = torch.get_device_module(device).synchronize
+    return device
 
 
 def once(work: Callable[[], object]) -> float:
     """Seconds that one call takes; of the processor, where `use_cpu_time` was called."""
+    _wait()
     start = _clock()
     work()
+    _wait()
     return _clock() - start
 
 

@@ -3,7 +3,7 @@
 Both run in this process, in turn; their losses, gradients, energies and forces are compared first, so that the
 same thing is timed. benchmarks/README.md says how to make an environment that has both.
 
-Usage: python benchmarks/training.py [--model FILE] [--repeats N] [--threads N] [--part step|forces]
+Usage: python benchmarks/training.py [--model FILE] [--repeats N] [--threads N] [--part step|forces] [--device cuda]
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from atomlens.data import Batch, GraphStore, find_edges, load_qm9
 from atomlens.models import Potential, UnseenElementWarning
 from atomlens.structures import AtomGraph
 from systems import MODEL, molecule
-from timing import once
+from timing import once, use_device
 
 CUTOFF = 5.0
 FEATURES, LAYERS = 64, 3
@@ -65,12 +65,12 @@ def their_model(spk: Any, architecture: str) -> Any:
     )
 
 
-def our_model(theirs: Any) -> Potential:
+def our_model(theirs: Any, device: torch.device) -> Potential:
     """The same model with the same weights, by way of a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         torch.save(theirs, path)
-        return atomlens.load_model(path).cast(torch.float32).requires_grad_()
+        return atomlens.load_model(path).cast(torch.float32).to(device).requires_grad_()
 
 
 def their_inputs(graph: AtomGraph) -> dict[str, torch.Tensor]:
@@ -84,15 +84,15 @@ def their_inputs(graph: AtomGraph) -> dict[str, torch.Tensor]:
         "_offsets": graph.offsets,
         "_idx_m": graph.batch,
         "_n_atoms": graph.sizes,
-        "_idx": torch.arange(graph.n_graphs),
+        "_idx": torch.arange(graph.n_graphs, device=graph.numbers.device),
     }
 
 
-def batches() -> list[Batch]:
+def batches(device: torch.device) -> list[Batch]:
     """Batches of QM9 molecules, drawn at random, with a target of about unit size."""
     data = load_qm9()
     chosen = data.subset(np.random.default_rng(0).choice(len(data), BATCH_SIZE * N_BATCHES, replace=False))
-    store = GraphStore(chosen, find_edges(chosen, CUTOFF), "Cv", None)
+    store = GraphStore(chosen, find_edges(chosen, CUTOFF), "Cv", None, device=device)
     return list(store.batches(np.arange(len(chosen)), BATCH_SIZE))
 
 
@@ -137,17 +137,17 @@ def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object],
     print(f"{name:42s} {a:10.2f} ms {b:10.2f} ms {ratio:8.2f} {must:8.1f}", flush=True)
 
 
-def steps(spk: Any, repeats: int) -> None:
+def steps(spk: Any, repeats: int, device: torch.device) -> None:
     """One training step of SchNet and PaiNN."""
-    data = batches()
+    data = batches(device)
     edges = statistics.mean(batch.graph.n_edges for batch in data)
     print(f"batches of {BATCH_SIZE} QM9 molecules, {edges:.0f} edges on average, F = {FEATURES}, T = {LAYERS}")
     for architecture in ("schnet", "painn"):
         torch.manual_seed(0)
-        theirs = their_model(spk, architecture)
+        theirs = their_model(spk, architecture).to(device)
         target = [batch.target.float() / 30 for batch in data]
         inputs = [their_inputs(batch.graph) for batch in data]
-        a = Steps(our_model(theirs), list(zip([b.graph for b in data], target, strict=True)), lambda y: y)
+        a = Steps(our_model(theirs, device), list(zip([b.graph for b in data], target, strict=True)), lambda y: y)
         b = Steps(theirs, list(zip(inputs, target, strict=True)), lambda result: result["energy"])
         found = []
         for step in (a, b):
@@ -159,11 +159,11 @@ def steps(spk: Any, repeats: int) -> None:
         compare(f"training step, {architecture}", a, b, repeats, 0.6)
 
 
-def forces(path: str, repeats: int) -> None:
+def forces(path: str, repeats: int, device: torch.device) -> None:
     """Energy and forces of single molecules by a trained PaiNN, neighbours given."""
     for dtype in (torch.float32, torch.float64):
-        theirs = torch.load(path, weights_only=False, map_location="cpu").to(dtype).eval().requires_grad_(False)
-        ours = atomlens.load_model(path, dtype=dtype)
+        theirs = torch.load(path, weights_only=False, map_location="cpu").to(device, dtype).eval().requires_grad_(False)
+        ours = atomlens.load_model(path, dtype=dtype).to(device)
         torch.set_default_dtype(dtype)  # SchNetPack makes some zeros in the default type
         for name in ("aspirin", "ac_ala3_nhme"):
             graph = ours.graph(molecule(name))
@@ -187,16 +187,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=25)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--part", choices=["step", "forces"])
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
+    device = use_device(arguments.device)
     warnings.simplefilter("ignore", UnseenElementWarning)  # speed does not depend on what a model saw
     spk = schnetpack()
     torch.set_num_threads(arguments.threads)
     print(f"{arguments.threads} threads, medians of {arguments.repeats} rounds\n")
     print(f"{'':42s} {'atomlens':>13s} {'SchNetPack':>13s} {'ratio':>8s} {'must <=':>8s}")
     if arguments.part != "forces":
-        steps(spk, arguments.repeats)
+        steps(spk, arguments.repeats, device)
     if arguments.part != "step":
-        forces(arguments.model, arguments.repeats)
+        forces(arguments.model, arguments.repeats, device)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 The anchor knows one product rule, the published one (scalar): its walks are compared with ours under that rule. Ours
 are timed under both; a masked pass under full would take longer than the anchor's, so that ratio is a lower bound.
 
-Usage: python benchmarks/walks.py [--model FILE] [--repeats N] [--cpu-time]
+Usage: python benchmarks/walks.py [--model FILE] [--repeats N] [--cpu-time] [--device cuda] [--single]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from atomlens.models import UnseenElementWarning
 from atomlens.recording import PRODUCT_RULES
 from atomlens.relevance import all_walks
 from systems import MODEL, molecule
-from timing import once, paired, paired_ratio, use_cpu_time
+from timing import once, paired, paired_ratio, use_cpu_time, use_device
 
 
 def best_anchor(model: atomlens.Potential, graph: atomlens.AtomGraph, walks: np.ndarray) -> Callable[[], int]:
@@ -44,20 +44,25 @@ def main() -> None:
     parser.add_argument("--model", default=str(MODEL))
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--cpu-time", action="store_true", help="on a busy machine, with OMP_NUM_THREADS=1")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--single", action="store_true", help="float32, on both sides")
     arguments = parser.parse_args()
+    device, dtype = use_device(arguments.device), torch.float32 if arguments.single else torch.float64
     if arguments.cpu_time:
         use_cpu_time()
     warnings.simplefilter("ignore", UnseenElementWarning)  # speed does not depend on what a model saw
-    model = atomlens.load_model(arguments.model)
+    model = atomlens.load_model(arguments.model, dtype=dtype).to(device)
     for name, must in (("ethanol", 1_000), ("ac_ala3_nhme", 100_000)):
         atoms = molecule(name)
         graph = model.graph(atoms)
-        explained = {rule: atomlens.explain(model, atoms, product_rule=rule) for rule in PRODUCT_RULES}
+        explained = {rule: atomlens.explain(model, atoms, product_rule=rule, dtype=dtype) for rule in PRODUCT_RULES}
         walks = explained["scalar"].walks()
 
         masked = MaskedWalks(model, graph, 16)
         chosen = np.random.default_rng(1).integers(len(walks.relevance), size=16)
-        difference = np.abs(masked(walks.atoms[chosen].tolist()).numpy() - walks.relevance[chosen] / 0.0433641).max()
+        difference = np.abs(
+            masked(walks.atoms[chosen].tolist()).cpu().numpy() - walks.relevance[chosen] / 0.0433641
+        ).max()
         anchor = best_anchor(model, graph, walks.atoms)
         # From model and graph, as the anchor is given its graph too; and from the chain.
         works: dict[str, Callable[[], object]] = {}
@@ -76,8 +81,10 @@ def main() -> None:
         for column, what in enumerate(works, start=1):
             ratio = for_all / rounds[:, column]
             print(
-                f"  {what} {np.median(rounds[:, column]) * 1e3:.1f} ms: median {np.median(ratio):,.0f}x, "
-                f"rounds {ratio.min():,.0f}-{ratio.max():,.0f}x   (must be >= {must:,}x)"
+                f"  {what} {np.median(rounds[:, column]) * 1e3:.1f} ms, "
+                f"{len(walks.relevance) / np.median(rounds[:, column]):,.0f} walks a second: "
+                f"median {np.median(ratio):,.0f}x, rounds {ratio.min():,.0f}-{ratio.max():,.0f}x"
+                f"   (must be >= {must:,}x)"
             )
         for rule in PRODUCT_RULES:
             output_bound(rule, explained[rule], walks, arguments.repeats)
@@ -91,20 +98,20 @@ def from_model(model: atomlens.Potential, graph: atomlens.AtomGraph, product_rul
 def output_bound(rule: str, explanation: atomlens.Explanation, walks: atomlens.Walks, repeats: int) -> None:
     """Compare with writing the output once plus the matrix products at this machine's rates."""
     n, steps = walks.atoms.shape
-    width = explanation.chain.embedding.shape[1]
+    width, like = explanation.chain.embedding.shape[1], explanation.chain.embedding
 
     def write() -> None:
         torch.empty((n, steps), dtype=torch.int32).fill_(1)
-        torch.empty(n, dtype=torch.float64).fill_(1.0)
+        torch.empty(n, dtype=like.dtype).fill_(1.0)
 
     # Products of the join: every walk is one scalar product of `width` channels. Of the shape that occurs most.
     pairs = explanation.chain.pairs
     degree = max(1, round(float(pairs.degrees.double().mean())))
-    left, right = torch.randn(degree * (degree + 1), width).double(), torch.randn(degree + 1, width).double()
+    left, right = (torch.randn(k, width).to(like) for k in (degree * (degree + 1), degree + 1))
     products = max(1, round(n / (len(left) * len(right))))
     # Half-walks pass through the maps of layers: about (pairs + atoms) rows through 10 width² products.
-    rows = torch.randn(pairs.n_pairs + pairs.n_atoms, width).double()
-    square = torch.randn(width, width).double()
+    rows = torch.randn(pairs.n_pairs + pairs.n_atoms, width).to(like)
+    square = torch.randn(width, width).to(like)
 
     def multiply() -> None:
         for _ in range(products):

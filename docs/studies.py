@@ -83,7 +83,7 @@ def section(summary: dict[str, Any], table: pl.DataFrame, name: str) -> str:
 
 
 def correlations(found: list[Association]) -> list[str]:
-    """One row a predictor."""
+    """One row per predictor."""
     rows = []
     for item in found:
         left = "; ".join(f"without {kind} {value:.2f}" for kind, value in item.left_out.items())

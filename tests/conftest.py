@@ -12,6 +12,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
+import shape_checks
 from places import SHARED
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ settings.register_profile(
     "atomlens", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("atomlens")
+
+
+@pytest.fixture(autouse=True)
+def _shapes() -> None:
+    """The first calls of a test are checked, whatever ran before."""
+    shape_checks.begin_test()
 
 
 @pytest.fixture(autouse=True)

@@ -170,6 +170,21 @@ def test_a_name_in_place_of_a_model_is_explained():
     assert "rmd17-ethanol-painn" in atomlens.zoo_names()
 
 
+@pytest.mark.parametrize(
+    ("function", "arguments", "says"),
+    [
+        (atomlens.Potential.predict, (small_model(), "CCO"), "predict received a str as structure"),
+        (atomlens.explain_batch, (small_model(), branched()), "takes a list of structures"),
+        (atomlens.read_structures, (branched(),), "received Atoms; give the path"),
+        (atomlens.AtomlensCalculator.__init__, (atomlens.AtomlensCalculator(small_model()), "zoo:a"), "load_model"),
+    ],
+    ids=["predict", "batch", "read", "calculator"],
+)
+def test_other_wrong_types_get_a_sentence(function, arguments, says):
+    with pytest.raises(TypeError, match=says):
+        inspect.unwrap(function)(*arguments)
+
+
 def test_figures_are_drawn_on_the_axes_given():
     from matplotlib.figure import Figure
 

@@ -20,7 +20,7 @@ FLAGS = ("--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--use-ang
 
 def overview() -> None:
     """The figure that opens the README."""
-    model = atomlens.load_model("zoo:rmd17-ethanol-painn")
+    model = atomlens.load_model("organic")
     overview_figure(atomlens.explain(model, ase.io.read(ROOT / ETHANOL))).savefig(HERE / "overview.png", dpi=160)
 
 
@@ -31,7 +31,7 @@ def page() -> None:
         sys.exit("no Chromium here; install it to make page.png")
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
-        explain = ["explain", "zoo:rmd17-ethanol-painn", ETHANOL, "--out", str(run)]
+        explain = ["explain", "organic", ETHANOL, "--out", str(run)]
         subprocess.run([sys.executable, "-c", "import atomlens.cli as c; c.main()", *explain], check=True, cwd=ROOT)
         show = ["--window-size=1300,1750", f"--user-data-dir={folder}/profile", "--virtual-time-budget=8000"]
         shot = f"--screenshot={HERE / 'page.png'}"

@@ -28,7 +28,7 @@ from atomlens.analyses.decay.laws import decay_of, exponent, exponent_effect, la
 from atomlens.analyses.decay.pair_forces import force_bins, force_score
 from atomlens.analyses.decay.pairs import References
 from atomlens.analyses.decay.question import DecayResult, compute, judge
-from atomlens.analyses.decay.scores import score_pairs
+from atomlens.analyses.decay.scores import _growth, score_pairs
 from atomlens.analyses.verdict import decide
 from atomlens.folders import load_result, save_result
 from atomlens.interactions import Interactions, Terms
@@ -112,6 +112,7 @@ def answered(terms: Callable[[pl.DataFrame], np.ndarray], known: References | No
     return dict(zip(KEYS, judge(result).findings, strict=True))
 
 
+@pytest.mark.slow
 def test_terms_of_the_reference_s_law_agree() -> None:
     found = answered(law(-3.0))
     for key in ("law", "growth"):
@@ -123,6 +124,7 @@ def test_terms_of_the_reference_s_law_agree() -> None:
     assert "no two single molecules" in found["dimers"].sentence
 
 
+@pytest.mark.slow
 def test_exponential_terms_deviate() -> None:
     found = answered(law(rate=3.0))
     assert found["law"].outcome is Outcome.DEVIATES
@@ -138,12 +140,14 @@ def exponential(atoms: ase.Atoms) -> np.ndarray:
     return np.exp(-3.0 * r + 0.05 * np.sin(1e3 * r))
 
 
+@pytest.mark.slow
 def test_terms_that_grow_have_no_law_of_decay() -> None:
     found = answered(law(3.0))["law"]
     assert found.outcome is Outcome.CANNOT_TELL
     assert "not shown that terms fall" in found.sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("own", "outcome"), [(-5.3, Outcome.AGREES), (-8.0, Outcome.DEVIATES)])
 def test_couplings_are_compared_with_couplings(own: float, outcome: Outcome) -> None:
     inputs = inputs_with(clouds, law(-3.0))
@@ -175,18 +179,19 @@ def test_growing_terms_deviate_unless_the_reference_grows_as_much() -> None:
     assert "the reference grows as well" in grown.sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [-1.0, -3.0])
 def test_noisy_terms_that_fall_are_not_said_to_grow(n: float) -> None:
     """The largest of some noisy windows is above zero; the window that others chose is not."""
+    boot = {"seed": 0, "n_resamples": 60}
     said = []
     for seed in range(30):
         table = wide(lambda r, rng: r**n * np.exp(rng.normal(size=len(r))), seed=seed)
-        score = score_pairs(table, WHERE, seed=0, n_resamples=60)["growth"]
-        said.append(decide(score.effect, 0.0, above=False))
+        inside = table.filter(pl.col("distance") < WHERE.high)
+        said.append(decide(_growth(inside, WHERE, boot).effect, 0.0, above=False))
     assert said.count(Outcome.DEVIATES) <= 3
     many = wide(lambda r, rng: r**4 * np.exp(rng.normal(size=len(r))), n=3000)
-    grown = score_pairs(many, WHERE, seed=0, n_resamples=60)
-    assert decide(grown["growth"].effect, 0.0, above=False) is Outcome.DEVIATES
+    assert decide(score_pairs(many, WHERE, **boot)["growth"].effect, 0.0, above=False) is Outcome.DEVIATES
 
 
 def dimer_scans(model: Callable[[np.ndarray], np.ndarray], n: int, flipped: int = 0) -> pl.DataFrame:
@@ -220,6 +225,7 @@ def test_dimers_that_fall_as_the_reference_agree_and_others_deviate() -> None:
     assert told_of_dimers(dimer_scans(lambda r: r**-3.0, 20))["sign"] is Outcome.CANNOT_TELL
 
 
+@pytest.mark.slow
 def test_energies_of_all_pairs_are_judged_beyond_the_cutoff() -> None:
     long_range = LongRangeConfig("coulomb+dispersion")
     model = small_model("schnet", cutoff=4.0, long_range=long_range)
@@ -324,6 +330,7 @@ def unavailable(*_: object) -> np.ndarray:
     raise ReferenceUnavailable("no program")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "structures",
     [
@@ -366,6 +373,7 @@ def test_other_properties_than_energies_cannot_be_judged() -> None:
     assert "HOMO" in found["dimers"].sentence
 
 
+@pytest.mark.slow
 def test_zoo_model_with_real_references(tmp_path: Path) -> None:
     pytest.importorskip("tblite")
     pytest.importorskip("dftd4")

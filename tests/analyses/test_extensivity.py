@@ -123,6 +123,7 @@ def findings(result: ExtensivityResult) -> list[Finding]:
     return list(judge(result).findings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Kind.SUM, Kind.LARGER, Kind.SMALLER, Kind.VECTOR])
 def test_each_rule_is_told_from_the_others(kind: Kind) -> None:
     assert findings(synthetic(kind, kind))[0].outcome is Outcome.AGREES
@@ -296,6 +297,7 @@ def test_four_half_turns_average_a_vector_away() -> None:
     assert row["together"] != pytest.approx(row["turned"])
 
 
+@pytest.mark.slow
 def test_run_on_a_homo_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def population(atoms: ase.Atoms) -> np.ndarray:
         if len(atoms) < 4:

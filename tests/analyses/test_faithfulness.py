@@ -463,6 +463,7 @@ def test_single_atoms_cannot_tell() -> None:
     assert judge(result).findings[0].outcome is Outcome.CANNOT_TELL
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize("readout", [{}, {"kind": "dipole", "magnitude": True, "vectors": True}], ids=["sum", "dipole"])
 def test_question_of_a_small_model_is_stored_and_drawn(readout, tmp_path: Path) -> None:

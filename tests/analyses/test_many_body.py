@@ -125,6 +125,7 @@ def test_a_band_folds_into_a_threshold() -> None:
     assert decide_within(Effect("score", 0.6), (0.0, 1.0)) is Outcome.CANNOT_TELL
 
 
+@pytest.mark.slow
 def test_terms_and_removals_add_up_to_the_cluster() -> None:
     model = small_model("schnet", cutoff=4.0)
     inputs = inputs_of(model, MOLECULES[:4], with_untrained=False)
@@ -160,6 +161,7 @@ def test_clusters_of_the_set_come_first() -> None:
     assert all(c.molecules == ((0, 1, 2), (3, 4, 5)) for c in clusters[:10])
 
 
+@pytest.mark.slow
 def test_run_on_an_energy_model(tmp_path: Path) -> None:
     pytest.importorskip("tblite")
     told: list[str] = []
@@ -183,7 +185,7 @@ def test_without_a_reference_the_model_is_asked_alone(monkeypatch: pytest.Monkey
     result = compute(inputs_of(small_model(), MOLECULES[:3]), n_clusters=1)
     save_result(result, tmp_path / "x")
     found = findings(load_result(ManyBodyResult, tmp_path / "x"))
-    assert found[-1].sentence == "it does not converge"
+    assert found[-1].sentence == "It does not converge."
     assert found[-1].outcome is Outcome.CANNOT_TELL
     figure(result).canvas.draw()
 
@@ -220,7 +222,7 @@ def test_pairs_alone_tell_nothing_of_triples() -> None:
 def test_periodic_structures_make_no_cluster() -> None:
     cell = ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]], cell=[9, 9, 9], pbc=True)
     result = compute(inputs_of(small_model(), [cell]), n_clusters=1)
-    assert "no structure of the set" in findings(result)[-1].sentence
+    assert "No structure of the set" in findings(result)[-1].sentence
 
 
 def test_a_shipped_model_has_terms_for_water() -> None:

@@ -21,6 +21,7 @@ TRIALS = 3
 HARD = {"species/energies", "species/energies_signed", "many-body/reference_3", "decay/law"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS, ids=[world.name for world in WORLDS])
 def test_verdicts_of_a_world_are_right(world: World) -> None:
     found = {claim: Counter[str]() for claim in world.expected}

@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
 from atomlens import InputError, ModelConfig, Potential
 from atomlens.analyses import (
@@ -102,6 +103,13 @@ def test_rank_correlation_of_little_is_nan() -> None:
     assert math.isnan(rank_correlation(np.array([1.0, 2.0]), np.array([1.0, 2.0])))
     assert math.isnan(rank_correlation(np.ones(5), np.arange(5.0)))
     assert rank_correlation(np.array([1.0, 2.0, np.nan, 3.0]), np.array([1.0, 4.0, 0.0, 9.0])) == pytest.approx(1.0)
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=3, max_size=12))
+def test_rank_correlation_is_spearman_s_with_ties(points: list[tuple[int, int]]) -> None:
+    x, y = np.array(points, dtype=float).T
+    assume(np.ptp(x) > 0 and np.ptp(y) > 0)
+    assert rank_correlation(x, y) == pytest.approx(float(spearmanr(x, y).statistic), abs=1e-12)
 
 
 @pytest.mark.parametrize("architecture", ["schnet", "painn"])

@@ -120,6 +120,8 @@ FILES = [
     ("groups empty", text("{}"), (MODEL, ETHANOL, *OUT, "--groups", "bad"), "groups 'bad'"),
     ("groups without atoms", text('{"a": []}'), (MODEL, ETHANOL, *OUT, "--groups", "bad"), "'a' is empty"),
     ("groups overlap", text('{"a": [0], "b": [0]}'), (MODEL, ETHANOL, *OUT, "--groups", "bad"), "atom 0"),
+    ("a group twice", text('{"a": [0], "a": [1]}'), (MODEL, ETHANOL, *OUT, "--groups", "bad"), "'a' is there twice"),
+    ("name is no text", None, (MODEL, "b\udcff.xyz", *OUT), "is no UTF-8 text; rename the file"),
     ("groups out of range", text('{"a": [9]}'), (MODEL, ETHANOL, *OUT, "--groups", "bad"), "atom 9"),
     ("groups are a device", None, (MODEL, ETHANOL, *OUT, "--groups", "/dev/zero"), "/dev/zero is a device"),
     ("groups nested", text("[" * 10**5), (MODEL, ETHANOL, *OUT, "--groups", "bad"), "groups 'bad': not a JSON file"),

@@ -12,6 +12,7 @@ from atomlens.runs.demonstration import MAIN_MODELS, MOLECULES, demo_molecules
 from atomlens.structures import perceive_bonds
 
 
+@pytest.mark.slow
 def test_the_demo_from_nothing_to_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     done = run(capsys, "demo")
@@ -21,7 +22,7 @@ def test_the_demo_from_nothing_to_folder(tmp_path, monkeypatch, capsys):
     summary = json.loads((out / "summary.json").read_text())
     molecules = ase.io.read(out / MOLECULES, ":")
     assert [entry["name"] for entry in summary["frames"]] == [atoms.info["name"] for atoms in molecules]
-    for said in ("atomlens-demo/report.html", "atomlens explain zoo:", "ethanol", "benzene", *MAIN_MODELS):
+    for said in ("atomlens-demo/report.html", "atomlens explain 'c1ccccc1O'", "ethanol", "benzene", *MAIN_MODELS):
         assert said in done.out
     for name in MAIN_MODELS:
         ex = atomlens.explain(atomlens.load_model(f"zoo:{name}"), molecules[0])
@@ -61,6 +62,25 @@ def test_a_smiles_string_in_place_of_a_file(tmp_path, monkeypatch, capsys):
     assert summary["structures"] == "CCO"
     assert "by RDKit" in summary["frames"][0]["geometry"]
     assert "geometry of SMILES CCO by RDKit" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_molecule_without_a_model_is_explained_by_the_organic_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    short = run(capsys, "explain", "CCO", "--out", "short", "--max-order", 2)
+    named = run(capsys, "explain", "zoo:organic-painn", "CCO", "--out", "named", "--max-order", 2)
+    assert (short.code, short.err, named.code) == (0, "", 0)
+    folders = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("short", "named")]
+    assert [folder["model"]["path"] for folder in folders] == ["organic", "zoo:organic-painn"]
+    assert folders[0]["frames"][0]["prediction"] == folders[1]["frames"][0]["prediction"]
+
+
+@pytest.mark.parametrize("model", ["organic", "zoo:qm9-u0-painn", "sevenn:7net-0", "best.model"])
+def test_a_model_without_a_molecule(tmp_path, monkeypatch, capsys, model):
+    monkeypatch.chdir(tmp_path)
+    done = run(capsys, "explain", model, "--out", "run")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"atomlens: {model} is a model; say what to explain with it")
+    assert done.err.count("\n") == 1
 
 
 def test_a_file_has_no_such_word(tmp_path, monkeypatch, capsys):

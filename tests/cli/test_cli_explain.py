@@ -150,6 +150,7 @@ print([name for name in ("torch", "numpy", "ase", "rdkit", "polars", "matplotlib
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_no_command_imports_chemiscope_or_matplotlib(here):
     code = """
 import sys

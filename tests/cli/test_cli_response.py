@@ -38,6 +38,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_model(capsys, folder):
     outcome = run(capsys, "response", "model.safetensors", "ethanol.xyz", "--out", "run")
     assert outcome.code == 0, outcome.err
@@ -56,6 +57,7 @@ def test_a_model(capsys, folder):
     assert again.code == 0
 
 
+@pytest.mark.slow
 def test_gfn2(capsys, folder):
     pytest.importorskip("tblite", reason="needs the extra xtb")
     outcome = run(capsys, "response", "gfn2", "two.xyz", "--out", "run", "--frames", "1")
@@ -69,6 +71,7 @@ def test_gfn2(capsys, folder):
     assert left_over(folder) == ["run"]
 
 
+@pytest.mark.slow
 def test_a_calculator_by_import_path(capsys, folder):
     outcome = run(
         capsys, "response", "ase.calculators.lj:LennardJones", "ethanol.xyz", "--kwargs", '{"rc": 9}', "--out", "run"
@@ -78,7 +81,7 @@ def test_a_calculator_by_import_path(capsys, folder):
 
 
 def test_one_structure_that_fails_leaves_the_others(capsys, folder):
-    outcome = run(capsys, "response", "test_cli_response:OnlyEthanol", "two.xyz", "--out", "run")
+    outcome = run(capsys, "response", "test_cli_response:OnlyEthanol", "two.xyz", "--trust", "--out", "run")
     assert outcome.code == 0, outcome.err
     assert "1 of 2 structures" in outcome.out
     assert "frame 1: cannot tell" in outcome.out
@@ -106,10 +109,21 @@ def test_one_structure_that_fails_leaves_the_others(capsys, folder):
     ],
 )
 def test_bad_input(capsys, folder, arguments, words):
-    outcome = run(capsys, "response", arguments[0], "ethanol.xyz", "--out", "run", *arguments[1:])
+    outcome = run(capsys, "response", arguments[0], "ethanol.xyz", "--trust", "--out", "run", *arguments[1:])
     assert outcome.code == 2
     assert words in outcome.err
     assert outcome.err.count("\n") == 1
+    assert left_over(folder) == []
+
+
+def test_modules_outside_of_installed_packages_need_trust(capsys, folder):
+    (folder / "mine.py").write_text("open('ran', 'w').close()\n")
+    for name in ("mine:Calculator", "mine.sub:Calculator", "test_cli_response:OnlyEthanol"):
+        outcome = run(capsys, "response", name, "ethanol.xyz", "--out", "run")
+        assert outcome.code == 2
+        assert "outside of the installed packages" in outcome.err
+        assert "--trust" in outcome.err
+    assert not (folder / "ran").exists()
     assert left_over(folder) == []
 
 

@@ -37,6 +37,7 @@ def wait_for_tables(folder, process):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "line"),
     [(signal.SIGINT, 130, "atomlens: interrupted; nothing was left behind\n"), (signal.SIGTERM, 143, "")],
@@ -51,6 +52,7 @@ def test_stopping_in_the_middle_leaves_nothing(here, number, code, line):
     assert left_over(here) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing(here):
     # A file may not grow beyond 100 kB: the page cannot be written.
     limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))}

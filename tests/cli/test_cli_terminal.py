@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import sys
 import warnings
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import atomlens.cli
+from atomlens.cli import main
 from atomlens.cli.terminal import LONGEST_LINE, clean, clean_warnings, console, one_line
 
 SOURCES = sorted(Path(atomlens.cli.__file__).parent.glob("*.py"))
@@ -67,3 +69,13 @@ def test_commands_print_in_no_other_way(source: Path) -> None:
             assert ast.unparse(node.func) not in ("print", "typer.echo", "click.echo", "Console", "typer.secho")
         if isinstance(node, ast.ImportFrom):
             assert "Console" not in {alias.name for alias in node.names}
+
+
+def test_a_terminal_of_few_letters_gets_the_others_spelled_out(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii", errors="strict"))
+    with pytest.raises(SystemExit) as end:
+        main(["zoo", "card", "rmd17-ethanol-painn"])
+    sys.stdout.flush()
+    assert not end.value.code
+    assert rb"meV/\xc5" in written.getvalue()

@@ -34,6 +34,7 @@ def test_the_card_shows_everything_it_has(capsys, prefix):
         assert all(str(value) in done.out for name, value in errors.items() if "MAE" in name)
 
 
+@pytest.mark.slow
 def test_the_path_is_the_file(capsys):
     for name in zoo_names():
         done = run(capsys, "zoo", "path", name)

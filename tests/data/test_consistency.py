@@ -49,6 +49,7 @@ def test_frames_too_far_apart_say_nothing(springs: Dataset) -> None:
     assert check.complaint is None
 
 
+@pytest.mark.slow
 def test_shared_ethanol(ethanol_file: Path) -> None:
     assert abs(require_matching_forces(read_dataset(ethanol_file)).slope - 1) < 0.1
     with pytest.raises(InputError, match="kcal/mol against eV"):

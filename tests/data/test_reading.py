@@ -167,6 +167,14 @@ def test_an_energy_that_cannot_be_is_named(tmp_path: Path, energy: float) -> Non
         read_dataset(tmp_path / "water.xyz")
 
 
+def test_a_force_that_cannot_be_is_named(tmp_path: Path) -> None:
+    arrays = {"z": np.array([8, 1, 1]), "R": np.ones((3, 3, 3)), "E": np.zeros(3), "F": np.zeros((3, 3, 3))}
+    arrays["F"][1, 2, 0] = -1e300
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(InputError, match=r"frame 1: a force of .* eV/Å is beyond 1e\+06 eV/Å; check the unit"):
+        read_dataset(tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize("name", ["R", "E", "F"])
 def test_arrays_that_are_no_real_numbers(tmp_path: Path, name: str) -> None:
     arrays = {"z": np.array([8, 1, 1]), "R": np.ones((2, 3, 3)), "E": np.zeros(2), "F": np.zeros((2, 3, 3))}

@@ -17,10 +17,12 @@ from ase.calculators.morse import MorsePotential
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
 from atomlens import InputError, load_model
-from atomlens.dynamics import find_exits, scan_walls
-from atomlens.dynamics.exits import HeldDistance, closest_contacts, side_of
+from atomlens.analyses import scan_walls
+from atomlens.dynamics import find_exits
+from atomlens.dynamics.exits import HeldDistance, closest_contacts
 from atomlens.dynamics.stability import bond_reference
 from atomlens.runs import run_check
+from atomlens.structures import side_of
 
 DEPTH, STEEP, LENGTH = 4.0, 1.4, 0.74
 
@@ -149,6 +151,7 @@ def test_a_valley_before_the_wall_is_no_collapse() -> None:
     assert math.isnan(wall.gives_way)
 
 
+@pytest.mark.slow
 def test_a_run_has_tables_page_and_reference(tmp_path: Path) -> None:
     pytest.importorskip("tblite")
     water = ase.build.molecule("H2O")

@@ -45,6 +45,7 @@ def wild() -> Potential:
     return model.converted(torch.float64)
 
 
+@pytest.mark.slow
 def test_energy_is_conserved_and_the_error_is_second_order(model: Potential, tmp_path: Path) -> None:
     spread = []
     for step in (0.25, 0.5):
@@ -58,6 +59,7 @@ def test_energy_is_conserved_and_the_error_is_second_order(model: Potential, tmp
     assert 2.5 < spread[1] / spread[0] < 6.0  # 4 for velocity Verlet
 
 
+@pytest.mark.slow
 def test_nve_hardly_drifts(model: Potential, tmp_path: Path) -> None:
     run = simulate(model, ETHANOL, tmp_path, MDOptions("nve", 200.0, 0.25, 120, 1, 4, seed=1))
     total = (run.observables["potential_eV"] + run.observables["kinetic_eV"]).to_numpy()
@@ -91,6 +93,7 @@ def test_an_atom_alone_has_a_temperature(tmp_path: Path) -> None:
     assert run.observables["temperature_K"][0] == pytest.approx(run.observables["kinetic_eV"][0] / (1.5 * units.kB))
 
 
+@pytest.mark.slow
 def test_strong_friction_reaches_the_temperature(model: Potential, tmp_path: Path) -> None:
     options = MDOptions(n_replicas=16, n_steps=100, interval=5, temperature=300.0, friction=400.0, seed=2)
     run = simulate(model, ETHANOL, tmp_path, options)
@@ -105,6 +108,14 @@ def test_nose_hoover_moves_one_replica(model: Potential, tmp_path: Path) -> None
     assert np.abs(frames[-1] - frames[0]).max() > 0.01
 
 
+@pytest.fixture(scope="module")
+def whole(model: Potential, tmp_path_factory: pytest.TempPathFactory) -> Simulation:
+    """A run of `SHORT` that nothing stopped, in six parts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("atomlens.dynamics.simulation.FRAMES_PER_PART", 5)
+        return simulate(model, ETHANOL, tmp_path_factory.mktemp("whole") / "run", SHORT)
+
+
 def same(one: Simulation, other: Simulation) -> None:
     assert one.observables.equals(other.observables)
     assert one.fates == other.fates
@@ -117,12 +128,12 @@ class Killed(Exception):
     """Stands for a kill between two frames."""
 
 
-@pytest.mark.parametrize("at", [1, 7, 16, 29])
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [1, 16, 29], ids=["before a part is written", "in the middle", "at the end"])
 def test_a_killed_run_goes_on_bit_for_bit(
-    model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    model: Potential, whole: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     monkeypatch.setattr("atomlens.dynamics.simulation.FRAMES_PER_PART", 5)
-    whole = simulate(model, ETHANOL, tmp_path / "whole", SHORT)
 
     def stop(frame: int, *_: object) -> None:
         if frame == at:
@@ -165,11 +176,11 @@ def test_a_planted_pickle_does_not_run_where_a_simulation_goes_on(
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_a_part_without_checkpoint_is_made_again(
-    model: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Potential, whole: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("atomlens.dynamics.simulation.FRAMES_PER_PART", 5)
-    whole = simulate(model, ETHANOL, tmp_path / "whole", SHORT)
     save, saves = save_state, []
 
     def fail_once(path: Path, state: dict) -> None:
@@ -227,10 +238,9 @@ def test_unusable_structures_are_told(model: Potential, tmp_path: Path, atoms: a
     assert not (tmp_path / "out").exists()
 
 
-def test_folder_of_another_simulation_is_refused(model: Potential, tmp_path: Path) -> None:
-    simulate(model, ETHANOL, tmp_path, SHORT)
+def test_folder_of_another_simulation_is_refused(whole: Simulation) -> None:
     with pytest.raises(InputError, match="another model, structure or settings"):
-        simulate(wild(), ETHANOL, tmp_path, SHORT)
+        simulate(wild(), ETHANOL, whole.folder, SHORT)
 
 
 def test_model_without_energy_is_refused(tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ def test_units_are_converted_once():
     assert_conserved(ex)
 
 
+@pytest.mark.slow
 def test_a_hundred_frames_of_ethanol(ethanol_painn, ethanol_frames):
     assert len(ethanol_frames) == 100
     for atoms in ethanol_frames:

@@ -19,7 +19,7 @@ from oracle import Held, all_sequences, keep
 from samples import RULES, branched, crowded_cell, long_range_model, small_model
 
 PRODUCTS = ("scalar", "full")
-STRUCTURES = {"water": lambda: molecule("H2O"), "chain": branched, "cell": crowded_cell}
+STRUCTURES = {"chain": branched, "cell": crowded_cell}
 
 
 def so3net(**options) -> Potential:

@@ -78,7 +78,7 @@ def test_three_layers_in_closed_form_are_inclusion_and_exclusion(
     """The two ways to terms share nothing but the chain: halves that meet, and sums over sets that are subtracted."""
     chain = atomlens.explain(small_model(architecture, cutoff=3.1), atoms, "gate", product_rule).chain
     chain = chain if bias else chain.without_bias()
-    monkeypatch.setattr(meeting_module, "_PAIR_BLOCK", block)
+    monkeypatch.setattr(meeting_module, "_BLOCK", 32 * block)
     monkeypatch.setattr(restricted_module, "_BATCH", block)
     for order in (1, 2, 3):
         terms = interaction_terms(chain, order)

@@ -10,7 +10,7 @@ import pytest
 
 import atomlens
 from atomlens import InputError, load_model
-from atomlens.models import CARD_KEYS, zoo_config, zoo_names, zoo_path
+from atomlens.models import CARD_KEYS, is_zoo_name, save_model, zoo_config, zoo_names, zoo_path
 
 ROOT = Path(__file__).parents[2]
 SIZE, ALL_SIZES = 1e6, 12e6
@@ -55,12 +55,23 @@ def test_the_wheel_is_to_hold_models_molecules_and_templates():
     assert sorted(wanted - packed) == []
 
 
+def test_the_organic_model_has_a_short_name(tmp_path, monkeypatch):
+    assert zoo_path("organic") == zoo_path("zoo:organic-painn")
+    assert load_model("organic").config.card["name"] == "organic-painn"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "organic").mkdir()  # what `atomlens data organic --out organic` makes
+    assert is_zoo_name("organic")
+    (tmp_path / "organic").rmdir()
+    save_model(load_model("zoo:qm9-u0-schnet"), tmp_path / "organic")
+    assert load_model("organic").config.card["name"] == "qm9-u0-schnet"
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
         ("qm9-u0-pain", "did you mean qm9-u0-painn"),
         ("zoo:qm9-u0-schnett", "did you mean qm9-u0-schnet"),
-        ("xyz", "it has qm9"),
+        ("xyz", "it has organic-painn"),
         ("../../secret", "no model of that name"),
         ("", "no model of that name"),
     ],

@@ -63,11 +63,13 @@ def test_changed_files(flips, load_bytes, schnetpack_folder):
     load_bytes(changed((schnetpack_folder / f"{ZIP}.model").read_bytes(), flips))
 
 
+@pytest.mark.slow
 @given(flips=changes)
 def test_changed_pickles_with_right_checksums(flips, load_bytes, repack, pickle_of):
     load_bytes(repack(ZIP, changed(pickle_of(ZIP), flips)))
 
 
+@pytest.mark.slow
 @given(flips=changes)
 def test_changed_files_of_the_older_format(flips, load_bytes, schnetpack_folder):
     load_bytes(changed((schnetpack_folder / f"{OLDER}.model").read_bytes(), flips))

@@ -152,6 +152,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_pickle_cannot_become_much_larger_than_it_is(name, load_bytes, repack):
     data = b"\x80\x02" + BOMBS[name]

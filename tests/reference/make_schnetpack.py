@@ -16,6 +16,8 @@ To make everything again, from the root of the repository:
     pip download --no-deps schnetpack==2.0.0 -d old && unzip -d old old/schnetpack-2.0.0-*.whl
     PYTHONPATH=old python tests/reference/make_schnetpack.py make-old      # likewise with 2.0.4
 
+    python tests/reference/make_schnetpack.py make-undecided   # of several outputs, none of which comes first
+
 A third word, as in ``make so3net``, makes only those whose names hold it.
 
 To check state dicts that `atomlens.save_schnetpack_state_dict` wrote as FOLDER/NAME.pt, where NAME.model is one
@@ -309,6 +311,14 @@ OLD_CASES = {
 }
 
 
+# Models of which a user must say what to read; they have no reference of their own.
+UNDECIDED = {
+    "two_energies": lambda: potential(
+        painn(layers=1), *(out.Atomwise(8, output_key=key) for key in ("energy", "energy_high")), forces=False
+    ),
+}
+
+
 def schnet_of_20(kind):
     return kind(8, 2, snn.GaussianRBF(n_rbf=6, cutoff=CUTOFF), snn.CosineCutoff(CUTOFF), max_z=10)
 
@@ -392,6 +402,10 @@ if __name__ == "__main__":
             make(CASES, "", *word)
         case ["make-old", *word]:
             make(OLD_CASES, f"_of_{version('schnetpack')}", *word)
+        case ["make-undecided"]:
+            for name, build in UNDECIDED.items():
+                torch.manual_seed(zlib.crc32(name.encode()))
+                torch.save(shake(build()), HERE / f"{name}.model")
         case ["check", folder]:
             check(folder)
         case _:

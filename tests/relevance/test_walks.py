@@ -73,7 +73,7 @@ def test_walks_are_products_of_blocks(architecture, product_rule, n_layers):
     assert chain.without_bias().sum_of_walks() == pytest.approx(total, rel=1e-11)
 
 
-@pytest.mark.parametrize("limits", [(1, 1, 1), (5, 3, 7), (40, 1000, 2), (3, 2, 10_000)])
+@pytest.mark.parametrize("limits", [(1, 1, 1), (5, 60, 7), (40, 20_000, 2), (3, 40, 10_000)])
 @pytest.mark.parametrize("n_layers", [0, 1, 2, 3, 5])
 @pytest.mark.parametrize("product_rule", ["scalar", "full"])
 def test_small_blocks_give_the_same_walks(monkeypatch, product_rule, n_layers, limits):
@@ -82,7 +82,7 @@ def test_small_blocks_give_the_same_walks(monkeypatch, product_rule, n_layers, l
     if n_layers == 0:
         chain = replace(chain, layers=())
     whole = sorted_table(*all_walks(chain))
-    for name, value in zip(("MAX_HALF", "MAX_ROWS", "MAX_WALKS"), limits, strict=True):
+    for name, value in zip(("MAX_HALF", "MAX_NUMBERS", "MAX_WALKS"), limits, strict=True):
         monkeypatch.setattr(join_module, name, value)
     blocks = list(walk_blocks(chain))
     in_blocks = sorted_table(np.concatenate([b.atoms for b in blocks]), np.concatenate([b.relevance for b in blocks]))
@@ -93,13 +93,13 @@ def test_small_blocks_give_the_same_walks(monkeypatch, product_rule, n_layers, l
         assert len(blocks) > 1 or chain.n_layers == 0
 
 
-@pytest.mark.parametrize("limits", [None, (5, 3, 7), (1, 1, 1)])
+@pytest.mark.parametrize("limits", [None, (5, 60, 7), (1, 1, 1)])
 @pytest.mark.parametrize("k", [0, 1, 7, 50, 10**6])
 def test_the_strongest_walks_are_the_first_of_all_sorted(monkeypatch, limits, k):
     chain = chain_of("painn", "full")
     walks = all_walks(chain)
     if limits:
-        for name, value in zip(("MAX_HALF", "MAX_ROWS", "MAX_WALKS"), limits, strict=True):
+        for name, value in zip(("MAX_HALF", "MAX_NUMBERS", "MAX_WALKS"), limits, strict=True):
             monkeypatch.setattr(join_module, name, value)
     top = strongest_walks(chain, k)
     assert top.atoms.dtype == np.int32

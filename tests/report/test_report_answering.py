@@ -37,6 +37,7 @@ def inputs(tmp_path: Path) -> AnalysisInputs:
     return AnalysisInputs(model, molecules, read_tables(tmp_path / "tables"))
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_processes(inputs: AnalysisInputs, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     homes = [tmp_path / "one", tmp_path / "two"]

@@ -12,26 +12,24 @@ from atomlens.report import page_html
 from atomlens.report.page import Page
 from atomlens.tables import explained_frame, fragment_groups
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"), pytest.mark.slow]
 
 # The colours of a term that lowers and of one that raises, as lit surfaces: which channel leads.
 BLUE, ORANGE = (lambda r, g, b: b - r > 60), (lambda r, g, b: r - b > 60)
 
 
-@pytest.fixture(scope="module")
-def browse(tmp_path_factory):
-    """One browser for all tests of this file; it opens a page and returns itself."""
-    folder = tmp_path_factory.mktemp("chromium")
-    with Browser(folder / "profile") as browser:
+@pytest.fixture
+def browse(browser, tmp_path):
+    """Opens a page in the browser, and is that browser."""
 
-        def browse(html, **options):
-            page = folder / "page.html"
-            page.write_text(html, encoding="utf-8")
-            browser.errors, browser.requests = [], []
-            browser.load(page, **options)
-            return browser
+    def browse(html, **options):
+        page = tmp_path / "page.html"
+        page.write_text(html, encoding="utf-8")
+        browser.errors, browser.requests = [], []
+        browser.load(page, **options)
+        return browser
 
-        yield browse
+    return browse
 
 
 def pixels(browser, selector):

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
-from browser import CHROMIUM, Browser
+from browser import CHROMIUM
 from report_samples import HOSTILE, ethanol, two_waters
 
 from atomlens import InputError, explain
@@ -147,30 +147,30 @@ def test_runs_that_do_not_belong_together(runs, tmp_path):
         compare_runs([runs[0], make_run(tmp_path / "pairs", "schnet", max_order=2)])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_the_page_opens_quietly_and_answers(runs, tmp_path):
+def test_the_page_opens_quietly_and_answers(runs, tmp_path, browser):
     hostile = [ethanol(name=HOSTILE), two_waters()]
     folders = [make_run(tmp_path / f"{name}-run", name, hostile, model_path=HOSTILE) for name in MODELS]
     page = tmp_path / "compare.html"
     page.write_text(compare_html(compare_runs(folders), tmp_path, command=HOSTILE, tables=["pairs"]), encoding="utf-8")
-    with Browser(tmp_path / "profile") as browser:
-        browser.load(page, settle=0.3)
-        assert browser.errors == []
-        assert browser.requests == []
-        assert browser.run("document.images.length") == 0
-        assert browser.run("document.querySelectorAll('#glance .row').length") == 3
-        assert browser.run("document.querySelectorAll('#glance svg').length") == 4
-        attributes = "[...document.querySelectorAll('svg *')].flatMap((e) => [...e.attributes])"
-        assert browser.run(f"{attributes}.filter((a) => /NaN|undefined/.test(a.value)).length") == 0
-        first = browser.run("document.getElementById('pair-rows').textContent")
-        browser.run("document.querySelector('[data-frame-row=\"1\"]').click()")
-        assert browser.run("document.getElementById('one-name').textContent") == "H4O2"
-        assert browser.run("document.getElementById('pair-rows').textContent") != first
-        assert browser.run("document.querySelectorAll('#pictures .term').length") >= 4
-        links = browser.run("[...document.querySelectorAll('dd a')].map((a) => a.getAttribute('href'))")
-        assert links == ["painn-run/report.html", "schnet-run/report.html"]
-        assert browser.errors == []
-        assert browser.requests == []
+    browser.load(page, settle=0.3)
+    assert browser.errors == []
+    assert browser.requests == []
+    assert browser.run("document.images.length") == 0
+    assert browser.run("document.querySelectorAll('#glance .row').length") == 3
+    assert browser.run("document.querySelectorAll('#glance svg').length") == 4
+    attributes = "[...document.querySelectorAll('svg *')].flatMap((e) => [...e.attributes])"
+    assert browser.run(f"{attributes}.filter((a) => /NaN|undefined/.test(a.value)).length") == 0
+    first = browser.run("document.getElementById('pair-rows').textContent")
+    browser.run("document.querySelector('[data-frame-row=\"1\"]').click()")
+    assert browser.run("document.getElementById('one-name').textContent") == "H4O2"
+    assert browser.run("document.getElementById('pair-rows').textContent") != first
+    assert browser.run("document.querySelectorAll('#pictures .term').length") >= 4
+    links = browser.run("[...document.querySelectorAll('dd a')].map((a) => a.getAttribute('href'))")
+    assert links == ["painn-run/report.html", "schnet-run/report.html"]
+    assert browser.errors == []
+    assert browser.requests == []
 
 
 def test_the_command_says_and_writes_it(runs, tmp_path, capsys):

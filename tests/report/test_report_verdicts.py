@@ -11,7 +11,7 @@ from typing import Any
 import ase.build
 import polars as pl
 import pytest
-from browser import CHROMIUM, Browser
+from browser import CHROMIUM
 from report_samples import HOSTILE
 
 from atomlens import InputError
@@ -87,6 +87,7 @@ def test_structures_are_the_same_however_they_were_read(runs, tmp_path):
     assert "is not known" in compare_verdicts([runs[0], again]).differing
 
 
+@pytest.mark.slow
 def test_different_structures_are_told(runs, tmp_path):
     moved = [atoms.copy() for atoms in MOLECULES]
     moved[2].positions[0, 2] += 0.01
@@ -173,20 +174,20 @@ def test_the_command_says_and_writes_it(runs, tmp_path, capsys):
     assert end.value.code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_the_page_opens_quietly_and_nothing_is_markup(runs, tmp_path):
+def test_the_page_opens_quietly_and_nothing_is_markup(runs, tmp_path, browser):
     verdicts = json.loads((runs[1] / "summary.json").read_text())["verdicts"]
     verdicts[0]["findings"][0] |= {"claim": HOSTILE, "sentence": HOSTILE, "reference": HOSTILE}
     hostile = copied(runs[1], tmp_path / "hostile", verdicts=verdicts, structures=HOSTILE, property=HOSTILE)
     write_verdicts(tmp_path, compare_verdicts([runs[0], hostile]), command=HOSTILE)
-    with Browser(tmp_path / "profile") as browser:
-        browser.load(tmp_path / "report.html", settle=0.3)
-        assert browser.errors == []
-        assert browser.requests == []
-        assert browser.run("[...document.images].every((i) => i.complete && i.naturalWidth > 100)")
-        assert browser.run("document.images.length") == 2
-        assert browser.run("document.querySelectorAll('table.claims thead th').length") == 3
-        assert browser.run("document.documentElement.scrollWidth <= window.innerWidth")
+    browser.load(tmp_path / "report.html", settle=0.3, draws=False)
+    assert browser.errors == []
+    assert browser.requests == []
+    assert browser.run("[...document.images].every((i) => i.complete && i.naturalWidth > 100)")
+    assert browser.run("document.images.length") == 2
+    assert browser.run("document.querySelectorAll('table.claims thead th').length") == 3
+    assert browser.run("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 @dataclass(frozen=True)

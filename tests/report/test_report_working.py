@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from audit import complaints
-from browser import CHROMIUM, Browser
+from browser import CHROMIUM
 from PIL import Image
 from report_samples import explanation, frame, info, two_waters
 
@@ -15,7 +15,7 @@ from atomlens.report import page_html
 from atomlens.report.page import Page
 from atomlens.tables import explained_frame, fragment_groups
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"), pytest.mark.slow]
 
 # Every save goes through a link with an address of its own; the test reads the content instead of writing a file.
 _CATCH_SAVES = """
@@ -24,12 +24,6 @@ URL.createObjectURL = (blob) => { window.saved.push(blob); return make(blob); };
 window.exporter = (name) => [...document.querySelectorAll('button.export')].find((button) => button.ariaLabel === name);
 HTMLAnchorElement.prototype.click = function () { window.savedName = this.download; }; })()
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with Browser(tmp_path_factory.mktemp("chromium") / "profile") as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -192,3 +192,24 @@ def test_xyz_by_any_name(tmp_path):
     for name in ("a.txt", "a.dat", "a"):
         (tmp_path / name).write_text("2\nx\nO 0 0 0\nH 0 0 1\n")
         assert read_structures(tmp_path / name)[0].get_chemical_formula() == "HO"
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path):
+    rows = "O 0 0 0.1\nH 0 0.8 -0.5\nH 0 -0.8 -0.5\n"
+    head = 'Properties=species:S:1:pos:R:3 pbc="F F F"'
+    (tmp_path / "a.xyz").write_text(f"3\n{head} energy=-1.0 energy=-2.0\n{rows}")
+    with pytest.raises(InputError, match=r"line 2 .*'energy' is there twice"):
+        read_structures(tmp_path / "a.xyz")
+    (tmp_path / "b.xyz").write_text(f'3\n{head} note="energy=1 energy=2" energy=-1.0 list="[a=1, a=2]"\n{rows}')
+    (atoms,) = read_structures(tmp_path / "b.xyz")
+    assert len(atoms) == 3
+
+
+def test_elements_and_atomic_numbers_agree(tmp_path):
+    head = 'Properties=species:S:1:Z:I:1:pos:R:3 pbc="F F F"'
+    rows = "O {} 0 0 0.1\nH 1 0 0.8 -0.5\nH 1 0 -0.8 -0.5\n"
+    (tmp_path / "a.xyz").write_text(f"3\n{head}\n{rows.format(8)}")
+    assert read_structures(tmp_path / "a.xyz")[0].get_chemical_symbols() == ["O", "H", "H"]
+    (tmp_path / "b.xyz").write_text(f"3\n{head}\n{rows.format(6)}")
+    with pytest.raises(InputError, match=r"line 3 .*the element is O and the atomic number 6"):
+        read_structures(tmp_path / "b.xyz")

@@ -270,6 +270,7 @@ def test_sound_replicas_count_with_the_whole_time() -> None:
     assert restricted_mean([{"time_ps": 2.0}, {"time_ps": 10.0}, {"time_ps": 10.0}], 10.0) == pytest.approx(22 / 3)
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_does_not_end_the_study(tmp_path: Path) -> None:
     grid = PLAN.replace('"model.architecture" = ["schnet", "painn"]', '"fit.lr" = [1e-3, 1e30]')
     path = planned(tmp_path, grid.replace("seed = [1, 2]", "seed = [1]"))
@@ -343,7 +344,7 @@ def test_a_full_disk_or_memory_ends_the_study_with_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
 ) -> None:
     monkeypatch.setattr(study_run, "run_member", raising(error))
-    with pytest.raises(InputError, match=f"{says}.*goes on where it stopped"):
+    with pytest.raises(InputError, match=f"{says}.*the same command resumes"):
         rows_of(tmp_path)
 
 
@@ -379,6 +380,7 @@ def test_a_model_that_kills_its_workers_does_not_end_the_study(tmp_path: Path, m
     assert rows["schnet-seed2"].startswith("KilledWorker: Attempted to run task")
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     path, out = planned(tmp_path, PLAN.replace('["schnet", "painn"]', '["schnet"]')), tmp_path / "out"
 
@@ -415,25 +417,6 @@ def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
         run_study(path, out)
 
 
-def test_a_grid_may_grow(tmp_path: Path) -> None:
-    text = PLAN.replace('["schnet", "painn"]', '["schnet"]')
-    out = tmp_path / "out"
-    run_study(planned(tmp_path, text.replace("seed = [1, 2]", "seed = [1]")), out)
-    before = (out / "models" / "schnet-seed1" / "row.json").stat().st_mtime_ns
-    found = run_study(planned(tmp_path, text), out)
-    assert found.table["model"].to_list() == ["schnet-seed1", "schnet-seed2"]
-    assert found.table["disagreement"].null_count() == 0
-    assert (out / "models" / "schnet-seed1" / "row.json").stat().st_mtime_ns == before
-    other = text.replace("seed = [1, 2]", "seed = [1, 2, 3]").replace("n_features = 16", "n_features = 12")
-    assert other.count("n_features = 12") == 1
-    with pytest.raises(InputError, match="holds a model schnet-seed1 of other settings"):
-        run_study(planned(tmp_path, other), out)
-    later = text.replace("seed = [1, 2]", "seed = [1, 2, 3]").replace("time = 0.01", "time = 0.02")
-    with pytest.raises(InputError, match="another model, structures or settings"):
-        run_study(planned(tmp_path, later), out)
-    assert not (out / "models" / "schnet-seed3").exists()
-
-
 def test_studies_of_before_there_was_a_default_keep_their_product_rule(tmp_path: Path) -> None:
     config, _ = read_study(planned(tmp_path))
     new = with_product_rule(config, {})
@@ -448,11 +431,13 @@ def test_studies_of_before_there_was_a_default_keep_their_product_rule(tmp_path:
     assert with_product_rule(named, settings_of(new)) == named == old
 
 
-def test_a_grown_study_that_was_killed_before_its_table_goes_on(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_grid_may_grow_and_may_be_killed_before_its_table(tmp_path: Path) -> None:
     text = PLAN.replace('["schnet", "painn"]', '["schnet"]')
     out = tmp_path / "out"
     run_study(planned(tmp_path, text.replace("seed = [1, 2]", "seed = [1]")), out)
     old = (out / "summary.json").read_text()
+    first = (out / "models" / "schnet-seed1" / "row.json").stat().st_mtime_ns
     path = planned(tmp_path, text)
 
     class Killed(Exception):
@@ -468,10 +453,21 @@ def test_a_grown_study_that_was_killed_before_its_table_goes_on(tmp_path: Path) 
     assert len(rows) == 2
     assert (out / "summary.json").read_text() == old
     before = [row.stat().st_mtime_ns for row in rows]
-    assert run_study(path, out).table["model"].to_list() == ["schnet-seed1", "schnet-seed2"]
+    assert before[0] == first
+    found = run_study(path, out)
+    assert found.table["model"].to_list() == ["schnet-seed1", "schnet-seed2"]
+    assert found.table["disagreement"].null_count() == 0
     assert [row.stat().st_mtime_ns for row in rows] == before
     with pytest.raises(InputError, match="finished run"):
         run_study(path, out)
+    other = text.replace("seed = [1, 2]", "seed = [1, 2, 3]").replace("n_features = 16", "n_features = 12")
+    assert other.count("n_features = 12") == 1
+    with pytest.raises(InputError, match="holds a model schnet-seed1 of other settings"):
+        run_study(planned(tmp_path, other), out)
+    later = text.replace("seed = [1, 2]", "seed = [1, 2, 3]").replace("time = 0.01", "time = 0.02")
+    with pytest.raises(InputError, match="another model, structures or settings"):
+        run_study(planned(tmp_path, later), out)
+    assert not (out / "models" / "schnet-seed3").exists()
 
 
 def test_the_score_of_a_study_is_made_of_common_parts() -> None:

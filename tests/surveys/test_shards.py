@@ -93,6 +93,7 @@ def answer(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
+@pytest.mark.slow
 def test_twenty_kills(model, xyz, undisturbed, tmp_path):
     """Kill -9 twenty times, at random; the same call goes on, and ends with every byte as if nothing had happened."""
     chance = random.Random(0)
@@ -270,6 +271,7 @@ class TestXyzFrames:
         assert list(XyzFrames.of(path)) == ase.io.read(path, ":")
 
 
+@pytest.mark.slow
 class TestWorkers:
     def test_any_number_of_workers(self, model, xyz, undisturbed, tmp_path):
         pytest.importorskip("distributed")

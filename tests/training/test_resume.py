@@ -39,6 +39,7 @@ def epochs_logged(folder: Path) -> list[int]:
         return [int(row["epoch"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_killed_runs_end_bit_for_bit_like_whole_ones(make_config: Callable[..., Path], tmp_path: Path) -> None:
     config = make_config(epochs=EPOCHS)
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -14,9 +14,11 @@ from .findings import (
     questions_of,
     read_run,
 )
+from .force_check import ForceCheck, check_forces
 from .inputs import N_UNTRAINED, AnalysisInputs, Settings, untrained_model, untrained_models
 from .many_body import WATER, ManyBodyResult
 from .questions import QUESTIONS, Question, chosen_questions
+from .smoothness import DEVIATION, HIGH, SmoothnessResult, Wall, scan_walls
 from .species import SpeciesResult
 from .statistics import MIN_MOLECULES, Rows, molecule_effect, rank_correlation, share_effect
 from .verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, conclude, decide, not_applicable
@@ -24,6 +26,8 @@ from .verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, co
 __all__ = [
     "ANALYSIS_SCHEMA",
     "CUTOFF_ZONE",
+    "DEVIATION",
+    "HIGH",
     "MIN_MOLECULES",
     "NEAREST",
     "NOT_ASKED",
@@ -42,14 +46,18 @@ __all__ = [
     "ExtensivityResult",
     "FaithfulnessResult",
     "Finding",
+    "ForceCheck",
     "ManyBodyResult",
     "Outcome",
     "Question",
     "Rows",
     "Settings",
+    "SmoothnessResult",
     "SpeciesResult",
     "Verdict",
+    "Wall",
     "cannot_tell",
+    "check_forces",
     "chosen_questions",
     "claims_of",
     "common_deviations",
@@ -66,6 +74,7 @@ __all__ = [
     "questions_of",
     "rank_correlation",
     "read_run",
+    "scan_walls",
     "share_effect",
     "untrained_model",
     "untrained_models",

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from atomlens.chain import scalar_output
 from atomlens.models import to_internal
-from atomlens.potentials import AnyModel, OpenedModel
+from atomlens.potentials import AnyPotential, CalculatorModel, OpenedModel
 from atomlens.structures import InputError, collate, fragments
 
 # Elements without a van der Waals radius in ASE's table; no model of organic molecules meets one.
@@ -23,9 +23,9 @@ _BATCH = 64
 _DIRECTIONS = 20
 
 
-def predictions(model: AnyModel, structures: Sequence[ase.Atoms]) -> Float[np.ndarray, " S"]:
+def predictions(model: AnyPotential, structures: Sequence[ase.Atoms]) -> Float[np.ndarray, " S"]:
     """Scalar prediction of every structure in the internal unit: norms of vectors, mean diagonals of tensors."""
-    if isinstance(model, OpenedModel):
+    if isinstance(model, OpenedModel | CalculatorModel):
         return np.array([model.predict(atoms).energy for atoms in structures])
     factor = to_internal(model.facts.unit)[0]
     values = []
@@ -36,7 +36,7 @@ def predictions(model: AnyModel, structures: Sequence[ase.Atoms]) -> Float[np.nd
     return np.concatenate(values) * factor if values else np.zeros(0)
 
 
-def lone_molecules(model: AnyModel, structures: Sequence[ase.Atoms], frames: Sequence[int]) -> list[int]:
+def lone_molecules(model: AnyPotential, structures: Sequence[ase.Atoms], frames: Sequence[int]) -> list[int]:
     """Those of the frames that are one molecule in the open, of elements that the model knows."""
     found = []
     for frame in frames:

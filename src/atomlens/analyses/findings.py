@@ -53,7 +53,11 @@ class AnalysedRun:
             If what is stored cannot be read.
         """
         home = self.folder / "questions" / question.slug
-        return load_result(question.result_type, home) if home.is_dir() else None
+        return load_result(question.result_type, home) if self.has_result(question) else None
+
+    def has_result(self, question: Question) -> bool:
+        """Whether a result of a question is stored."""
+        return (self.folder / "questions" / question.slug).is_dir()
 
     @property
     def n_sampled(self) -> int:

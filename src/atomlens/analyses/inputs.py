@@ -11,8 +11,9 @@ import ase
 import polars as pl
 import torch
 
+from atomlens.interactions import Explanation, explain
 from atomlens.models import Potential
-from atomlens.potentials import AnyModel, OpenedModel
+from atomlens.potentials import AnyModel, AnyPotential, CalculatorModel, OpenedModel
 from atomlens.recording import DEFAULT_PRODUCT_RULE
 
 
@@ -34,6 +35,8 @@ class Settings:
         COMP6's file of S66x8, to compare with its curves; None if there is none.
     dimers
         Archives or folders of NCIAtlas, to compare contacts with.
+    scans
+        Folder of bond scans with energies and forces, to compare with; GFN2-xTB's own if None.
     """
 
     rule: str = "gate"
@@ -43,6 +46,7 @@ class Settings:
     distances: tuple[float, float] | None = None
     s66x8: Path | None = None
     dimers: tuple[Path, ...] = ()
+    scans: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class AnalysisInputs:
     Attributes
     ----------
     model
-        The model in question.
+        The model in question; an ASE calculator has no terms, and its tables no relevance.
     structures
         What it is asked about, counted by the tables' ``frame`` column: of many structures, those that are judged.
     tables
@@ -65,7 +69,7 @@ class AnalysisInputs:
         Rules and seed.
     """
 
-    model: AnyModel
+    model: AnyPotential
     structures: Sequence[ase.Atoms]
     tables: dict[str, pl.DataFrame]
     untrained: Sequence[dict[str, pl.DataFrame]] = ()
@@ -82,6 +86,12 @@ class AnalysisInputs:
         """What the model predicts."""
         return self.model.facts.quantity
 
+    def explained(self, atoms: ase.Atoms) -> Explanation:
+        """A structure explained by the model, under the rules of the settings."""
+        if isinstance(self.model, CalculatorModel):
+            raise TypeError("an ASE calculator has no terms")
+        return explain(self.model, atoms, rule=self.settings.rule, product_rule=self.settings.product_rule)
+
     def untrained_level(self, level: str) -> list[pl.DataFrame]:
         """Tables of one level ("pairs"), one for each untrained model that has it."""
         return [tables[level] for tables in self.untrained if level in tables]
@@ -91,8 +101,10 @@ class AnalysisInputs:
 N_UNTRAINED = 10
 
 
-def untrained_models(model: AnyModel, seed: int = 0, n: int = N_UNTRAINED) -> list[AnyModel]:
-    """Several untrained models, of seeds counted from one."""
+def untrained_models(model: AnyPotential, seed: int = 0, n: int = N_UNTRAINED) -> list[AnyModel]:
+    """Several untrained models, of seeds counted from one; none of an ASE calculator, which has no weights to draw."""
+    if isinstance(model, CalculatorModel):
+        return []
     return [untrained_model(model, seed + k) for k in range(n)]
 
 

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import Any, get_type_hints
 
 from atomlens.analyses.inputs import AnalysisInputs
-from atomlens.analyses.verdict import Verdict
+from atomlens.analyses.verdict import Verdict, conclude, not_applicable
+from atomlens.potentials import AnyPotential
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
@@ -44,6 +45,15 @@ class Question:
         """The expensive part: a typed result, to be stored by `save_result`."""
         return self._home.compute(inputs, progress=progress)
 
+    def why_not(self, model: AnyPotential) -> str:
+        """Why the question means nothing for a model, in a sentence; empty where it does."""
+        asked = getattr(self._home, "why_not", None)
+        return "" if asked is None else asked(model)
+
+    def inapplicable(self, reason: str) -> Verdict:
+        """The verdict where the question means nothing for a model."""
+        return conclude(self.slug, (not_applicable(self.asks, f"{self.asks} {reason}"),), reason)
+
     def judge(self, result: Any) -> Verdict:
         """The cheap part: what a result says."""
         return self._home.judge(result)
@@ -67,6 +77,7 @@ QUESTIONS = (
         "contacts", "contacts", "Do interactions of two molecules follow those of benchmark dimers?", needs="--dimers"
     ),
     Question("many-body", "many_body", "How much is carried by pairs, triples and more, and does it match removal?"),
+    Question("smoothness", "smoothness", "Is the energy smooth, and does it rise where atoms meet?"),
     Question("faithfulness", "faithfulness", "Do the terms predict what the model does when a message is cut?"),
 )
 

@@ -12,7 +12,7 @@ RANGE_EDGES = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, np.inf)
 
 
 def molecule_strengths(tables: dict[str, pl.DataFrame], unit: str) -> pl.DataFrame:
-    r"""One row a frame: strength Σ|I| of every order, the remainder, and mean ranges weighted by strength.
+    r"""One row per frame: strength Σ|I| of every order, the remainder, and mean ranges weighted by strength.
 
     Columns ``frame``, ``n_atoms``, ``change`` (y - c), ``strength_n`` and ``terms_n`` for the orders n that the tables
     hold, ``range_n`` in Å for n > 1, ``remainder`` (all higher orders together: a sum of terms, not of their absolute

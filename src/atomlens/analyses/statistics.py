@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.stats import DegenerateDataWarning, binom, binomtest, bootstrap, norm, rankdata, t
+from scipy.stats import DegenerateDataWarning, binom, binomtest, bootstrap, norm, t
 
 from atomlens.analyses.verdict import Effect
 
@@ -179,7 +179,13 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     x, y = x[kept], y[kept]
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return math.nan
-    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    return float(np.corrcoef(_ranks(x), _ranks(y))[0, 1])
+
+
+def _ranks(x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Ranks from 1, the mean of theirs for ties; `scipy.stats.rankdata` takes twice as long, which resampling feels."""
+    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
 class Rows:

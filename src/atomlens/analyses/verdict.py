@@ -148,7 +148,7 @@ class Finding:
     reference: str = ""
 
     def __post_init__(self) -> None:
-        """Say why nothing can be told, wherever the sentence is shown."""
+        """Say why nothing can be said, wherever the sentence is shown."""
         if self.outcome is not Outcome.CANNOT_TELL or self.effect is None or _WHY in self.sentence:
             return
         if why := undecided(self.effect, self.threshold, self.controls):
@@ -280,10 +280,15 @@ def conclude(
 
 
 def cannot_tell(claim: str, reason: str, reference: str = "") -> Finding:
-    """A finding that could not be made, with the reason: other structures or references would tell."""
-    return Finding(claim, Outcome.CANNOT_TELL, reason, reference=reference)
+    """A finding that could not be made, with the reason: other structures or references would decide."""
+    return Finding(claim, Outcome.CANNOT_TELL, _sentence(reason), reference=reference)
 
 
 def not_applicable(claim: str, reason: str, reference: str = "") -> Finding:
     """A claim that means nothing for this property, architecture or read-out, with the reason."""
-    return Finding(claim, Outcome.NOT_APPLICABLE, reason, reference=reference)
+    return Finding(claim, Outcome.NOT_APPLICABLE, _sentence(reason), reference=reference)
+
+
+def _sentence(reason: str) -> str:
+    """A reason as a sentence, which is how it stands alone on the terminal and on the page."""
+    return reason[:1].upper() + reason[1:] + ("" if reason.endswith((".", "?", "!")) else ".")

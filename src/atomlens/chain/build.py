@@ -69,7 +69,7 @@ def make_chain(model: Potential, graph: AtomGraph, rule: Rule, product_rule: str
     graph
         One structure (several: `make_chain_batch`), in the model's dtype.
     rule, product_rule
-        How non-linear parts are held; SchNet has no products of signals, so both product rules agree there.
+        How non-linear parts are made linear; SchNet has no products of signals, so both product rules agree there.
 
     Raises
     ------
@@ -102,6 +102,8 @@ def make_chain_batch(
     representation = model.representation
     images = merge_images(graph.target, graph.source, graph.n_atoms)
     edges = EdgeBlocks(graph, representation.basis, representation.cutoff)
+    if isinstance(representation, PaiNN) and product_rule == "full":
+        edges = replace(edges, block=edges.block // 8)  # two messages of 5F channels go along every edge
     if isinstance(representation, SchNet):
         layers, features = schnet_layers(representation, edges, images, rule)
     elif isinstance(representation, PaiNN):

@@ -65,7 +65,7 @@ class Chain:
         y as the model itself computes it.
     long_range
         V: energies of pairs that no walk carries, for models with long-range energies. What they depend on besides the
-        distance (charges, coefficients) is held, under every rule.
+        distance (charges, coefficients) is frozen, under every rule.
     """
 
     pairs: PairIndex

@@ -81,18 +81,23 @@ class VectorWeights(EdgeOperator):
     def apply(self, m: Tensor, edges: Edges) -> Tensor:
         """Carry scalar and vector messages along the edges."""
         w = rows_of(self.weights, edges, m)
-        m = m.unflatten(-1, (5, -1))
-        q = w[..., 0:1, :] * m[..., 0:1, :]
-        mu = w[..., 1:4, :] * m[..., 1:2, :] + w[..., 4:5, :] * m[..., 2:5, :]
-        return torch.cat([q, mu], dim=-2).flatten(-2)
+        message = m.unflatten(-1, (5, -1))
+        state = m.new_empty(*m.shape[:-1], 4, message.shape[-1])
+        torch.mul(w[..., :1, :], message[..., :1, :], out=state[..., :1, :])
+        mu = torch.mul(w[..., 1:4, :], message[..., 1:2, :], out=state[..., 1:, :])
+        mu.addcmul_(w[..., 4:, :], message[..., 2:, :])
+        return state.flatten(-2)
 
     def pull(self, u: Tensor, edges: Edges) -> Tensor:
         """Carry state derivatives back along the edges."""
         w = rows_of(self.weights, edges, u)
-        u = u.unflatten(-1, (4, -1))
-        s = w[..., 0:1, :] * u[..., 0:1, :]
-        radial = (w[..., 1:4, :] * u[..., 1:4, :]).sum(dim=-2, keepdim=True)
-        return torch.cat([s, radial, w[..., 4:5, :] * u[..., 1:4, :]], dim=-2).flatten(-2)
+        state = u.unflatten(-1, (4, -1))
+        message = u.new_empty(*u.shape[:-1], 5, state.shape[-1])
+        torch.mul(w[..., :1, :], state[..., :1, :], out=message[..., :1, :])
+        radial = torch.mul(w[..., 1, :], state[..., 1, :], out=message[..., 1, :])
+        radial.addcmul_(w[..., 2, :], state[..., 2, :]).addcmul_(w[..., 3, :], state[..., 3, :])
+        torch.mul(w[..., 4:, :], state[..., 1:, :], out=message[..., 2:, :])
+        return message.flatten(-2)
 
     def norms(self) -> Float[Tensor, " E"]:
         """Largest spectral norm of a channel: that of w_s alone, or of (R, P) to w_R r̂ R + w_v P."""

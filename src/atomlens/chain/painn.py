@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -14,23 +15,22 @@ from atomlens.chain.geometry import EdgeBlocks
 from atomlens.chain.operators import AtomOperator, Compose, GatedSum, Residual, Total
 from atomlens.chain.painn_vectors import VectorMixing, VectorSource
 from atomlens.chain.rules import Affine, Rule
-from atomlens.models import AtomFeatures, PaiNN, PaiNNInteraction, PaiNNMixing, mix_vectors
+from atomlens.models import AtomFeatures, PaiNN, PaiNNMixing, mix_vectors
 
 
 @dataclass(frozen=True)
 class _Messages:
     """What one interaction did.
 
-    The context's affine map (of its first F outputs where vectors only gate) and value; the weights of the edges,
-    (E, F) or with vectors (E, 5, F); the state after it; what every atom gathered of offsets of scalar messages.
+    The map from state to message; the weights of the edges, (E, F) or with vectors (E, 5, F); the state after it; what
+    every atom gathered of offsets of messages, (N, F) or with vectors (N, 4F).
     """
 
-    context: Affine
-    value: Float[Tensor, "N F3"]
+    source: AtomOperator
     weights: Float[Tensor, "E ..."]
     q: Float[Tensor, "N F"]
     mu: Float[Tensor, "N 3 F"]
-    offset: Float[Tensor, "N F"]
+    offset: Float[Tensor, "N _"]
 
 
 def painn_layers(
@@ -45,12 +45,11 @@ def painn_layers(
     mu = q.new_zeros(len(q), 3, q.shape[1])
     full = product_rule == "full"
     layers = []
-    for t, (interaction, mixing) in enumerate(zip(model.interactions, model.mixings, strict=True)):
-        messages = _interact(model, t, interaction, q, mu, edges, rule, full)
+    for t, mixing in enumerate(model.mixings):
+        messages = (_interact_with_vectors if full else _interact)(model, t, q, mu, edges, rule)
         mixed = _mix(mixing, messages.q, messages.mu, rule, full)
         if full:
-            vector_weight = mixing.vector_mix.weight.detach()
-            layers.append(_full_layer(messages, mixed, images, rule, mu, edges, vector_weight))
+            layers.append(_full_layer(messages, mixed, images, rule, mixing.vector_mix.weight.detach()))
         else:
             layers.append(_scalar_layer(messages, mixed, images))
         q, mu = mixed.apply(messages.q, messages.mu)
@@ -58,46 +57,56 @@ def painn_layers(
 
 
 def _interact(
-    model: PaiNN,
-    t: int,
-    interaction: PaiNNInteraction,
-    q: Float[Tensor, "N F"],
-    mu: Float[Tensor, "N 3 F"],
-    edges: EdgeBlocks,
-    rule: Rule,
-    full: bool,
+    model: PaiNN, t: int, q: Float[Tensor, "N F"], mu: Float[Tensor, "N 3 F"], edges: EdgeBlocks, rule: Rule
 ) -> _Messages:
-    width, out = q.shape[1], interaction.context_out
+    """One interaction where vectors only gate: messages are scalars, and take the first F outputs of the context."""
+    interaction, width = model.interactions[t], q.shape[1]
+    out = interaction.context_out
     first, active = rule.dense(interaction.context_in, interaction.activation, q)
     value = out(active)
-    kept = slice(None) if full else slice(width)
-    context = first.then(rule.linear(out.weight[kept], out.bias[kept], active))
+    context = first.then(rule.linear(out.weight[:width], out.bias[:width], active))
 
     new_q, new_mu, offset = q.clone(), mu.clone(), torch.zeros_like(q)
-    weights = q.new_empty(edges.graph.n_edges, 5, width) if full else q.new_empty(edges.graph.n_edges, width)
+    weights = q.new_empty(edges.graph.n_edges, width)
     for block, kept_weights in zip(edges, weights.split(edges.block), strict=True):
         filters = model.filters(t, block)
-        w_s, w_r, w_v = filters.chunk(3, dim=-1)
         s, r, v = (filters * value.index_select(0, block.source)).chunk(3, dim=-1)
         new_q.index_add_(0, block.target, s)
         dmu = r[:, None, :] * block.directions[:, :, None]
         if t > 0:  # vectors start at zero
             dmu.addcmul_(v[:, None, :], mu.index_select(0, block.source))
         new_mu.index_add_(0, block.target, dmu)
-        if full:
-            directed = w_r[:, None, :] * block.directions[:, :, None]
-            torch.cat([w_s[:, None], directed, w_v[:, None]], dim=1, out=kept_weights)
-        else:
-            kept_weights.copy_(w_s)
-            offset.index_add_(0, block.target, w_s * context.bias.index_select(0, block.source))
-    return _Messages(
-        context=context,
-        value=value,
-        weights=weights,
-        q=new_q,
-        mu=new_mu,
-        offset=offset,
-    )
+        kept_weights.copy_(filters[:, :width])
+        offset.index_add_(0, block.target, kept_weights * context.bias.index_select(0, block.source))
+    return _Messages(context.operator, weights, new_q, new_mu, offset)
+
+
+def _interact_with_vectors(
+    model: PaiNN, t: int, q: Float[Tensor, "N F"], mu: Float[Tensor, "N 3 F"], edges: EdgeBlocks, rule: Rule
+) -> _Messages:
+    """One interaction where messages are [s, R, P], P = v μ; they and their offsets go along the edges side by side."""
+    interaction, share = model.interactions[t], rule.product_share
+    out = interaction.context_out
+    first, active = rule.dense(interaction.context_in, interaction.activation, q)
+    context = first.then(rule.linear(out.weight, out.bias, active))
+    value, bias = (part.unflatten(1, (3, -1)) for part in (out(active), context.bias))
+    held_v, v = value[:, 2], bias[:, 2:]
+    # v μ = share (v_held μ + v μ_held) + (1 - 2 share) v_held μ_held, and v itself has an offset.
+    product = value[:, 2:] * mu
+    left = (1 - 2 * share) * product + share * v * mu
+    sent = torch.stack([torch.cat([value[:, :2], product], 1), torch.cat([bias[:, :2], left], 1)], dim=1).flatten(2)
+
+    gathered = q.new_zeros(len(q), 2, 4 * q.shape[1])
+    weights = q.new_empty(edges.graph.n_edges, 5, q.shape[1])
+    for block, kept_weights in zip(edges, weights.split(edges.block), strict=True):
+        filters = model.filters(t, block).unflatten(1, (3, -1))
+        kept_weights[:, ::4] = filters[:, ::2]
+        torch.mul(filters[:, 1:2], block.directions[:, :, None], out=kept_weights[:, 1:4])
+        carried = VectorWeights(kept_weights).apply(sent.index_select(0, block.source), None)
+        gathered.index_add_(0, block.target, carried)
+    received = gathered[:, 0].unflatten(1, (4, -1))
+    source = VectorSource.of(context.operator, held_v, mu, share)
+    return _Messages(source, weights, q + received[:, 0], mu + received[:, 1:], gathered[:, 1])
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,22 @@ class _Mixing:
         """State after the mixing, as the model itself computes it."""
         a, b, e = self.value.chunk(3, dim=-1)
         return q + a + e * self.dot, mu + b[:, None] * self.w
+
+    @cached_property
+    def inverse_norm(self) -> Float[Tensor, "N F"]:
+        """1 / n, zero where n is."""
+        return torch.where(self.norm == 0, 0.0, 1.0 / torch.where(self.norm == 0, 1.0, self.norm))
+
+    def offset(self, share: float) -> Float[Tensor, "N F4"]:
+        """What `VectorMixing` leaves out: biases of the context, remainders of norms and products."""
+        rest = self.norm - (self.v * self.v).sum(dim=1) * self.inverse_norm
+        held = self.context.operator.apply(torch.cat([torch.zeros_like(rest), rest], dim=-1), None) + self.context.bias
+        (a, b, e), (_, held_b, held_e) = held.chunk(3, dim=-1), self.value.chunk(3, dim=-1)
+        left = 1 - 2 * share
+        # dot_signal = share (2 dot) + left dot; e dot = share (e_held dot + e dot_held) + left e_held dot_held
+        q = a + share * (e * self.dot + held_e * left * self.dot) + left * held_e * self.dot
+        mu = (share * b + left * held_b)[:, None] * self.w
+        return torch.cat([q, mu.flatten(1)], dim=-1)
 
 
 def _mix(mixing: PaiNNMixing, q: Tensor, mu: Tensor, rule: Rule, full: bool) -> _Mixing:
@@ -136,67 +161,30 @@ def _mix(mixing: PaiNNMixing, q: Tensor, mu: Tensor, rule: Rule, full: bool) -> 
 def _scalar_layer(messages: _Messages, mixed: _Mixing, images: Images) -> Layer:
     gated = GatedSum(mixed.dot)
     mix = Residual(Compose((mixed.context.operator, gated)))
-    source = messages.context.operator
-    return Layer(
-        stay=_with_own_images(mix, source, images.to_own(messages.weights), ChannelWeights),
-        source=source,
-        edges=ChannelWeights(images.to_pairs(messages.weights)),
-        target=mix,
-        bias=mix.apply(messages.offset, None) + gated.apply(mixed.context.bias, None),
-    )
-
-
-def _with_own_images(
-    mix: AtomOperator, source: AtomOperator, own: Tensor | None, edge_type: type[ChannelWeights] | type[VectorWeights]
-) -> AtomOperator:
-    if own is None:
-        return mix
-    operator: EdgeOperator = edge_type(own)
-    return Total(mix, Compose((source, OwnImages(operator), mix)))
+    bias = mix.apply(messages.offset, None) + gated.apply(mixed.context.bias, None)
+    return _layer(messages, mix, bias, images, ChannelWeights)
 
 
 def _full_layer(
-    messages: _Messages,
-    mixed: _Mixing,
-    images: Images,
-    rule: Rule,
-    mu_before: Tensor,
-    edges: EdgeBlocks,
-    vector_weight: Tensor,
+    messages: _Messages, mixed: _Mixing, images: Images, rule: Rule, vector_weight: Float[Tensor, "F2 F"]
 ) -> Layer:
-    q = messages.q
-    share = rule.product_share
+    _, b, e = mixed.value.chunk(3, dim=-1)
+    share, vectors = rule.product_share, (mixed.v, mixed.w)
+    mix = VectorMixing.of(mixed.context.operator, vector_weight, share, vectors, mixed.inverse_norm, (b, e))
+    bias = mix.apply(messages.offset, None) + mixed.offset(share)
+    return _layer(messages, mix, bias, images, VectorWeights)
 
-    *_, held_v = messages.value.chunk(3, dim=-1)
-    source = VectorSource(messages.context.operator, held_v, mu_before, share)
-    s, r, v = messages.context.bias.chunk(3, dim=-1)
-    # v μ = share (v_held μ + v μ_held) + (1 - 2 share) v_held μ_held, and v itself has an offset.
-    product = share * v[:, None] * mu_before + (1 - 2 * share) * held_v[:, None] * mu_before
-    sent_bias = torch.cat([s, r, product.flatten(1)], dim=-1)
 
-    _, held_b, held_e = mixed.value.chunk(3, dim=-1)
-    mix = VectorMixing(
-        context=mixed.context.operator,
-        vector_weight=vector_weight,
-        v=mixed.v,
-        w=mixed.w,
-        inverse_norm=torch.where(mixed.norm == 0, 0.0, 1.0 / torch.where(mixed.norm == 0, 1.0, mixed.norm)),
-        b=held_b,
-        e=held_e,
-        share=share,
-    )
-    mix_bias = mix.offset(mixed.context.bias, mixed.norm)
-
-    operator = VectorWeights(messages.weights)
-    gathered = q.new_zeros(len(q), 4 * q.shape[1])
-    for block, index in zip(
-        edges, torch.arange(len(messages.weights), device=q.device).split(edges.block), strict=True
-    ):
-        gathered.index_add_(0, block.target, operator.apply(sent_bias.index_select(0, block.source), index))
-    return Layer(
-        stay=_with_own_images(mix, source, images.to_own(messages.weights), VectorWeights),
-        source=source,
-        edges=VectorWeights(images.to_pairs(messages.weights)),
-        target=mix,
-        bias=mix.apply(gathered, None) + mix_bias,
-    )
+def _layer(
+    messages: _Messages,
+    mix: AtomOperator,
+    bias: Float[Tensor, "N C"],
+    images: Images,
+    edge_type: type[ChannelWeights] | type[VectorWeights],
+) -> Layer:
+    stay, own = mix, images.to_own(messages.weights)
+    if own is not None:
+        operator: EdgeOperator = edge_type(own)
+        stay = Total(mix, Compose((messages.source, OwnImages(operator), mix)))
+    edges = edge_type(images.to_pairs(messages.weights))
+    return Layer(stay=stay, source=messages.source, edges=edges, target=mix, bias=bias)

@@ -16,83 +16,105 @@ from atomlens.chain.operators import AtomOperator, Atoms, rows_of
 
 @dataclass(frozen=True)
 class VectorSource(AtomOperator):
-    """State (4F) to messages [s, R, P_x, P_y, P_z] (5F), with P_k = share (c_v,held μ_k + c_v μ_k,held)."""
+    """State (4F) to messages [s, R, P_x, P_y, P_z] (5F), with P_k = share (c_v,held μ_k + c_v μ_k,held).
+
+    `held` has what is frozen in one array, which takes one gather: share c_v and the three share μ_k.
+    """
 
     context: AtomOperator
-    c_v: Float[Tensor, "N F"]
-    mu: Float[Tensor, "N 3 F"]
-    share: float
+    held: Float[Tensor, "N 4 F"]
+
+    @classmethod
+    def of(
+        cls, context: AtomOperator, c_v: Float[Tensor, "N F"], mu: Float[Tensor, "N 3 F"], share: float
+    ) -> VectorSource:
+        """The map at frozen factors c_v and vectors."""
+        return cls(context, share * torch.cat([c_v[:, None], mu], dim=1))
 
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
         """Messages that an atom sends."""
-        state = x.unflatten(-1, (4, -1))
-        s, r, v = self.context.apply(state[..., 0, :].contiguous(), atoms).chunk(3, dim=-1)
-        c_v = rows_of(self.c_v, atoms, x)[..., None, :]
-        p = self.share * (c_v * state[..., 1:, :] + v[..., None, :] * rows_of(self.mu, atoms, x))
-        return torch.cat([s, r, p.flatten(-2)], dim=-1)
+        state, held = x.unflatten(-1, (4, -1)), rows_of(self.held, atoms, x)
+        context = self.context.apply(state[..., 0, :], atoms).unflatten(-1, (3, -1))
+        message = x.new_empty(*x.shape[:-1], 5, state.shape[-1])
+        message[..., :2, :] = context[..., :2, :]
+        p = torch.mul(held[..., :1, :], state[..., 1:, :], out=message[..., 2:, :])
+        p.addcmul_(held[..., 1:, :], context[..., 2:, :])
+        return message.flatten(-2)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Return the transposed map."""
-        message = u.unflatten(-1, (5, -1))
-        p = self.share * message[..., 2:, :]
-        v = (p * rows_of(self.mu, atoms, u)).sum(dim=-2)
-        q = self.context.pull(torch.cat([message[..., 0, :], message[..., 1, :], v], dim=-1), atoms)
-        mu = p * rows_of(self.c_v, atoms, u)[..., None, :]
-        return torch.cat([q, mu.flatten(-2)], dim=-1)
+        message, held = u.unflatten(-1, (5, -1)), rows_of(self.held, atoms, u)
+        p = message[..., 2:, :]
+        v = (p * held[..., 1:, :]).sum(dim=-2, keepdim=True)
+        state = u.new_empty(*u.shape[:-1], 4, message.shape[-1])
+        state[..., 0, :] = self.context.pull(torch.cat([message[..., :2, :], v], dim=-2).flatten(-2), atoms)
+        torch.mul(p, held[..., :1, :], out=state[..., 1:, :])
+        return state.flatten(-2)
 
 
 @dataclass(frozen=True)
 class VectorMixing(AtomOperator):
-    """PaiNN's mixing as a map of [q, μ] (4F) to itself; notation of `atomlens.models.painn.PaiNNMixing`."""
+    """PaiNN's mixing as a map of [q, μ] (4F) to itself; notation of `atomlens.models.painn.PaiNNMixing`.
+
+    `held` has what is frozen in one array, which takes one gather: V and W (3 each), 1/n, share² e, share <V, W> and
+    share b.
+    """
 
     context: AtomOperator
     vector_weight: Float[Tensor, "F2 F"]
-    v: Float[Tensor, "N 3 F"]
-    w: Float[Tensor, "N 3 F"]
-    inverse_norm: Float[Tensor, "N F"]
-    b: Float[Tensor, "N F"]
-    e: Float[Tensor, "N F"]
     share: float
+    held: Float[Tensor, "N 10 F"]
+
+    @classmethod
+    def of(
+        cls,
+        context: AtomOperator,
+        vector_weight: Float[Tensor, "F2 F"],
+        share: float,
+        vectors: tuple[Float[Tensor, "N 3 F"], Float[Tensor, "N 3 F"]],
+        inverse_norm: Float[Tensor, "N F"],
+        gates: tuple[Float[Tensor, "N F"], Float[Tensor, "N F"]],
+    ) -> VectorMixing:
+        """The map at frozen vectors (V, W) and gates (b, e)."""
+        (v, w), (b, e) = vectors, gates
+        scalars = torch.stack([inverse_norm, share**2 * e, share * (v * w).sum(dim=1), share * b], dim=1)
+        return cls(context, vector_weight, share, torch.cat([v, w, scalars], dim=1))
+
+    def _held(self, atoms: Atoms, like: Tensor) -> tuple[Tensor, ...]:
+        return rows_of(self.held, atoms, like).split([3, 3, 1, 1, 1, 1], dim=-2)
 
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
         """Mix scalars and vectors."""
         state = x.unflatten(-1, (4, -1))
-        q, mu = state[..., 0, :], state[..., 1:, :]
-        held_v, held_w = rows_of(self.v, atoms, x), rows_of(self.w, atoms, x)
-        v, w = (mu @ self.vector_weight.T).chunk(2, dim=-1)
-        n = (held_v * v).sum(dim=-2) * rows_of(self.inverse_norm, atoms, x)
-        a, b, e = self.context.apply(torch.cat([q, n], dim=-1), atoms).chunk(3, dim=-1)
-        dot = self.share * (held_v * w + held_w * v).sum(dim=-2)
-        held_dot = (held_v * held_w).sum(dim=-2)
-        q = q + a + self.share * (rows_of(self.e, atoms, x) * dot + e * held_dot)
-        mu = mu + self.share * (b[..., None, :] * held_w + rows_of(self.b, atoms, x)[..., None, :] * w)
-        return torch.cat([q, mu.flatten(-2)], dim=-1)
+        q, mu = state[..., :1, :], state[..., 1:, :]
+        held_v, held_w, inverse_norm, e, dot, b = self._held(atoms, x)
+        # One product of matrices for all three components: torch would take one a row for what is not contiguous.
+        mixed = (mu.reshape(-1, mu.shape[-1]) @ self.vector_weight.T).view(*mu.shape[:-1], len(self.vector_weight))
+        v, w = mixed.chunk(2, dim=-1)
+        n = (held_v * v).sum(dim=-2, keepdim=True).mul_(inverse_norm)
+        context = self.context.apply(torch.cat([q, n], dim=-2).flatten(-2), atoms).unflatten(-1, (3, -1))
+        new = torch.empty_like(state)
+        (
+            torch.add(q, context[..., :1, :], out=new[..., :1, :])
+            .addcmul_(e, (held_v * w).addcmul_(held_w, v).sum(dim=-2, keepdim=True))
+            .addcmul_(dot, context[..., 2:, :])
+        )
+        torch.addcmul(mu, b, w, out=new[..., 1:, :]).addcmul_(context[..., 1:2, :], held_w, value=self.share)
+        return new.flatten(-2)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Return the transposed map."""
         state = u.unflatten(-1, (4, -1))
-        uq, umu = state[..., 0, :], state[..., 1:, :]
-        held_v, held_w = rows_of(self.v, atoms, u), rows_of(self.w, atoms, u)
-        held_dot = (held_v * held_w).sum(dim=-2)
-        ub = self.share * (umu * held_w).sum(dim=-2)
-        ue = self.share * uq * held_dot
-        context = self.context.pull(torch.cat([uq, ub, ue], dim=-1), atoms)
-        width = uq.shape[-1]
-        un = context[..., width:] * rows_of(self.inverse_norm, atoms, u)
-        dot = (self.share**2 * uq * rows_of(self.e, atoms, u))[..., None, :]
-        uv = un[..., None, :] * held_v + dot * held_w
-        uw = dot * held_v + self.share * umu * rows_of(self.b, atoms, u)[..., None, :]
-        mu = umu + torch.cat([uv, uw], dim=-1) @ self.vector_weight
-        return torch.cat([uq + context[..., :width], mu.flatten(-2)], dim=-1)
-
-    def offset(self, context_bias: Float[Tensor, "N F3"], norm: Float[Tensor, "N F"]) -> Float[Tensor, "N F4"]:
-        """What the mixing adds besides the map: biases of the context, remainders of norms and products."""
-        rest = norm - (self.v * self.v).sum(dim=1) * self.inverse_norm
-        held = self.context.apply(torch.cat([torch.zeros_like(rest), rest], dim=-1), None) + context_bias
-        a, b, e = held.chunk(3, dim=-1)
-        dot = (self.v * self.w).sum(dim=1)
-        share, left = self.share, 1 - 2 * self.share
-        # dot_signal = share (2 dot) + left dot; e dot = share (e_held dot + e dot_held) + left e_held dot_held
-        q = a + share * (e * dot + self.e * left * dot) + left * self.e * dot
-        mu = share * b[:, None] * self.w + left * self.b[:, None] * self.w
-        return torch.cat([q, mu.flatten(1)], dim=-1)
+        uq, umu = state[..., :1, :], state[..., 1:, :]
+        held_v, held_w, inverse_norm, e, dot, b = self._held(atoms, u)
+        ub = (umu * held_w).sum(dim=-2, keepdim=True).mul_(self.share)
+        inputs = self.context.pull(torch.cat([uq, ub, uq * dot], dim=-2).flatten(-2), atoms).unflatten(-1, (2, -1))
+        un, ud = inputs[..., 1:, :] * inverse_norm, uq * e
+        mixed = u.new_empty(*umu.shape[:-1], 2, umu.shape[-1])
+        torch.mul(un, held_v, out=mixed[..., 0, :]).addcmul_(ud, held_w)
+        torch.mul(ud, held_v, out=mixed[..., 1, :]).addcmul_(b, umu)
+        pulled = (mixed.view(-1, self.vector_weight.shape[0]) @ self.vector_weight).view(umu.shape)
+        new = torch.empty_like(state)
+        torch.add(uq, inputs[..., :1, :], out=new[..., :1, :])
+        torch.add(umu, pulled, out=new[..., 1:, :])
+        return new.flatten(-2)

@@ -33,7 +33,7 @@ def scalar_output(y: Tensor) -> Tensor:
 
 
 def freezes_weights(rule: Rule) -> bool:
-    """Whether weights that a softmax spreads over the atoms are held, as attention is in arXiv:2202.07304."""
+    """Whether weights that a softmax spreads over the atoms are frozen, as attention is in arXiv:2202.07304."""
     return not isinstance(rule, Gradient)
 
 
@@ -65,7 +65,7 @@ def linear_readout(
 
     Networks on scalars (`Atomwise`, `Dipole` without vectors) have a closed form: their hidden biases become ρ,
     the last bias is a constant. Any other readout is differentiated under the rule; the constant then holds what
-    `constant_meaning` says. Softmax weights of the atoms are held, but differentiated by `Gradient`.
+    `constant_meaning` says. Softmax weights of the atoms are frozen, but differentiated by `Gradient`.
     """
     if not _has_closed_form(readout, rule):
         return _differentiated(readout, features, graph, rule, product_rule)
@@ -80,7 +80,7 @@ def linear_readout(
 def _network(
     network: AtomNetwork, features: AtomFeatures, graph: AtomGraph, shares: Float[Tensor, " N"], rule: Rule
 ) -> LinearReadout:
-    """Σ_i share_i net(x_i), the shares held fixed."""
+    """Σ_i share_i net(x_i), the shares frozen."""
     x = features.scalars
     atoms = torch.arange(len(x), device=x.device)
     *hidden, last = network.layers
@@ -91,7 +91,7 @@ def _network(
     final = rule.linear(last.weight, last.bias, x)
     whole = final if affine is None else affine.then(final)
     weights = whole.operator.pull(shares[:, None], atoms)
-    # Under LRP-γ the held offset of the last layer varies with the surroundings; its bias itself does not.
+    # Under LRP-γ the frozen offset of the last layer varies with the surroundings; its bias itself does not.
     bias = shares * (whole.bias - last.bias)[:, 0]
     return LinearReadout(weights, bias, sum_edges(shares * last.bias, graph.batch, graph.n_graphs))
 
@@ -99,7 +99,7 @@ def _network(
 def _dipole_weights(
     readout: Dipole, network: AtomNetwork, features: AtomFeatures, graph: AtomGraph
 ) -> Float[Tensor, " N"]:
-    """Weight of each latent charge in |μ|, the direction of μ held fixed."""
+    """Weight of each latent charge in |μ|, the direction of μ frozen."""
     charges = network(features.scalars)
     positions = graph.positions
     if readout.config.correct_charges:

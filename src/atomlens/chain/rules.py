@@ -1,4 +1,4 @@
-"""Relevance rules: how each non-linear part of a network is held to make it linear.
+"""Relevance rules: how each non-linear part of a network is frozen to make it linear.
 
 A rule answers three questions, for activations, for layers of weights, and for products of two signals. The
 closed forms of the architectures ask them of a `Rule`; automatic differentiation (`automatic`) asks the same.
@@ -56,7 +56,7 @@ class Rule(ABC):
 
     @abstractmethod
     def gain(self, activation: Activation, y: Tensor, value: Tensor | None = None) -> Tensor:
-        """Factor g with act(y) = g y + offset, held fixed; same shape as `y`. `value` is act(y), where known."""
+        """Factor g with act(y) = g y + offset, frozen; same shape as `y`. `value` is act(y), where known."""
 
     def activation(
         self, activation: Activation, y: Float[Tensor, "N C"], value: Float[Tensor, "N C"] | None = None
@@ -118,7 +118,7 @@ class Gradient(Rule):
     """Plain Taylor expansion: every layer is replaced by its tangent.
 
     For SchNet, and for PaiNN with the product rule ``full``, walks then add up to input times gradient of the model.
-    With ``scalar`` vectors are held as ever, so it is the gradient of what is left.
+    With ``scalar`` vectors are frozen as ever, so it is the gradient of what is left.
     """
 
     name: str = "gradient"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomlens.cli.options import PRODUCT_RULE_HELP, DeviceName, ProductRuleName, RuleName, Trust, whole_number
+from atomlens.cli.options import PRODUCT_RULE_HELP, DeviceName, ProductRuleName, RuleName, Trust, positive, whole_number
 from atomlens.cli.runs import command_line, resumable
+
+if TYPE_CHECKING:
+    from atomlens.potentials import AnyPotential
 
 EPILOG = """
 [b]Examples[/b]
 
-All five questions, for a shipped model and 200 molecules of QM9 (needs the extra qm9):
+All questions, for a shipped model and 200 molecules of QM9 (needs the extra qm9):
 
     atomlens analyze zoo:qm9-u0-painn qm9:200 --out u0
 
@@ -24,6 +27,9 @@ Two questions only, for your own model and trajectory:
 Contacts of two molecules next to CCSD(T) and DFT-SAPT, of two sets of NCIAtlas:
 
     atomlens analyze model.safetensors md.xyz --dimers NCIA_HB375x10.zip --dimers NCIA_IHB100x10.zip --out contacts
+Any ASE calculator by import path, asked what needs no look inside (modules outside of installed packages need --trust):
+
+    atomlens analyze tblite.ase:TBLite molecules.xyz --kwargs '{"method": "GFN2-xTB", "verbosity": 0}' --out xtb
 
 A large set on both cores, in constant memory; after an interruption, the same command resumes:
 
@@ -37,7 +43,13 @@ pairs, triples), questions/*/ (results of each question).
 
 
 def analyze(
-    model: Annotated[str, typer.Argument(help="atomlens or SchNetPack model file, or zoo:NAME (see atomlens zoo).")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Model file, zoo:NAME (see atomlens zoo), sevenn:7net-0, or any ASE calculator by import path, "
+            "package.module:NAME."
+        ),
+    ],
     structures: Annotated[
         str, typer.Argument(help="A file in any format that ASE reads, SMILES, or qm9:COUNT (drawn from QM9).")
     ],
@@ -45,7 +57,8 @@ def analyze(
     questions: Annotated[
         str,
         typer.Option(
-            help="all, or some of species, extensivity, decay, contacts (with --dimers), many-body, faithfulness."
+            help="all, or some of species, extensivity, decay, contacts (with --dimers), many-body, smoothness, "
+            "faithfulness."
         ),
     ] = "all",
     rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
@@ -81,6 +94,25 @@ def analyze(
             "be given several times.",
         ),
     ] = None,
+    scans: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Bond scans with energies and forces (extended xyz, as in BSCT-SPICE) to compare smoothness with; "
+            "default: GFN2-xTB along bonds of STRUCTURES.",
+        ),
+    ] = None,
+    kwargs: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Arguments of an import path, as a JSON object.")
+    ] = None,
+    box: Annotated[
+        float | None,
+        typer.Option(
+            parser=positive,
+            metavar="NUMBER",
+            help="Put open structures into a cubic periodic cell of this edge (Å), for calculators that need a cell.",
+        ),
+    ] = None,
     sample: Annotated[
         int,
         typer.Option(
@@ -108,18 +140,15 @@ def analyze(
     device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """Compare what a model has learned with known chemistry: five questions, each with numbers and a verdict."""
+    """Compare what a model has learned with known chemistry: six questions, each with numbers and a verdict."""
     from atomlens.cli.early import check_model_name
 
     check_model_name(model)
-    import torch
-
     from atomlens.analyses import chosen_questions
-    from atomlens.cli.options import checked_device, checked_unit, distance_range, on_device
+    from atomlens.cli.options import distance_range
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
-    from atomlens.potentials import load_model
-    from atomlens.reference import read_nciatlas, read_s66x8
+    from atomlens.reference import read_bond_scans, read_nciatlas, read_s66x8
     from atomlens.runs import AnalysisOptions, run_analysis
     from atomlens.structures import InputError
 
@@ -127,9 +156,10 @@ def analyze(
         raise InputError(
             "--rule published conserves nothing; questions need terms that add up: gate, gamma or gradient"
         )
-    chosen, where = chosen_questions(questions, ["--dimers"] if dimers else []), checked_device(device)
-    potential = load_model(model, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
-    potential = on_device(potential, where)
+    chosen = chosen_questions(questions, ["--dimers"] if dimers else [])
+    potential = _opened(model, kwargs, box, output, unit, trust, device)
+    if scans is not None:
+        read_bond_scans(scans)
     if s66x8 is not None:
         read_s66x8(s66x8)  # report what is wrong with it before any work is done
     for path in dimers or ():
@@ -145,6 +175,7 @@ def analyze(
         distance_range(distances),
         s66x8,
         tuple(dimers or ()),
+        scans,
         sample,
     )
     with resumable(out), step_progress() as progress:
@@ -162,6 +193,44 @@ def analyze(
             overwrite=overwrite,
         )
     show_verdicts(run)
+
+
+def _opened(
+    name: str,
+    kwargs: str | None,
+    box: float | None,
+    output: str | None,
+    unit: str | None,
+    trust: bool,
+    device: str | None,
+) -> AnyPotential:
+    """A model, or the ASE calculator of an import path.
+
+    Raises
+    ------
+    InputError
+        If there is neither, or options do not apply.
+    """
+    import torch
+
+    from atomlens.cli.calculators import keyword_arguments
+    from atomlens.cli.options import checked_device, checked_unit, on_device
+    from atomlens.potentials import is_import_path, load_calculator, load_model
+    from atomlens.structures import InputError
+
+    of_models = {"--output": output, "--unit": unit, "--device": device}
+    of_calculators = {"--kwargs": kwargs, "--box": box}
+    if is_import_path(name):
+        for option, value in of_models.items():
+            if value is not None:
+                raise InputError(f"{option} {value} is for models; {name} is an ASE calculator")
+        return load_calculator(name, keyword_arguments(kwargs), box, trust)
+    for option, value in of_calculators.items():
+        if value is not None:
+            raise InputError(f"{option} is for ASE calculators by import path, package.module:NAME; {name} is none")
+    where = checked_device(device)
+    potential = load_model(name, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
+    return on_device(potential, where)
 
 
 def _product_rule(out: Path, product_rule: ProductRuleName | None, overwrite: bool) -> str:

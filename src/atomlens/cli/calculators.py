@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atomlens.folders import no_name_twice
 from atomlens.structures import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from atomlens.reference import Response
 
 GFN2 = "gfn2"
-_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _STEP = 0.01
 
 # From a structure and a function that receives the number of rows done and in all.
@@ -42,7 +39,9 @@ def responder(
     InputError
         If `name` has no forces, or options do not apply to it.
     """
-    given = _arguments(kwargs)
+    from atomlens.potentials import is_import_path
+
+    given = keyword_arguments(kwargs)
     is_model = Path(name).exists() or _is_named_model(name)
     imported = is_import_path(name)
     for option, value in (("--output", output), ("--unit", unit)):
@@ -51,16 +50,11 @@ def responder(
     if name == GFN2:
         return _gfn2(given, step)
     if imported:
-        return _ase(name, given, step)
+        return _ase(name, given, step, trust)
     for option, value in (("--kwargs", kwargs), ("--step", step)):
         if value is not None:
             raise InputError(f"{option} does not apply to a model, which is differentiated exactly")
     return _model(name, output, unit, trust)
-
-
-def is_import_path(name: str) -> bool:
-    """Whether a name is package.module:NAME and no model."""
-    return not Path(name).exists() and not _is_named_model(name) and _IMPORT_PATH.fullmatch(name) is not None
 
 
 def calculator_or_model(
@@ -73,28 +67,42 @@ def calculator_or_model(
     InputError
         If there is neither, or options do not apply.
     """
+    from atomlens.potentials import import_calculator, is_import_path, load_model
+
     if is_import_path(name):
         for option, value in (("--output", output), ("--unit", unit)):
             if value is not None:
                 raise InputError(f"{option} {value} is for model files; {name} is none")
-        return _made(name, _arguments(kwargs))
+        return import_calculator(name, keyword_arguments(kwargs), trust=trust)
     if kwargs is not None:
         raise InputError("--kwargs is for import paths, package.module:NAME")
-    from atomlens.potentials import load_model
 
     return load_model(name, output=output, energy_unit=unit, trust=trust)
 
 
 def _is_named_model(name: str) -> bool:
+    from atomlens.models import is_zoo_name
     from atomlens.potentials import shipped_with_a_library
 
-    return name.startswith("zoo:") or shipped_with_a_library(name) is not None
+    return is_zoo_name(name) or shipped_with_a_library(name) is not None
 
 
-def _arguments(text: str | None) -> dict[str, Any]:
+def keyword_arguments(text: str | None) -> dict[str, Any]:
+    """Keyword arguments of an import path from the JSON object of ``--kwargs``.
+
+    Raises
+    ------
+    InputError
+        If it is no JSON object.
+
+    Examples
+    --------
+    >>> keyword_arguments('{"method": "GFN2-xTB"}'), keyword_arguments(None)
+    ({'method': 'GFN2-xTB'}, {})
+    """
     try:
-        found = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
+        found = json.loads(text or "{}", object_pairs_hook=no_name_twice)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--kwargs {text!r} is not JSON ({error}); write for example '{{\"charge\": 1}}'") from error
     if not isinstance(found, dict):
         raise InputError(f"--kwargs {text!r} is not a JSON object; write for example '{{\"charge\": 1}}'")
@@ -132,12 +140,13 @@ def _model(name: str, output: str | None, unit: str | None, trust: bool) -> tupl
     return "automatic differentiation", respond
 
 
-def _ase(name: str, given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
+def _ase(name: str, given: dict[str, Any], step: float | None, trust: bool) -> tuple[str, Responder]:
     from ase.calculators.calculator import PropertyNotImplementedError
 
+    from atomlens.potentials import described, import_calculator
     from atomlens.reference import ReferenceUnavailable, forces_response
 
-    calculator = _made(name, given)
+    calculator = import_calculator(name, given, trust=trust)
     h = _STEP if step is None else step
 
     def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
@@ -151,39 +160,8 @@ def _ase(name: str, given: dict[str, Any], step: float | None) -> tuple[str, Res
             except PropertyNotImplementedError as error:
                 raise InputError(f"{name} has no forces; response couplings are differences of forces") from error
             except Exception as error:  # someone else's code may raise anything
-                raise ReferenceUnavailable(f"{name} failed ({_described(error)})") from error
+                raise ReferenceUnavailable(f"{name} failed ({described(error)})") from error
 
         return forces_response(forces, atoms.positions, h, progress=progress)
 
     return f"central differences of forces, step {h:g} Å", respond
-
-
-def _made(name: str, given: dict[str, Any]) -> Any:
-    """The calculator that an import path names: a class or function that is called, or an object that is there."""
-    module, _, attribute = name.partition(":")
-    if "" not in sys.path:  # the console script does not look into the current folder; `python -m` does
-        sys.path.insert(0, "")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        raise InputError(f"{name}: cannot be imported ({error}); install it, or run where it lies") from error
-    except AttributeError as error:
-        raise InputError(f"{name}: {module} has no {attribute}") from error
-    except Exception as error:
-        raise InputError(f"{name}: importing {module} failed ({_described(error)})") from error
-    if callable(found):
-        try:
-            found = found(**given)
-        except Exception as error:
-            raise InputError(f"{name}({json.dumps(given)}) failed ({_described(error)}); see --kwargs") from error
-    elif given:
-        raise InputError(f"--kwargs: {name} is an object that is there already, and takes no arguments")
-    if not callable(getattr(found, "get_property", None)):
-        raise InputError(f"{name} gives a {type(found).__name__}, which is no ASE calculator")
-    if "forces" not in getattr(found, "implemented_properties", ("forces",)):
-        raise InputError(f"{name} has no forces, which are needed here")
-    return found
-
-
-def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -61,8 +61,9 @@ def check(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """What keeps a molecule whole: the energy of every way out, and walls between atoms, without dynamics."""
-    from atomlens.cli.calculators import calculator_or_model, is_import_path
+    from atomlens.cli.calculators import calculator_or_model
     from atomlens.cli.early import early_or_embedded, read_early
+    from atomlens.potentials import is_import_path
 
     early = None if is_import_path(model) else read_early(model, structure, frame)
     from atomlens.cli.options import checked_unit

@@ -29,9 +29,13 @@ def demo(
     with RunFolder(out, overwrite) as folder, frame_progress(demo_steps()) as advance:
         done = write_demo(folder, command=command_line(), advance=advance)
     show_comparison(done.main)
+    echo(
+        f"{MAIN_MODELS[0]} learned from energies of relaxed molecules alone, {MAIN_MODELS[1]} from energies and forces "
+        "of moving ones. Which has learned what a bond is?"
+    )
     echo(f"done in {time.perf_counter() - started:.1f} s")
     finished(out / PAGE)
     echo("\nOpen it in a browser. Then try:")
-    echo(f"  atomlens explain zoo:{MAIN_MODELS[-1]} 'c1ccccc1O' --out phenol    a molecule from its SMILES string")
+    echo("  atomlens explain 'c1ccccc1O' --out phenol    a molecule from its SMILES string")
     echo(f"  atomlens explain best_model {out / MOLECULES} --out mine    your own model on these molecules")
     echo("  atomlens zoo list    all shipped models")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from atomlens.structures import ReadFrames
 
-_ZOO = "zoo:"
 # An atom of a SMILES string: in brackets, or of the organic subset.
 _SMILES_ATOM = re.compile(r"\[\d*([A-Z][a-z]?|[a-z][a-z]?)[^\[\]]*\]|(Br|Cl|[BCNOPSFIbcnops])")
+_MODEL_SUFFIXES = (".safetensors", ".model", ".pt", ".pth", ".ckpt", ".zip")
 _SMILES_REST = re.compile(r"[-=#$:/\\().%\d@+]*")
 
 
@@ -28,9 +28,9 @@ def check_model_name(model: str) -> tuple[int, ...] | None:
     InputError
         If it is a name that the zoo does not have, or a pipe or device.
     """
-    from atomlens.models import header_elements, zoo_path
+    from atomlens.models import header_elements, is_zoo_name, zoo_path
 
-    if model.startswith(_ZOO):
+    if is_zoo_name(model):
         return header_elements(zoo_path(model))
     try:
         path = Path(model)
@@ -41,6 +41,31 @@ def check_model_name(model: str) -> tuple[int, ...] | None:
     except (OSError, ValueError):  # a name that no file can have
         return None
     return header_elements(path)
+
+
+def model_and_structures(first: str, second: str | None) -> tuple[str, str]:
+    """Model and structures of one or two arguments: the model may be left out.
+
+    Raises
+    ------
+    InputError
+        If the one argument is a model.
+    """
+    from atomlens.models import DEFAULT_MODEL, is_zoo_name
+
+    if second is not None:
+        return first, second
+    if is_zoo_name(first) or Path(first).suffix in _MODEL_SUFFIXES or _ships_with_a_library(first):
+        raise InputError(f"{first} is a model; say what to explain with it: a structure file or a SMILES string")
+    return DEFAULT_MODEL, first
+
+
+def _ships_with_a_library(name: str) -> bool:
+    if ":" not in name:  # saves SMILES strings and files the import of torch
+        return False
+    from atomlens.potentials import shipped_with_a_library
+
+    return shipped_with_a_library(name) is not None
 
 
 def read_early(model: str, structures: str, frames: str = ":", *, any_element: bool = False) -> ReadFrames | None:

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 EPILOG = """
 [b]Examples[/b]
 
-A SchNetPack model and one molecule:
+A molecule by its SMILES string (the geometry is RDKit's), in the shipped model of organic molecules:
+
+    atomlens explain 'CCO' --out ethanol
+
+Your model and one molecule:
 
     atomlens explain best_model ethanol.xyz --out ethanol
-
-A molecule by its SMILES string (the geometry is RDKit's), with a model that comes along:
-
-    atomlens explain zoo:qm9-u0-painn 'CCO' --out ethanol
 
 Every tenth frame of a trajectory, pairs only (faster):
 
@@ -64,13 +64,19 @@ def explain(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model: zoo:NAME, sevenn:NAME, or a file (atomlens, SchNetPack, MACE, SevenNet, NequIP, graph-pes)."
+            metavar="MODEL",
+            help="Model: zoo:NAME, sevenn:NAME, or a file (atomlens, SchNetPack, MACE, SevenNet, NequIP, graph-pes). "
+            "Without it, a shipped model of organic molecules: organic.",
         ),
     ],
     structures: Annotated[
-        str,
-        typer.Argument(help="Structures, in any format that ASE reads; or a SMILES string (geometry made by RDKit)."),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="STRUCTURES",
+            help="Structures, in any format that ASE reads; or a SMILES string (geometry made by RDKit).",
+        ),
+    ] = None,
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist yet.")],
     rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
     gamma: Annotated[
@@ -112,8 +118,9 @@ def explain(
 ) -> None:
     """Split each prediction, exactly, into terms of atoms, pairs, triples and walks."""
     started = time.perf_counter()
-    from atomlens.cli.early import early_or_embedded, read_early
+    from atomlens.cli.early import early_or_embedded, model_and_structures, read_early
 
+    model, structures = model_and_structures(model, structures)
     early = read_early(model, structures, frames, any_element=any_element)
     import torch
 

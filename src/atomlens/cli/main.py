@@ -6,6 +6,7 @@ reported in one line.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -97,7 +98,11 @@ def main(args: list[str] | None = None) -> None:
     debug = DEBUG in args or bool(os.environ.get("ATOMLENS_DEBUG"))
     # A terminated run cleans up like an interrupted one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Å shows \xc5
+            stream.reconfigure(errors="backslashreplace")
     try:
+        _check_text(args)
         args = output.read([a for a in args if a != DEBUG])
         with output.applied(), clean_warnings(), _one_line_warnings():
             code = app(args, prog_name="atomlens", standalone_mode=False)
@@ -110,6 +115,17 @@ def main(args: list[str] | None = None) -> None:
     if code == 130:
         _say("interrupted; nothing was left behind")
     sys.exit(code)
+
+
+def _check_text(args: list[str]) -> None:
+    """Names are written into pages and summaries, which are text; the names of files are bytes."""
+    for word in args:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            from atomlens.structures import InputError
+
+            raise InputError(f"{word!a} is no UTF-8 text; rename the file") from error
 
 
 @contextmanager

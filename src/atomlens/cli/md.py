@@ -34,7 +34,7 @@ A model of another library (its files run code when they are opened, so they nee
     atomlens md sevenn:7net-0 ethanol.xyz --out sevennet
     atomlens md ethanol.model ethanol.xyz --trust --out mace
 
-After a kill, or Ctrl-C, the same command goes on; nothing is lost.
+After a kill, or Ctrl-C, the same command resumes; nothing is lost.
 
 [b]Written to --out[/b]
 
@@ -46,7 +46,7 @@ observables.parquet and frames-*.npz (positions and velocities of all replicas, 
 def md(
     model: Annotated[str, typer.Argument(help="Model file, zoo:NAME (see atomlens zoo), or sevenn:7net-0.")],
     structure: Annotated[str, typer.Argument(help="Where replicas start: a file that ASE reads, or SMILES.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it goes on.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it is resumed.")],
     ensemble: Annotated[str, typer.Option(help="langevin, nose-hoover (one chain per replica), or nve.")] = "langevin",
     temperature: Annotated[float, typer.Option(help="In K.")] = 500.0,
     timestep: Annotated[float, typer.Option(help="In fs.")] = 0.5,
@@ -78,7 +78,7 @@ def md(
     device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """Simulate replicas, tell when and how each breaks, and explain what gave way."""
+    """Simulate replicas, report when and how each breaks, and explain what gave way."""
     from atomlens.cli.early import early_or_embedded, read_early
 
     early = read_early(model, structure, frame)

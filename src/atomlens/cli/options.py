@@ -43,7 +43,7 @@ PRODUCT_RULE_HELP = (
 
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Open a pickled model of another library, which runs code that the file holds."),
+    typer.Option("--trust", help="Open a pickled model, or a module outside of the installed packages: both run code."),
 ]
 
 

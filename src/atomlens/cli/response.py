@@ -35,8 +35,8 @@ Any ASE calculator by import path, with arguments:
 
 [b]Import paths run code[/b]
 
-package.module:NAME is imported, from the current folder too, and called if it is a class or a function. Name only what
-you trust; model files, in contrast, are never executed.
+package.module:NAME is imported, from the current folder too, and called if it is a class or a function. Modules outside
+of the installed packages need --trust; model files of atomlens and SchNetPack, in contrast, are never executed.
 
 [b]Written to --out[/b]
 
@@ -72,8 +72,9 @@ def response(
 ) -> None:
     """How strongly the force on one atom responds to another: norms of 3x3 Hessian blocks against distance."""
     from atomlens.cli.early import early_or_embedded, read_early
+    from atomlens.models import is_zoo_name
 
-    is_model = calculator.startswith("zoo:") or Path(calculator).is_file()
+    is_model = is_zoo_name(calculator) or Path(calculator).is_file()
     early = read_early(calculator, structures, frames) if is_model else None
     from atomlens.cli.calculators import responder
     from atomlens.folders import PAGE, RunFolder

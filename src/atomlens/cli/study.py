@@ -17,9 +17,10 @@ from atomlens.folders import PAGE
 EPILOG = """
 [b]Examples[/b]
 
+    atomlens data xtb examples/ethanol.xyz --frames 120 --interval 20 --burn-in 400 --seed 1 --out runs/xtb-ethanol
     atomlens study configs/studies/small.toml --out runs/small
 
-Two models at a time; after a kill, the same command goes on:
+Two models at a time; after a kill, the same command resumes:
 
     atomlens study configs/studies/ethanol.toml --workers 2 --out runs/ethanol
 
@@ -32,7 +33,7 @@ and simulation of every model.
 
 def study(
     config: Annotated[Path, typer.Argument(help="TOML file: data, model, fit, grid, analysis, simulation.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished study in it goes on.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished study in it is resumed.")],
     workers: Annotated[
         int, typer.Option(parser=whole_number(1, 1024), metavar="COUNT", help="Worker processes on this machine.")
     ] = 1,

@@ -176,7 +176,7 @@ def _likeliest(
     for key in complete:
         levels.setdefault(level_of(key), []).append(key)
     wanted = {level_of(given.forces)} if given.forces else {level_of(key) for key in forces if forces[key] >= n_forced}
-    wanted = wanted or {level_of(key) for key in forces}  # incomplete: told by whoever looks for the missing ones
+    wanted = wanted or {level_of(key) for key in forces}  # incomplete: reported by whoever looks for the missing ones
     if paired := [level for level in levels if level in wanted]:
         levels = {level: levels[level] for level in paired}
     ranked = sorted(levels, key=_rank)

@@ -20,6 +20,8 @@ from atomlens.models import ENERGY_UNITS, impossible
 from atomlens.structures import MIN_SIDE, InputError, check_regular, read_structures, reading_notes
 
 _SQLITE = b"SQLite format 3"
+# eV/Å. Two nuclei of uranium would have to come within 0.35 Å of each other.
+_STRONGEST = 1e6
 
 
 @dataclass
@@ -315,3 +317,12 @@ def _check_finite(dataset: Dataset, path: Path) -> None:
     k = int(np.argmax(np.abs(energies) / dataset.sizes))
     if reason := impossible(float(energies[k]), int(dataset.sizes[k]), "eV", 0.0, 0.0, "float64"):
         raise InputError(f"{path}, frame {k}: {reason}; check the unit, or remove that frame")
+    if dataset.has("forces"):
+        forces = np.abs(dataset.column("forces").values).reshape(-1, 3).max(axis=1)
+        atom = int(np.argmax(forces))
+        if forces[atom] > _STRONGEST:
+            k = int(np.searchsorted(dataset.starts, atom, side="right") - 1)
+            raise InputError(
+                f"{path}, frame {k}: a force of {forces[atom]:.3g} eV/Å is beyond {_STRONGEST:g} eV/Å; "
+                "check the unit, or remove that frame"
+            )

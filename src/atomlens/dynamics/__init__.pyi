@@ -6,7 +6,6 @@ from .judgement import ReplicasNeeded, judge_stability, replicas_needed, surviva
 from .lifetimes import Survival
 from .options import MDOptions
 from .simulation import SIMULATION_FILES, Fate, Report, Simulation, check_start, simulate
-from .walls import Wall, scan_walls
 
 __all__ = [
     "SIMULATION_FILES",
@@ -20,7 +19,6 @@ __all__ = [
     "Report",
     "Simulation",
     "Survival",
-    "Wall",
     "WayOut",
     "check_start",
     "energy_forces_stress",
@@ -29,7 +27,6 @@ __all__ = [
     "first_failure",
     "judge_stability",
     "replicas_needed",
-    "scan_walls",
     "simulate",
     "survival",
 ]

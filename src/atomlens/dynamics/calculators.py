@@ -32,6 +32,10 @@ class AtomlensCalculator(Calculator):
 
     def __init__(self, model: AnyModel, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not hasattr(model, "facts"):
+            raise TypeError(
+                f"AtomlensCalculator received a {type(model).__name__}; load a model with atomlens.load_model(path)"
+            )
         energy_unit(model)
         self.model = model
 
@@ -41,7 +45,7 @@ class AtomlensCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Fill ``results``; forces come along with every energy, stress where it is asked for."""
+        """Fill ``results``; forces with every energy, stress where it is asked for."""
         super().calculate(atoms, list(properties), list(system_changes))
         assert self.atoms is not None
         stress = "stress" in properties

@@ -25,7 +25,7 @@ from ase.optimize import BFGS
 from jaxtyping import Bool, Float, Int
 
 from atomlens.dynamics.stability import BondReference, Criteria, bond_lengths, bond_reference
-from atomlens.structures import BondTable, InputError, fragments
+from atomlens.structures import BondTable, InputError, side_of
 
 # Steps of descent, and the largest force in eV/Å at which it ends.
 _STEPS, _FORCE = 60, 0.05
@@ -184,19 +184,6 @@ def closest_contacts(atoms: ase.Atoms, bonds: BondReference, count: int = _CONTA
     i, j = i[far], j[far]
     order = np.argsort(np.linalg.norm(atoms.positions[i] - atoms.positions[j], axis=1), kind="stable")[:count]
     return [(int(a), int(b)) for a, b in zip(i[order], j[order], strict=True)]
-
-
-def side_of(atoms: ase.Atoms, pairs: Int[np.ndarray, "B 2"], i: int, j: int) -> list[int]:
-    """Atoms that move with j when the bond i-j is stretched: its side of the molecule; j alone in a ring.
-
-    Examples
-    --------
-    >>> side_of(ase.Atoms("C4"), np.array([[0, 1], [1, 2], [2, 3]]), 1, 2)
-    [2, 3]
-    """
-    others = pairs[(np.sort(pairs, axis=1) != sorted((i, j))).any(axis=1)]
-    (side,) = (part for part in fragments(atoms, _joined(len(atoms), others)) if j in part)
-    return [j] if i in side else side
 
 
 def _joined(n_atoms: int, pairs: Int[np.ndarray, "B 2"]) -> BondTable:

@@ -35,7 +35,7 @@ class Failure:
     times
         Their times in ps.
     terms
-        One row a frame and bond: frame, time_ps, atom_1, atom_2, distance, term_eV (pair term), model_coupling and
+        One row per frame and bond: frame, time_ps, atom_1, atom_2, distance, term_eV (pair term), model_coupling and
         reference_coupling (norms of Hessian blocks, eV/Å²; null where the reference has none), gave_way.
     reference
         Name of the reference, or why there is none.

@@ -85,7 +85,7 @@ class Simulation:
     bonds
         The bonds that were watched.
     observables
-        One row a replica and frame: replica, time_ps, potential_eV, kinetic_eV, temperature_K, sound.
+        One row per replica and frame: replica, time_ps, potential_eV, kinetic_eV, temperature_K, sound.
     seconds
         Wall time, of all sittings.
     """

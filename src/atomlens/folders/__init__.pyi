@@ -6,7 +6,7 @@ from .results import load_result, save_result, to_plain
 from .resuming import RUN_FILES, open_run, remove_if_empty, started_settings
 from .settings import build, read_toml
 from .state import load_state, save_state
-from .stored import read_json, reading, whole
+from .stored import no_name_twice, read_json, reading, whole
 from .writing import MARK, PAGE, RunFolder, read_summary
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "load_result",
     "load_state",
     "mark",
+    "no_name_twice",
     "noted",
     "open_run",
     "read_json",

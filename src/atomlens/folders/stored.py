@@ -52,6 +52,29 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+def no_name_twice(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What `json.loads` makes of an object (its ``object_pairs_hook``), where a person wrote it.
+
+    Raises
+    ------
+    ValueError
+        If a name is there twice: JSON takes the last one without a word.
+
+    Examples
+    --------
+    >>> json.loads('{"a": 1, "a": 2}', object_pairs_hook=no_name_twice)
+    Traceback (most recent call last):
+    ...
+    ValueError: 'a' is there twice
+    """
+    found: dict[str, Any] = {}
+    for name, value in entries:
+        if name in found:
+            raise ValueError(f"{name!r} is there twice")
+        found[name] = value
+    return found
+
+
 @contextmanager
 def reading(path: Path, advice: str) -> Iterator[None]:
     """Say in one line that a file or folder of ours is damaged, whatever reading it raises.

@@ -128,6 +128,9 @@ def explain_batch(
     >>> batch.interactions(2).order(2).atoms
     array([[0, 1]])
     """
+    if isinstance(structures, ase.Atoms | str):
+        kind = type(structures).__name__
+        raise TypeError(f"explain_batch takes a list of structures and received one {kind}; give a list of ase.Atoms")
     if not structures:
         raise ValueError("explain_batch received no structure; give at least one")
     if isinstance(model, OpenedModel):  # recorded one by one

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import ase
 import torch
@@ -24,7 +23,7 @@ from atomlens.interactions.pair_forces import AtomEnergies
 from atomlens.models import Atomwise, Potential, to_internal
 from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.recording import DEFAULT_PRODUCT_RULE, RecordedModel, check_product_rule, record
-from atomlens.structures import AtomGraph, InputError
+from atomlens.structures import AtomGraph, InputError, need_structure
 
 
 def explain(
@@ -74,8 +73,7 @@ def explain(
     >>> ex.interactions(max_order=2).order(2).atoms
     array([[0, 1]])
     """
-    if not isinstance(atoms, ase.Atoms):
-        raise TypeError(_not_a_structure(atoms))
+    need_structure(atoms, "explain", many="atomlens.explain_batch")
     if isinstance(model, OpenedModel):
         model.check_elements(atoms)
         if dtype != torch.float64:
@@ -109,19 +107,6 @@ def explain(
         atom_energies=_atom_energies(working, graph, factor)
         if unit == "eV" and model.config.output.extensive
         else None,
-    )
-
-
-def _not_a_structure(atoms: Any) -> str:
-    """What to do about something that is no structure."""
-    if isinstance(atoms, list | tuple):
-        return (
-            f"explain takes one structure and received a {type(atoms).__name__} of {len(atoms)}; "
-            "give one of them, or all to atomlens.explain_batch"
-        )
-    return (
-        f"explain received a {type(atoms).__name__} as structure; give an ase.Atoms, for example from "
-        "ase.io.read(path) or atomlens.read_structures(path)[0]"
     )
 
 

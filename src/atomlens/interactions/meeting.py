@@ -13,6 +13,7 @@ Notation, for a pair e = (a, b), state going from b to a:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -21,10 +22,9 @@ from torch import Tensor
 
 from atomlens.chain import Chain
 from atomlens.interactions.subsets import Triples, undirected
-from atomlens.relevance import ragged_arange
 
-# Rows at a time; a block of 128 float64 channels takes 1 MB and stays in cache from one map to the next.
-_PAIR_BLOCK = 1_024
+# Numbers in one array of a block: 1 MB of float64, which stays in cache from one map to the next.
+_BLOCK = 131_072
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,13 @@ def _per_atom(chain: Chain) -> _Atoms:
     first, middle, last = chain.layers
     atoms = chain.all_atoms()
     beta = first.stay.apply(chain.embedding, atoms) + first.bias
-    alpha = last.stay.pull(chain.readout, atoms)
+    received = last.target.pull(chain.readout, atoms)
+    alpha = received if last.stay is last.target else last.stay.pull(chain.readout, atoms)
     return _Atoms(
         sent=first.source.apply(chain.embedding, atoms),
         stayed=middle.stay.apply(beta, atoms) + middle.bias,
         k=middle.source.apply(beta, atoms),
-        received=last.target.pull(chain.readout, atoms),
+        received=received,
         alpha=alpha,
         q=middle.target.pull(alpha, atoms),
     )
@@ -91,7 +92,20 @@ def _per_pair(chain: Chain, atoms: _Atoms, pairs: Int[Tensor, " B"], reverse: In
 
 
 def _dot(x: Tensor, y: Tensor) -> Tensor:
-    return torch.einsum("bf,bf->b", x, y)
+    return torch.linalg.vecdot(x, y)
+
+
+def _rows(*widths: int) -> int:
+    """Rows of a block whose widest array has so many channels."""
+    return max(1, _BLOCK // max(widths))
+
+
+def _pair_blocks(chain: Chain) -> Iterator[tuple[Int[Tensor, " B"], Int[Tensor, " B"]]]:
+    """Blocks of directed pairs closed under reversal, and the position of each pair's reverse within its block."""
+    widths = [layer.bias.shape[1] for layer in chain.layers]
+    for block in undirected(chain.pairs).split(max(1, _rows(*widths) // 2)):
+        both = torch.cat([block, chain.pairs.reverse[block]])
+        yield both, torch.arange(len(both), device=both.device).roll(len(block))
 
 
 def _of_directed(chain: Chain, atoms: _Atoms, vectors: _Pairs, a: Tensor, reverse: Tensor) -> Float[Tensor, " B"]:
@@ -101,78 +115,77 @@ def _of_directed(chain: Chain, atoms: _Atoms, vectors: _Pairs, a: Tensor, revers
     return staying + vectors.onward + _dot(vectors.D, vectors.R)
 
 
-def one_body_terms(chain: Chain) -> Float[Tensor, " N"]:
-    """Terms of order one of a chain of three layers."""
-    atoms = _per_atom(chain)
-    return _dot(atoms.alpha, atoms.stayed) + _dot(chain.readout, chain.layers[2].bias) + chain.readout_bias
+def meeting_terms(chain: Chain, max_order: int, triples: Triples | None = None) -> list[Float[Tensor, " _"]]:
+    """Terms of order one to `max_order` of a chain of three layers, in blocks of bounded memory.
 
-
-def pair_terms(chain: Chain) -> Float[Tensor, " P2"]:
-    """Terms of order two, in the order of `undirected`, in blocks of bounded memory."""
+    Pairs are in the order of `undirected`, triples in that of `triples`, which order three needs.
+    """
     atoms = _per_atom(chain)
-    terms = []
-    for block in undirected(chain.pairs).split(_PAIR_BLOCK):
-        both = torch.cat([block, chain.pairs.reverse[block]])
-        reverse = torch.arange(len(both), device=both.device).roll(len(block))
+    terms = [_dot(atoms.alpha, atoms.stayed) + _dot(chain.readout, chain.layers[2].bias) + chain.readout_bias]
+    if max_order == 1:
+        return terms
+    through = None if triples is None else _Through(chain, atoms)
+    of_pairs = [terms[0][:0]]
+    for both, reverse in _pair_blocks(chain):
         vectors = _per_pair(chain, atoms, both, reverse)
         directed = _of_directed(chain, atoms, vectors, chain.pairs.target[both], reverse)
-        terms.append(directed[: len(block)] + directed[len(block) :])
-    return torch.cat(terms) if terms else chain.readout.new_zeros(0)
+        of_pairs.append(directed.view(2, -1).sum(dim=0))
+        if through is not None:
+            through.put(chain, vectors, both, reverse)
+    terms.append(torch.cat(of_pairs))
+    if through is not None and triples is not None:
+        of_path = _open_paths(chain, through, triples) + _triangles(chain, through, triples)
+        terms.append(of_path.new_zeros(len(triples.atoms)).index_add_(0, triples.triple_of_path, of_path))
+    return terms
 
 
-def pair_and_triple_terms(chain: Chain, triples: Triples) -> tuple[Float[Tensor, " P2"], Float[Tensor, " M"]]:
-    """Terms of order two, in the order of `undirected`, and of order three, in the order of `triples`."""
-    pairs, atoms = chain.pairs, _per_atom(chain)
-    everything = torch.arange(pairs.n_pairs, device=pairs.target.device)
-    vectors = _per_pair(chain, atoms, everything, pairs.reverse)
-    directed = _of_directed(chain, atoms, vectors, pairs.target, pairs.reverse)
-    each = undirected(pairs)
-    of_path = _open_paths(chain, vectors, triples) + _triangles(chain, vectors, triples)
-    terms = directed.new_zeros(len(triples.atoms)).index_add_(0, triples.triple_of_path, of_path)
-    return directed[each] + directed[pairs.reverse[each]], terms
+class _Through:
+    """Vectors that come to an atom x and go on from it, for pairs (x, b) in order.
+
+    `incoming` has what comes from b to x, `outgoing` what goes on from x to b, in equal order of channels: a walk
+    b - x - c is incoming[x, b]·outgoing[x, c]. The first channels of outgoing are `Q`, the last of incoming `K`.
+    """
+
+    def __init__(self, chain: Chain, atoms: _Atoms) -> None:
+        self.one_map = chain.layers[1].stay is chain.layers[1].target
+        to_q, to_k, stay = atoms.q.shape[1], atoms.k.shape[1], 0 if self.one_map else atoms.stayed.shape[1]
+        self.incoming = atoms.k.new_empty(chain.pairs.n_pairs, to_q + stay + to_k)
+        self.outgoing = torch.empty_like(self.incoming)
+        self.Q, self.K = self.outgoing[:, :to_q], self.incoming[:, -to_k:]
+
+    def put(self, chain: Chain, vectors: _Pairs, both: Int[Tensor, " B"], reverse: Int[Tensor, " B"]) -> None:
+        """Keep the vectors of a block of pairs; `reverse` as in `_per_pair`."""
+        y = chain.layers[1].edges.apply(vectors.R, both)
+        incoming = [vectors.s + y] if self.one_map else [y, vectors.s]
+        outgoing = [vectors.Q] if self.one_map else [vectors.Q, vectors.left]
+        self.incoming[both] = torch.cat([*incoming, vectors.K], dim=1)
+        self.outgoing[both[reverse]] = torch.cat([*outgoing, vectors.D], dim=1)  # l[e] goes from b to a
 
 
-def _open_paths(chain: Chain, vectors: _Pairs, triples: Triples) -> Float[Tensor, " Q"]:
+def _open_paths(chain: Chain, through: _Through, triples: Triples) -> Float[Tensor, " Q"]:
     """Walks b - x - c that cross the centre in the middle: an atom's incoming vectors times its outgoing ones."""
-    pairs = chain.pairs
-    y = chain.layers[1].edges.apply(vectors.R, torch.arange(pairs.n_pairs, device=pairs.target.device))
-    if chain.layers[1].stay is chain.layers[1].target:
-        incoming = torch.cat([vectors.s + y, vectors.K], dim=1)
-        outgoing = torch.cat([vectors.Q, vectors.D], dim=1)
-    else:
-        incoming = torch.cat([vectors.s, y, vectors.K], dim=1)
-        outgoing = torch.cat([vectors.left, vectors.Q, vectors.D], dim=1)
-    width = int(pairs.degrees.max()) if pairs.n_pairs else 0
-    values = vectors.onward.new_zeros(len(triples.centre))
-    first_path = torch.searchsorted(triples.centre, torch.arange(pairs.n_atoms + 1, device=values.device)).tolist()
-    step = max(1, _PAIR_BLOCK // max(width, 1))
-    for low in range(0, pairs.n_atoms, step):
-        high = min(low + step, pairs.n_atoms)
-        mine = slice(int(pairs.starts[low]), int(pairs.starts[high - 1] + pairs.degrees[high - 1]))
-        row = (pairs.target[mine] - low) * width + ragged_arange(pairs.degrees[low:high])
-        shape = (high - low, width, incoming.shape[1])
-        right = incoming.new_zeros(shape[0] * width, shape[2]).index_copy_(0, row, incoming[mine])
-        left = incoming.new_zeros(shape[0] * width, shape[2]).index_copy_(
-            0, row, outgoing.index_select(0, pairs.reverse[mine])
-        )
-        products = left.view(shape) @ right.view(shape).transpose(1, 2)
-        products = products + products.transpose(1, 2)
-        paths = slice(first_path[low], first_path[high])
-        values[paths] = products[triples.centre[paths] - low, triples.first[paths], triples.second[paths]]
-    return values
+    starts, degrees = chain.pairs.starts, chain.pairs.degrees
+    squares = degrees * degrees
+    products = through.K.new_empty(int(squares.sum()))
+    for first, degree, out in zip(starts.tolist(), degrees.tolist(), products.split(squares.tolist()), strict=True):
+        here = slice(first, first + degree)
+        torch.mm(through.incoming[here], through.outgoing[here].T, out=out.view(degree, degree))
+    x, b, c = triples.centre, triples.first, triples.second
+    before, degree = (squares.cumsum(0) - squares)[x], degrees[x]
+    return products[before + b * degree + c] + products[before + c * degree + b]
 
 
-def _triangles(chain: Chain, vectors: _Pairs, triples: Triples) -> Float[Tensor, " Q"]:
+def _triangles(chain: Chain, through: _Through, triples: Triples) -> Float[Tensor, " Q"]:
     """Walks x - b - c - x and x - c - b - x around the paths b - x - c whose ends are a pair too."""
     pairs, edges = chain.pairs, chain.layers[1].edges
     to_b = pairs.starts[triples.centre] + triples.first  # the pair (x, b)
     to_c = pairs.starts[triples.centre] + triples.second
     ends, closed = pairs.find(pairs.source[to_c], pairs.source[to_b])  # the pair (c, b)
-    values = vectors.onward.new_zeros(len(triples.centre))
-    for block in closed.nonzero()[:, 0].split(_PAIR_BLOCK):
+    values = through.K.new_zeros(len(triples.centre))
+    for block in closed.nonzero()[:, 0].split(_rows(through.K.shape[1], through.Q.shape[1])):
         xb, xc, cb = to_b[block], to_c[block], ends[block]
         bx, cx, bc = pairs.reverse[xb], pairs.reverse[xc], pairs.reverse[cb]
-        there = _dot(vectors.Q.index_select(0, xc), edges.apply(vectors.K.index_select(0, bx), cb))
-        back = _dot(vectors.Q.index_select(0, xb), edges.apply(vectors.K.index_select(0, cx), bc))
+        there = _dot(through.Q.index_select(0, cx), edges.apply(through.K.index_select(0, bx), cb))
+        back = _dot(through.Q.index_select(0, bx), edges.apply(through.K.index_select(0, cx), bc))
         values[block] = there + back
     return values

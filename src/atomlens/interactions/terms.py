@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from atomlens.chain import Chain, RecordedSums
-from atomlens.interactions.meeting import one_body_terms, pair_and_triple_terms, pair_terms
+from atomlens.interactions.meeting import meeting_terms
 from atomlens.interactions.subsets import connected_triples, undirected
 from atomlens.relevance import AtomSets, restricted_sums
 
@@ -136,8 +136,8 @@ class Interactions:
 
 def check_order(max_order: int) -> None:
     """Raise `ValueError` unless terms of that order can be computed."""
-    if not 1 <= max_order <= MAX_ORDER:
-        raise ValueError(f"max_order is {max_order}; it must be 1, 2 or 3 (the rest comes as one remainder)")
+    if not isinstance(max_order, int) or not 1 <= max_order <= MAX_ORDER:
+        raise ValueError(f"max_order is {max_order!r}; it must be 1, 2 or 3 (the rest comes as one remainder)")
 
 
 def interaction_terms(chain: Chain | RecordedSums, max_order: int = 3) -> Interactions:
@@ -153,11 +153,7 @@ def interaction_terms(chain: Chain | RecordedSums, max_order: int = 3) -> Intera
     triples = connected_triples(chain.pairs) if max_order == 3 else None
     members = [singles, pairs, triples.atoms if triples else pairs[:0]][:max_order]
     if isinstance(chain, Chain) and chain.n_layers == 3:
-        values = [one_body_terms(chain)]
-        if triples is not None:
-            values += pair_and_triple_terms(chain, triples)
-        elif max_order == 2:
-            values.append(pair_terms(chain))
+        values = meeting_terms(chain, max_order, triples)
     else:
         values = _by_inclusion_exclusion(chain, members)
     terms = [Terms(m.cpu().numpy(), v.cpu().numpy()) for m, v in zip(members, values, strict=True)]
@@ -287,7 +283,9 @@ def _add_long_range(listed: list[Terms], pairs: Terms, group_of: Int[np.ndarray,
 def _group_of(chain: Chain | RecordedSums, groups: list[list[int]]) -> Int[Tensor, " N"]:
     group_of = torch.full((chain.n_atoms,), -1, dtype=torch.int64)
     for g, members in enumerate(groups):
-        if not members:
+        if not isinstance(members, Sequence | np.ndarray):
+            raise TypeError(f"group {g} is {members!r}; give a list of atom indices for every group")
+        if not len(members):
             raise ValueError(f"group {g} is empty; give at least one atom")
         for atom in members:
             if not 0 <= atom < chain.n_atoms:

@@ -25,10 +25,12 @@ from .fast import half_of_edges
 from .features import AtomFeatures, EdgeFeatures, edge_features, mix_vectors, sum_edges
 from .files import (
     CARD_KEYS,
+    DEFAULT_MODEL,
     ZOO,
     build_potential,
     empty_potential,
     header_elements,
+    is_zoo_name,
     named_tensors,
     read_model,
     save_model,
@@ -50,6 +52,7 @@ from .units import ENERGY_UNITS, to_internal
 
 __all__ = [
     "CARD_KEYS",
+    "DEFAULT_MODEL",
     "DOMAIN",
     "ENERGY_UNITS",
     "LONGEST_CUTOFF",
@@ -100,6 +103,7 @@ __all__ = [
     "header_elements",
     "implausible",
     "impossible",
+    "is_zoo_name",
     "legendre_coefficients",
     "mix_vectors",
     "named_tensors",

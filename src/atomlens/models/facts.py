@@ -30,7 +30,7 @@ class ModelFacts:
     extensive, has_forces
         Whether the prediction is a sum over atoms, and whether it is an energy with forces.
     cutoff
-        Range of one message in Å.
+        Range of one message in Å; infinite where nothing is known of it.
     n_layers
         Number of message-passing layers; None where the model does not say.
     n_features
@@ -45,6 +45,8 @@ class ModelFacts:
         Whether signals are multiplied with each other, so that product rules differ.
     has_walks
         Whether messages carry their source's state alone, so that walks exist.
+    has_terms
+        Whether its prediction can be taken apart; not that of an ASE calculator, of which energy and forces are all.
     card
         How it was made and how wrong it is, where that is known.
     """
@@ -62,6 +64,7 @@ class ModelFacts:
     long_range: str = "none"
     has_products: bool = True
     has_walks: bool = True
+    has_terms: bool = True
     card: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -26,7 +26,7 @@ from atomlens.models.readouts import Atomwise, make_readout
 from atomlens.models.schnet import SchNet
 from atomlens.models.so3net import SO3net
 from atomlens.models.units import to_internal
-from atomlens.structures import AtomGraph, InputError, build_graph
+from atomlens.structures import AtomGraph, InputError, build_graph, need_structure
 
 
 @dataclass(frozen=True)
@@ -242,6 +242,7 @@ class Potential(nn.Module):
         InputError
             As in `graph`; or if a number is not finite, or an energy beyond 1e6 eV per atom.
         """
+        need_structure(atoms, "predict")
         graph = self.graph(atoms)
         output = self.config.output
         factor, unit = to_internal(output.unit)

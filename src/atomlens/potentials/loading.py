@@ -1,4 +1,4 @@
-"""`load_model`: a model from a file of any known kind, told by its content, or from the zoo."""
+"""`load_model`: a model from a file of any known kind, recognised by its content, or from the zoo."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from atomlens.models import ENERGY_UNITS, ZOO, Potential, read_model, with_card, zoo_path
+from atomlens.models import ENERGY_UNITS, Potential, is_zoo_name, read_model, with_card, zoo_path
+from atomlens.potentials.imported import is_import_path
 from atomlens.potentials.opened import AnyModel
 from atomlens.potentials.registry import foreign_architecture, open_foreign, shipped_with_a_library
 from atomlens.potentials.schnetpack import LEGACY_START, check_energy_unit, convert, open_legacy, open_zip, read_pickle
@@ -57,8 +58,13 @@ def load_model(
     InputError
         If there is no such model, it cannot be read, or it is not trusted.
     """
+    if is_import_path(str(path)):
+        raise InputError(
+            f"{path}: an ASE calculator has energies and forces, and nothing of a model to look into; atomlens "
+            "analyze, check and response take it"
+        )
     library = shipped_with_a_library(str(path))
-    if library is None and not str(path).startswith(ZOO):
+    if library is None and not is_zoo_name(str(path)):
         if os.path.exists(path):
             check_regular(Path(path))
         try:
@@ -107,8 +113,7 @@ def load_potential(
     InputError
         If there is no such file, or no model that can be read in it.
     """
-    from_zoo = isinstance(path, str) and path.startswith(ZOO)
-    file = zoo_path(str(path)) if from_zoo else Path(path)
+    file = zoo_path(path) if isinstance(path, str) and is_zoo_name(path) else Path(path)
     try:
         check_energy_unit(energy_unit)
         model = _read(file, energy_unit, output)
@@ -130,7 +135,7 @@ def _read(file: Path, energy_unit: str | None, output: str | None) -> Potential:
     if data.startswith(LEGACY_START):
         return convert(open_legacy(data), file, energy_unit=energy_unit, output=output)
     if data[:1] == b"\x80":
-        read_pickle(data)  # so that a name which does not belong is told
+        read_pickle(data)  # so that a name which does not belong is reported
         raise InputError(f"a bare pickle, not a file that torch.save wrote; {_KINDS}")
     if data[8:9] == b"{":
         raise InputError("damaged safetensors file (its header is longer than the file); fetch or write it again")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from atomlens.models import ModelFacts, Potential, Prediction, to_internal
 from atomlens.potentials.foreign import ForeignModel, energies_and_forces, energy_and_forces
-from atomlens.structures import AtomGraph, InputError, build_graph
+from atomlens.structures import AtomGraph, InputError, build_graph, need_structure
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,7 @@ class OpenedModel:
         InputError
             If the structure is unusable, or has elements that the model does not know.
         """
+        need_structure(atoms, "predict")
         self.check_elements(atoms)
         energy, forces = energy_and_forces(self.recorded, atoms)
         factor, unit = to_internal(self.facts.unit)

@@ -1,4 +1,5 @@
 from .bond_energies import BondEnergy, bond_energies, bond_energy
+from .bond_scans import BondScan, bond_path, gfn2_bond_scan, open_bonds, read_bond_scans
 from .dispersion import Dispersion, d4_dispersion
 from .known import KnownPotential, known_potential
 from .manybody import BodyTerms, ManyBodyExpansion, many_body_expansion
@@ -15,6 +16,7 @@ __all__ = [
     "SAPT_PARTS",
     "BodyTerms",
     "BondEnergy",
+    "BondScan",
     "Dimer",
     "DimerCurve",
     "Dispersion",
@@ -29,17 +31,21 @@ __all__ = [
     "XtbResult",
     "bond_energies",
     "bond_energy",
+    "bond_path",
     "composed",
     "composition",
     "d4_dispersion",
     "forces_response",
     "gfn2",
     "gfn2_bond_orders",
+    "gfn2_bond_scan",
     "gfn2_energy",
     "gfn2_response",
     "known_potential",
     "many_body_expansion",
     "model_response",
+    "open_bonds",
+    "read_bond_scans",
     "read_nciatlas",
     "read_s66x8",
     "sapt_file",

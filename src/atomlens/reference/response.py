@@ -19,7 +19,7 @@ from ase.units import Bohr
 from jaxtyping import Float
 
 from atomlens.models import ENERGY_UNITS
-from atomlens.potentials import AnyModel, OpenedModel
+from atomlens.potentials import AnyPotential, CalculatorModel, OpenedModel
 from atomlens.reference.xtb import Gfn2
 from atomlens.structures import InputError
 
@@ -59,8 +59,9 @@ class Response:
         return np.linalg.norm(self.hessian, axis=(1, 3))
 
 
-def model_response(model: AnyModel, atoms: ase.Atoms) -> Response:
-    """Response couplings of a model by automatic differentiation, exact to rounding.
+def model_response(model: AnyPotential, atoms: ase.Atoms) -> Response:
+    """Response couplings of a model by automatic differentiation, exact to rounding; of an ASE calculator by
+    differences.
 
     Parameters
     ----------
@@ -77,6 +78,8 @@ def model_response(model: AnyModel, atoms: ase.Atoms) -> Response:
     facts = model.facts
     if not facts.extensive or facts.unit not in ENERGY_UNITS:
         raise InputError(f"the model predicts {facts.quantity} in {facts.unit}, no energy; response needs an energy")
+    if isinstance(model, CalculatorModel):
+        return _calculated_response(model, atoms)
     if isinstance(model, OpenedModel):
         return _recorded_response(model, atoms)
     graph = model.graph(atoms)
@@ -110,6 +113,18 @@ def _recorded_response(model: OpenedModel, atoms: ase.Atoms) -> Response:
     return _finished(matrix * ENERGY_UNITS[model.facts.unit], len(atoms), 1)
 
 
+def _calculated_response(model: CalculatorModel, atoms: ase.Atoms) -> Response:
+    work = atoms.copy()
+
+    def forces(positions: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
+        work.positions = positions
+        found = model.predict(work).forces
+        assert found is not None
+        return found
+
+    return forces_response(forces, atoms.positions)
+
+
 def forces_response(
     forces: Forces,
     positions: Float[np.ndarray, "N 3"],
@@ -134,7 +149,7 @@ def forces_response(
         Called with the number of rows done and in all after each of the 3 N rows.
     rows
         Rows found so far, by the number 3 i + a of the coordinate; new ones are added. After an interruption the same
-        mapping goes on where it stopped.
+        mapping resumes.
 
     Raises
     ------

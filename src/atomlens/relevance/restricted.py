@@ -18,7 +18,7 @@ from torch import Tensor
 from atomlens.chain import Chain, RecordedSums
 from atomlens.relevance.steps import ragged_arange, repeat_index
 
-# Copies of atoms in one batch; a few arrays of so many rows are held at once.
+# Copies of atoms in one batch; a few arrays of so many rows are in memory at once.
 _BATCH = 8192
 
 

@@ -105,7 +105,7 @@ def _search(joint: Joint, kept: _Kept) -> None:
         bound = rows[index] * reach[near][owner]
         strong = (bound > kept.weakest).nonzero()[:, 0]
         strong = strong[bound[strong].argsort(descending=True)]
-        step = max(1, min(join.MAX_ROWS, join.MAX_WALKS // (columns.stop - columns.start)))
+        step = max(1, min(joint.max_rows, join.MAX_WALKS // (columns.stop - columns.start)))
         for some in strong.split(step):
             if some.shape[0] and bound[some[0]] > kept.weakest:
                 left = joint.carried(index[some], pairs.reverse[near[owner[some]]])

@@ -126,6 +126,6 @@ def _blocks(chain: Chain, relevance: Float[Tensor, " W"] | None = None) -> Itera
 def _write(block: Block, atoms: Int[np.ndarray, "S W"]) -> None:
     """Visited atoms of a block's walks, row by row."""
     table = atoms.reshape(len(atoms), *block.values.shape)
-    before = len(block.columns)
-    table[:before] = block.columns[:, None, :]
-    table[before:] = block.rows[:, :, None]
+    before = len(block.rows)
+    table[:before] = block.rows[:, :, None]
+    table[before:] = block.columns[:, None, :]

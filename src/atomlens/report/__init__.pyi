@@ -1,6 +1,7 @@
-from .assets import page_template, template_text
+from .assets import page_template, script_text, template_text
 from .axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
-from .chapters import Chapter, make_chapter, svg_address
+from .calculated_page import calculated_html
+from .chapters import Chapter, make_chapter, svg_address, unanswered_chapter
 from .check_figures import check_figure
 from .compare_page import compare_html
 from .couplings_page import couplings_html
@@ -22,6 +23,7 @@ __all__ = [
     "Chapter",
     "Page",
     "Plots",
+    "calculated_html",
     "check_figure",
     "compare_html",
     "couplings_html",
@@ -34,8 +36,10 @@ __all__ = [
     "pair_cylinders",
     "plain",
     "property_words",
+    "script_text",
     "stability_figure",
     "svg_address",
     "template_text",
+    "unanswered_chapter",
     "verdicts_html",
 ]

@@ -1,4 +1,4 @@
-"""Answers in plain words: what a verdict means for the use of a model, and three sentences over all verdicts."""
+"""Answers in plain words: what a verdict means for the use of a model, and some sentences over all verdicts."""
 
 from __future__ import annotations
 
@@ -105,6 +105,22 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             "Read single triples with caution.",
         ),
     },
+    "smoothness": {
+        "agrees": Meaning(
+            "Its energy is smooth where simulations need it to be.",
+            "Bonds, contacts and neighbours that come and go are safe as far as they were tested; run atomlens md to "
+            "see how long a simulation lasts.",
+        ),
+        "deviates": Meaning(
+            "Its energy is not smooth, or does not stop atoms that meet.",
+            "Expect simulations that break or heat up. The findings below say where: add such geometries to the "
+            "training set, or keep to low temperatures.",
+        ),
+        _OPEN: Meaning(
+            "Whether its energy is smooth could not be decided.",
+            "Ask again with more molecules, and with the extra xtb for a reference.",
+        ),
+    },
     "faithfulness": {
         "agrees": Meaning(
             "Its terms predict what the model does when a message is cut, so the explanations can be trusted.",
@@ -143,6 +159,24 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     },
 }
 
+# An ASE calculator has no terms: what was compared with GFN2 are its own many-body energies.
+_WITHOUT_TERMS: Mapping[str, Mapping[str, Meaning]] = {
+    "many-body": {
+        "agrees": Meaning(
+            "Energies of two and three molecules in contact are about those of GFN2.",
+            "Clusters and contacts between molecules can be trusted about as far as GFN2.",
+        ),
+        "deviates": Meaning(
+            "Energies of two and three molecules in contact are not those of GFN2.",
+            "Do not rely on it for contacts between molecules before you have compared some with a better method.",
+        ),
+        _OPEN: Meaning(
+            "Whether energies of two and three molecules in contact are those of GFN2 was not decided.",
+            "Ask again with more molecules, or with clusters of them.",
+        ),
+    },
+}
+
 # Outcomes that say the same of every question; `short` is empty where nothing belongs on top of the page.
 _GENERAL: Mapping[str, Meaning] = {
     "by construction": Meaning(
@@ -155,20 +189,22 @@ _GENERAL: Mapping[str, Meaning] = {
 }
 
 # Which questions make up the sentences on top of an analysis: about bonds, about distances, about trust.
-_THEMES = (("species",), ("extensivity", "decay", "contacts"), ("many-body", "faithfulness"))
+_THEMES = (("species",), ("extensivity", "decay", "contacts"), ("many-body", "faithfulness"), ("smoothness",))
 
 
-def meaning(verdict: Verdict) -> Meaning | None:
-    """What a verdict means; None for questions that only describe."""
+def meaning(verdict: Verdict, *, has_terms: bool = True) -> Meaning | None:
+    """What a verdict means, of a model with terms or of a calculator without; None for questions that only describe."""
     known = MEANINGS.get(verdict.question)
+    if not has_terms:
+        known = _WITHOUT_TERMS.get(verdict.question, known)
     if known is None:
         return None
     outcome = str(verdict.outcome.value)
     return known.get(outcome) or _GENERAL.get(outcome) or known[_OPEN]
 
 
-def summary_sentences(verdicts: Sequence[Verdict]) -> list[str]:
-    """Up to three sentences that say what a model has learned, in the order bonds, distances, trust.
+def summary_sentences(verdicts: Sequence[Verdict], *, has_terms: bool = True) -> list[str]:
+    """Up to four sentences that say what a model has learned, in the order bonds, distances, trust, smoothness.
 
     Examples
     --------
@@ -176,7 +212,9 @@ def summary_sentences(verdicts: Sequence[Verdict]) -> list[str]:
     >>> summary_sentences([Verdict("species", Outcome.AGREES, "rank correlation 0.9", ())])
     ['This model has learned which bonds are strong: its pair terms follow chemistry.']
     """
-    by_question = {verdict.question: found for verdict in verdicts if (found := meaning(verdict)) is not None}
+    by_question = {
+        verdict.question: found for verdict in verdicts if (found := meaning(verdict, has_terms=has_terms)) is not None
+    }
     named = {question for theme in _THEMES for question in theme}
     themes = [*_THEMES, tuple(question for question in by_question if question not in named)]
     sentences = [" ".join(by_question[name].short for name in theme if name in by_question) for theme in themes]

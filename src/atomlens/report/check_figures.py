@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from atomlens.dynamics import Wall
+from atomlens.analyses import Wall
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain
 from atomlens.report.figures import DOWN
 

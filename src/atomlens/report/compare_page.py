@@ -132,7 +132,7 @@ def _frame_record(comparison: Comparison, number: int) -> dict[str, Any]:
 def _model_facts(run: ComparedRun, out: Path) -> dict[str, Any]:
     model, card = run.summary["model"], run.summary["model"].get("card", {})
     errors = [
-        f"{key} {value}"
+        f"{property_words(str(key).removesuffix(' MAE'))}, mean absolute {value}"
         for found in (card.get("errors") or {}).values()
         if isinstance(found, dict)
         for key, value in found.items()
@@ -148,7 +148,7 @@ def _model_facts(run: ComparedRun, out: Path) -> dict[str, Any]:
         "property": property_words(run.summary["property"]),
         "unit": run.summary["unit"],
         "rule": run.summary["rule"] + _product(run),
-        "errors": "; ".join(errors).replace("_", " "),
+        "errors": "; ".join(errors),
         "page": os.path.relpath(page, out) if page.is_file() else None,
     }
 

@@ -27,7 +27,7 @@ def register(shell: Any = None) -> bool:
 
     Returns
     -------
-    Whether there was a shell to tell.
+    Whether there was a shell.
     """
     if shell is None:
         if "IPython" not in sys.modules:

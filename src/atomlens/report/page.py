@@ -163,7 +163,10 @@ class Page:
             n_structures=n_structures,
             n_sampled=n_structures if n_sampled is None else n_sampled,
             headline=headline,
-            answers=summary_sentences([chapter.verdict for chapter in chapters]),
+            answers=[
+                *(chapter.headline for chapter in chapters if chapter.headline),
+                *summary_sentences([chapter.verdict for chapter in chapters]),
+            ],
             units=units,
             style=Markup(assets.template_text("style.css")),
             data=assets.json_text(data),

@@ -67,7 +67,12 @@ def verdicts_html(
 def _question(question: Question, runs: Sequence[AnalysedRun]) -> dict[str, Any]:
     verdicts = [run.verdict(question.slug) for run in runs]
     asked = [run.findings(question.slug) for run in runs]
-    pictures = [_picture(question, run) for run, verdict in zip(runs, verdicts, strict=True) if verdict is not None]
+    pictures = [
+        _picture(question, run)
+        for run, verdict in zip(runs, verdicts, strict=True)
+        # What means nothing for a model was not computed, and has no picture.
+        if verdict is not None and (verdict["outcome"] != "not applicable" or run.has_result(question))
+    ]
     return {
         "slug": question.slug,
         "title": question.title,
@@ -129,7 +134,8 @@ def _facts(run: AnalysedRun, out: Path) -> dict[str, Any]:
 def _one_rule(runs: Sequence[AnalysedRun]) -> bool:
     """Whether models are explained alike; the rule of products is asked of those that have any."""
     products = {run.summary["options"]["product_rule"] for run in runs if _has_products(run)}
-    return len({run.summary["options"]["rule"] for run in runs}) == 1 and len(products) <= 1
+    explained = [run for run in runs if run.summary["model"].get("has_terms", True)]
+    return len({run.summary["options"]["rule"] for run in explained}) <= 1 and len(products) <= 1
 
 
 def _has_products(run: AnalysedRun) -> bool:
@@ -139,4 +145,6 @@ def _has_products(run: AnalysedRun) -> bool:
 
 def _rule(run: AnalysedRun) -> str:
     options = run.summary["options"]
+    if not run.summary["model"].get("has_terms", True):
+        return "none: it has no terms"
     return options["rule"] + (f", products: {options['product_rule']}" if _has_products(run) else "")

@@ -9,23 +9,27 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from atomlens.analyses import (
     ANALYSIS_SCHEMA,
     QUESTIONS,
     AnalysisInputs,
+    ForceCheck,
     Question,
     Settings,
     Verdict,
+    check_forces,
     chosen_questions,
     untrained_models,
 )
 from atomlens.folders import MARK, PAGE, below, open_run, remove_if_empty, to_plain, write_text
-from atomlens.interactions import explain
 from atomlens.models import Potential, outside, to_internal
-from atomlens.potentials import AnyModel
+from atomlens.potentials import AnyModel, AnyPotential, CalculatorModel
 from atomlens.recording import DEFAULT_PRODUCT_RULE
-from atomlens.report import Chapter, Page, frames_on_page, property_words
+from atomlens.report import Chapter, Page, calculated_html, frames_on_page, property_words
 from atomlens.runs.answering import answer
+from atomlens.runs.calculated import calculated_sample
 from atomlens.structures import InputError
 from atomlens.surveys import (
     SAMPLE_SIZE,
@@ -88,6 +92,8 @@ class AnalysisOptions:
         COMP6's file of S66x8, where it is at hand.
     dimers
         Archives or folders of NCIAtlas, which the question ``contacts`` needs.
+    scans
+        Folder of bond scans to compare smoothness with; GFN2-xTB's own if None.
     sample
         From how many structures at most questions are answered, spread evenly over the explained ones: what is in
         memory at a time.
@@ -102,6 +108,7 @@ class AnalysisOptions:
     distances: tuple[float, float] | None = None
     s66x8: Path | None = None
     dimers: tuple[Path, ...] = ()
+    scans: Path | None = None
     sample: int = SAMPLE_SIZE
 
     def __post_init__(self) -> None:
@@ -118,17 +125,27 @@ class AnalysisOptions:
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON allows them."""
         plain = {**asdict(self), "questions": [question.slug for question in self.questions]}
-        if not self.dimers:
-            del plain["dimers"]  # runs that were begun before there was this option go on
-        else:
-            plain["dimers"] = [str(path) for path in self.dimers]
-        return plain | {"s66x8": None if self.s66x8 is None else str(self.s66x8)}
+        files: dict[str, Any] = {
+            "s66x8": None if self.s66x8 is None else str(self.s66x8),
+            "dimers": [str(path) for path in self.dimers],
+            "scans": None if self.scans is None else str(self.scans),
+        }
+        # Runs that were begun before there was an option go on without it.
+        newer = {name for name in ("dimers", "scans") if not files[name]}
+        return {name: value for name, value in (plain | files).items() if name not in newer}
 
     @property
     def settings(self) -> Settings:
         """What the analyses receive."""
         return Settings(
-            self.rule, self.product_rule, self.seed, self.trained_range, self.distances, self.s66x8, self.dimers
+            self.rule,
+            self.product_rule,
+            self.seed,
+            self.trained_range,
+            self.distances,
+            self.s66x8,
+            self.dimers,
+            self.scans,
         )
 
 
@@ -157,7 +174,7 @@ class AnalysisRun:
 
 
 def run_analysis(
-    model: AnyModel,
+    model: AnyPotential,
     model_path: str | Path,
     structures: StructureSource,
     structures_name: str,
@@ -178,7 +195,8 @@ def run_analysis(
     Parameters
     ----------
     model, model_path
-        The model, and where workers load it from.
+        The model, and where workers load it from; or an ASE calculator (`load_calculator`), which is asked only what
+        needs no terms.
     structures, structures_name
         What to ask it about; picklable where there are workers. Tables hold all of them; only those that are judged
         are in memory together.
@@ -207,45 +225,32 @@ def run_analysis(
     if not len(structures):
         raise InputError(f"{structures_name}: holds no structure")
     predicted = model.facts.quantity
+    calculator = {}
+    if isinstance(model, CalculatorModel):
+        calculator = {"kwargs": dict(model.origin.arguments), "box": model.origin.box}
     settings = {
         "model": str(model_path),
         "property": predicted,
         "structures": structures_name,
         "n": len(structures),
+        **calculator,
         **options.as_dict(),
     }
+    if options.scans is None:
+        del settings["scans"]  # runs that were begun without the option go on
     if len(structures) <= options.sample:
         del settings["sample"]  # all are judged, whatever the limit: a run goes on under any other
     with remove_if_empty(out), open_run(out, settings, analysis_files(), overwrite) as folder:
-        survey = survey_structures(
-            model,
-            structures,
-            folder / "tables",
-            levels=_levels(options.max_order),
-            max_order=options.max_order,
-            n_workers=n_workers,
-            scheduler=scheduler,
-            progress=progress,
-            rule=options.rule,
-            product_rule=options.product_rule,
-        )
-        sample = read_sample(structures, folder / "tables", options.sample)
-        count = N_FRESH if isinstance(model, Potential) else N_FRESH_RECORDED
-        some = evenly_spread(len(sample.structures), count)
-        untrained = []
-        for k, fresh in enumerate(untrained_models(model, options.seed)):
-            home = folder / "untrained" / f"seed-{k}"
-            survey_structures(
-                fresh,
-                [sample.structures[k] for k in some],
-                home,
-                levels=_levels(options.max_order),
-                max_order=options.max_order,
-                progress=progress,
-                rule=options.rule,
-                product_rule=options.product_rule,
+        forces = None
+        if isinstance(model, CalculatorModel):
+            sample, n_skipped = calculated_sample(model, structures, folder / "tables", options.sample, progress)
+            untrained = []
+            progress("forces against energies", 0, 1)
+            forces = check_forces(model, sample.structures, options.seed)
+        else:
+            sample, untrained, n_skipped = _explained(
+                model, structures, folder, options, n_workers, scheduler, progress
             )
-            untrained.append(renumbered(read_tables(home), some))
         inputs = AnalysisInputs(
             model=model,
             structures=sample.structures,
@@ -258,33 +263,66 @@ def run_analysis(
         write_table(sample.table, folder / "questions" / "sample.parquet")
         chapters = answer(options.questions, inputs, folder / "questions", n_workers, progress)
 
-        info = RunInfo(str(model_path), structures_name, model.facts, command, options.as_dict())
-        html, warnings = _page(inputs, sample, info, chapters)
+        info = RunInfo(str(model_path), structures_name, model.facts, command, calculator | options.as_dict())
+        if forces is None:
+            html, warnings = _page(inputs, sample, info, chapters)
+        else:
+            html, warnings = _calculated_page(inputs, sample, info, chapters, forces)
         write_text(folder / PAGE, html)
         summary = {
             "schema": ANALYSIS_SCHEMA,
             "what": "verdicts of a model against known chemistry; see report.html for how each is computed",
             "versions": package_versions(),
             "command": command,
-            "options": options.as_dict(),
+            "options": calculator | options.as_dict(),
             "model": model_summary(info),
             "structures": structures_name,
             "property": inputs.property,
             "unit": inputs.unit,
-            "n_structures": survey.n_done,
-            "n_skipped": survey.n_skipped,
+            "n_structures": sample.n_explained,
+            "n_skipped": n_skipped,
             "n_sampled": len(sample.frames),
             "outside": _outside(model, sample),
             "warnings": warnings,
+            **({} if forces is None else {"forces": to_plain(forces) | {"consistent": forces.consistent}}),
             "verdicts": [to_plain(chapter.verdict) for chapter in chapters],
             "seconds": round(time.perf_counter() - started, 3),
         }
         write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         verdicts = tuple(chapter.verdict for chapter in chapters)
-        return AnalysisRun(folder, verdicts, survey.n_done, survey.n_skipped, len(sample.frames), summary)
+        return AnalysisRun(folder, verdicts, sample.n_explained, n_skipped, len(sample.frames), summary)
 
 
-def _outside(model: AnyModel, sample: Sample) -> dict[str, Any]:
+def _explained(
+    model: AnyModel,
+    structures: StructureSource,
+    folder: Path,
+    options: AnalysisOptions,
+    n_workers: int,
+    scheduler: str | None,
+    progress: Progress,
+) -> tuple[Sample, list[dict[str, pl.DataFrame]], int]:
+    """Tables of all structures and of untrained models; which structures are judged, and how many are skipped."""
+    common: dict[str, Any] = {
+        "levels": _levels(options.max_order),
+        "max_order": options.max_order,
+        "progress": progress,
+        "rule": options.rule,
+        "product_rule": options.product_rule,
+    }
+    survey = survey_structures(model, structures, folder / "tables", n_workers=n_workers, scheduler=scheduler, **common)
+    sample = read_sample(structures, folder / "tables", options.sample)
+    count = N_FRESH if isinstance(model, Potential) else N_FRESH_RECORDED
+    some = evenly_spread(len(sample.structures), count)
+    untrained = []
+    for k, fresh in enumerate(untrained_models(model, options.seed)):
+        home = folder / "untrained" / f"seed-{k}"
+        survey_structures(fresh, [sample.structures[k] for k in some], home, **common)
+        untrained.append(renumbered(read_tables(home), some))
+    return sample, untrained, survey.n_skipped
+
+
+def _outside(model: AnyPotential, sample: Sample) -> dict[str, Any]:
     """How many sampled structures lie outside of what the model was trained on, and in what the first of them does."""
     found = [
         (frame, outside(model.facts, atoms)) for frame, atoms in zip(sample.frames, sample.structures, strict=True)
@@ -297,10 +335,9 @@ def _outside(model: AnyModel, sample: Sample) -> dict[str, Any]:
 def _page(inputs: AnalysisInputs, sample: Sample, info: RunInfo, chapters: list[Chapter]) -> tuple[str, list[str]]:
     shown = frames_on_page(len(sample.structures), N_SHOWN)
     page = Page(info, len(shown))
-    chosen = inputs.settings
     warnings: list[str] = []
     for place, number in enumerate(shown):
-        explanation = explain(inputs.model, inputs.structures[number], chosen.rule, chosen.product_rule)
+        explanation = inputs.explained(inputs.structures[number])
         odd = outside(inputs.model.facts, inputs.structures[number])
         frame = explained_frame(explanation, index=place, outside=odd)
         warnings += frame.warnings
@@ -309,6 +346,21 @@ def _page(inputs: AnalysisInputs, sample: Sample, info: RunInfo, chapters: list[
     tables = [f"tables/{name}.parquet" for name in sorted([*sample.tables, "skipped"])]
     counts: dict[str, Any] = {"n_structures": sample.n_explained, "n_sampled": len(sample.frames)}
     return page.html(tables, chapters=chapters, headline=headline, **counts), warnings
+
+
+def _calculated_page(
+    inputs: AnalysisInputs, sample: Sample, info: RunInfo, chapters: list[Chapter], forces: ForceCheck
+) -> tuple[str, list[str]]:
+    html = calculated_html(
+        info,
+        chapters,
+        headline=f"{info.model.name}: what does it know of physics?",
+        forces={"sentence": str(forces), "consistent": forces.consistent},
+        n_structures=sample.n_explained,
+        n_sampled=len(sample.frames),
+        tables=[f"tables/{name}.parquet" for name in sorted([*sample.tables, "skipped"])],
+    )
+    return html, [] if forces.consistent else [str(forces)]
 
 
 def _levels(max_order: int) -> tuple[str, ...]:

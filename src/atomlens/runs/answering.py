@@ -14,7 +14,7 @@ import torch
 
 from atomlens.analyses import AnalysisInputs, Question
 from atomlens.folders import atomic_folder, load_result, reading, save_result
-from atomlens.report import Chapter, make_chapter
+from atomlens.report import Chapter, make_chapter, unanswered_chapter
 from atomlens.surveys import Progress, keep_memory, no_progress
 
 
@@ -36,11 +36,15 @@ def answer(
     progress
         Called with what is being done.
     """
-    missing = [question for question in questions if not (folder / question.slug).is_dir()]
+    reasons = {question.slug: question.why_not(inputs.model) for question in questions}
+    missing = [q for q in questions if not reasons[q.slug] and not (folder / q.slug).is_dir()]
     if n_workers > 1 and len(missing) > 1:
         _compute_in_processes(missing, inputs, folder, n_workers, progress)
     chapters = []
     for question in questions:
+        if reason := reasons[question.slug]:
+            chapters.append(unanswered_chapter(question, question.inapplicable(reason)))
+            continue
         home = folder / question.slug
         if not home.is_dir():
             progress(question.title, 0, 1)

@@ -15,8 +15,8 @@ from ase import units
 from ase.calculators.calculator import Calculator
 from markupsafe import Markup
 
-from atomlens.analyses import Effect, Finding, Outcome, Verdict
-from atomlens.dynamics import AtomlensCalculator, Exits, Wall, find_exits, scan_walls
+from atomlens.analyses import Effect, Finding, Outcome, Verdict, Wall, scan_walls
+from atomlens.dynamics import AtomlensCalculator, Exits, find_exits
 from atomlens.folders import MARK, PAGE, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
 from atomlens.models import outside
@@ -146,6 +146,7 @@ def run_check(
                 verdict,
                 svg_address(figure),
                 Markup(HOW),
+                _headline(exits, findings),
             )
             write_text(folder / PAGE, _page(model, info, found, chapter))
         write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
@@ -228,6 +229,13 @@ def wall_table(walls: list[Wall]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=keys | real)
 
 
+def _headline(exits: pl.DataFrame, findings: tuple[Finding, Finding]) -> str:
+    """The weakest point in one sentence."""
+    if not len(exits) or exits["how"][0] == "by itself":
+        return findings[0].sentence
+    return f"{findings[0].sentence.split('. ')[0].rstrip('.')}."
+
+
 def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, reference: str) -> Finding:
     claim = "How much energy the model asks for before a bond counts as broken."
     if not len(exits):
@@ -259,7 +267,8 @@ def _wall_finding(walls: list[Wall]) -> Finding:
             f"{wall.height:.2g} eV"
             for wall in fallen[:4]
         ]
-        said = f"{len(fallen)} of {len(walls)} walls give way: {'; '.join(parts)}{' ...' if len(fallen) > 4 else ''}."
+        more = f"; and {len(fallen) - 4} more" if len(fallen) > 4 else ""
+        said = f"{len(fallen)} of {len(walls)} walls give way: {'; '.join(parts)}{more}."
     return Finding(claim, Outcome.DESCRIPTIVE, said)
 
 

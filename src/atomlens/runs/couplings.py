@@ -190,7 +190,8 @@ def _frame_summary(frame: CouplingFrame) -> dict[str, Any]:
         return facts | {"unavailable": frame.reason}
     response = frame.response
     return facts | {
-        "largest": float(response.couplings.max()),
+        # A pair of two atoms; the answer of an atom to itself is on the diagonal.
+        "largest": float(np.triu(response.couplings, k=1).max(initial=0.0)),
         "asymmetry": response.asymmetry,
         "sum_rule": response.sum_rule,
         "evaluations": response.evaluations,

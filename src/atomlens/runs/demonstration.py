@@ -25,7 +25,9 @@ from atomlens.surveys import Comparison, compare_runs
 from atomlens.tables import ExplainedFrame, RunInfo
 
 # The models that stand side by side, and the folder of those that look at ethanol alone.
-MAIN_MODELS = ("qm9-u0-schnet", "qm9-u0-painn")
+# They learned the same from different data, energies of minima alone or energies and forces of moving molecules, and
+# neither takes anything off its energies first: what differs between their terms is what data teach.
+MAIN_MODELS = ("qm9-bonding-painn", "organic-painn")
 ETHANOL_MODELS = ("rmd17-ethanol-schnet", "rmd17-ethanol-painn")
 ETHANOL = "ethanol-force-fields"
 MOLECULES = "molecules.xyz"

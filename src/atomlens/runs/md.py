@@ -1,4 +1,4 @@
-"""A run of `md`: a simulation, its verdict, an explained failure, one page; it goes on where it was stopped."""
+"""A run of `md`: a simulation, its verdict, an explained failure, one page; it resumes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import ase
 import torch
 from markupsafe import Markup
 
-from atomlens.analyses import Finding, Outcome, Verdict, conclude
+from atomlens.analyses import Finding, Outcome, Verdict
 from atomlens.dynamics import (
     SIMULATION_FILES,
     Failure,
@@ -107,7 +107,7 @@ def run_md(
     atoms, structure_name
         Where replicas start, and what the user calls it.
     out
-        Folder to write; an unfinished run with the same settings goes on.
+        Folder to write; an unfinished run with the same settings is resumed.
     options
         Settings; the defaults if None.
     dtype
@@ -219,7 +219,7 @@ def _failure_chapter(failure: Failure) -> Chapter:
         "failure",
         "What gave way",
         "Which interaction failed first, and what does the reference say about it?",
-        conclude("failure", (finding,), sentence),
+        Verdict("failure", finding.outcome, sentence, (finding,)),
         svg_address(failure_figure(failure)),
         Markup(HOW_FAILURE),
     )

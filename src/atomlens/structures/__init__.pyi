@@ -1,4 +1,5 @@
-from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds
+from .arguments import need_structure
+from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds, side_of
 from .checks import MIN_SIDE, check_atoms, check_file_atoms
 from .errors import InputError, NothingDone, StructureWarning
 from .extras import install_command
@@ -36,11 +37,13 @@ __all__ = [
     "install_command",
     "is_plain",
     "near_pairs",
+    "need_structure",
     "perceive_bonds",
     "read_frame",
     "read_frames",
     "read_structures",
     "reading_notes",
+    "side_of",
     "structure_file",
     "structure_from_smiles",
     "warn_of_notes",

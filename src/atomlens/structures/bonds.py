@@ -196,3 +196,17 @@ def fragments(atoms: ase.Atoms, bonds: BondTable | None = None) -> list[list[int
     for k in range(len(atoms)):
         groups.setdefault(root(k), []).append(k)
     return list(groups.values())
+
+
+def side_of(atoms: ase.Atoms, pairs: Int[np.ndarray, "B 2"], i: int, j: int) -> list[int]:
+    """Atoms that move with j when the bond i-j is stretched: its side of the molecule; j alone in a ring.
+
+    Examples
+    --------
+    >>> side_of(ase.Atoms("C4"), np.array([[0, 1], [1, 2], [2, 3]]), 1, 2)
+    [2, 3]
+    """
+    others = pairs[(np.sort(pairs, axis=1) != sorted((i, j))).any(axis=1)]
+    joined = BondTable(others, np.ones(len(others)), False, len(atoms))
+    (side,) = (part for part in fragments(atoms, joined) if j in part)
+    return [j] if i in side else side

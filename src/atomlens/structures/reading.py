@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ase
 import ase.io
@@ -16,6 +18,7 @@ from ase.io.formats import filetype
 from atomlens.structures.checks import check_atoms, check_file_atoms
 from atomlens.structures.errors import InputError, StructureWarning
 from atomlens.structures.files import decoded, is_plain, lines_of, open_lines, structure_file, suffix_of
+from atomlens.structures.lammps import check_lammps
 from atomlens.structures.notes import add_note, reading_notes
 from atomlens.structures.xyz import frame_places, read_frame
 
@@ -74,7 +77,11 @@ def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> li
     InputError
         If it is neither a file nor a SMILES string, or the file is empty, of no known format, or holds a structure that
         `check_atoms` refuses.
+    TypeError
+        If `path` is neither text nor a path.
     """
+    if not isinstance(path, str | Path):
+        raise TypeError(f"read_structures received {type(path).__name__}; give the path of a file, or a SMILES string")
     return read_frames(path, frames, seed=seed).structures
 
 
@@ -234,6 +241,7 @@ def _read_by_ase(path: Path, index: int | slice) -> ReadFrames:
 def _slice_by_ase(path: Path, frames: slice) -> list[ase.Atoms]:
     if path.suffix.lower() in (".gz", ".bz2", ".xz") and is_plain(path):
         raise InputError(f"{path}: is not compressed as its name says; name it without {path.suffix}")
+    check_lammps(path)
     try:
         found = ase.io.read(path, index=frames, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
@@ -248,16 +256,34 @@ def _slice_by_ase(path: Path, frames: slice) -> list[ase.Atoms]:
 def _note_occupancies(atoms: object) -> None:
     """A crystal's sites that are not, or not always, filled by the atom that stands there (CIF)."""
     told = atoms.info.get("occupancy") if isinstance(atoms, ase.Atoms) else None
-    if not isinstance(told, dict):
+    if not (isinstance(atoms, ase.Atoms) and isinstance(told, dict)):
         return
-    partial = [site for site in told.values() if isinstance(site, dict) and max(site.values(), default=1.0) < 0.995]
-    if isinstance(atoms, ase.Atoms) and partial:
-        sites = "1 site" if len(partial) == 1 else f"{len(partial)} sites"
+    shares = [_largest_share(site) for site in told.values() if isinstance(site, dict) and site]
+    partial = [share for share in shares if share is not None and share < 0.995]
+    if partial:
         add_note(
             atoms,
-            f"{sites} of the crystal with occupancy below 1 (down to {min(max(s.values()) for s in partial):g}); each "
+            f"{_sites(partial)} of the crystal with occupancy below 1 (down to {min(partial):g}); each "
             "counts as wholly filled by its most frequent element",
         )
+    odd = [share for share in shares if share is None or share > 1.005]
+    if odd:
+        add_note(
+            atoms, f"{_sites(odd)} of the crystal with an occupancy that is no share; each counts as wholly filled"
+        )
+
+
+def _largest_share(site: dict[str, Any]) -> float | None:
+    """Share of the most frequent element of a site; None where one is no number ("?" in CIF)."""
+    try:
+        shares = [float(share) for share in site.values()]
+    except (TypeError, ValueError):
+        return None
+    return max(shares) if all(map(math.isfinite, shares)) else None
+
+
+def _sites(found: Sequence[object]) -> str:
+    return "1 site" if len(found) == 1 else f"{len(found)} sites"
 
 
 def frame_index(frames: str) -> int | slice:

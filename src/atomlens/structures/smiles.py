@@ -99,10 +99,10 @@ def _embed(molecule: Any, shown: str, seed: int) -> str:
 
 
 def _electrons(molecule: Any, charge: int) -> str:
-    """What the string says of electrons; models are told elements and positions, nothing else."""
+    """What the string says of electrons; models see elements and positions, nothing else."""
     unpaired = Descriptors.NumRadicalElectrons(molecule)  # pyright: ignore[reportAttributeAccessIssue]
     told = [f"total charge {charge:+d}"] if charge else []
     told += [f"{unpaired} unpaired electron{'s' if unpaired > 1 else ''}"] if unpaired else []
     if not told:
         return ""
-    return f"; it has {' and '.join(told)}, which the model is not told: it sees elements and positions only"
+    return f"; it has {' and '.join(told)}, which the model does not see: it sees elements and positions only"

@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import re
 from array import array
+from collections import Counter
 from typing import Any
 
 import ase
 import ase.io
 import numpy as np
+from ase.data import atomic_numbers
 from jaxtyping import Int
 
 from atomlens.structures.errors import InputError
@@ -21,6 +23,9 @@ from atomlens.structures.files import UTF8_MARK, decoded, lines_of
 from atomlens.structures.notes import add_note
 from atomlens.structures.symbols import ELEMENTS, element_of, set_isotopes
 
+# Values in quotes, brackets or braces; and the names of values.
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|\{[^}]*\}|\[[^]]*\]""")
+_NAME = re.compile(r"(?:^|\s)([^\s=]+)\s*=")
 # Words of comments that mean another unit of length than Å.
 _OTHER_UNIT = re.compile(r"\b(bohrs?|a\.u\.|atomic units?|nanomet(?:er|re)s?|nm)(?![A-Za-z])", re.IGNORECASE)
 _PROPERTIES = re.compile(r"""\bProperties\s*=\s*["{]?([^\s"}]+)""")
@@ -159,6 +164,7 @@ def _parsed(lines: list[str]) -> ase.Atoms:
     properties = _PROPERTIES.search(comment)
     if properties is not None:
         _check_properties(properties[1], rows)
+        _check_names(comment)
     column = _column_of(("species", "symbols"), properties[1]) if properties else 0
     if properties is None:
         rows = [_as_numbers(row, k) for k, row in enumerate(rows, start=2)]
@@ -168,6 +174,8 @@ def _parsed(lines: list[str]) -> ase.Atoms:
     isotopes: dict[int, float] = {}
     if column is not None:
         rows = [_with_element(row, column, k, isotopes) for k, row in enumerate(rows)]
+        if properties and (other := _column_of(("z", "numbers"), properties[1])) is not None:
+            _check_numbers(rows, column, other)
     vectors = [line for line in rest if line.lstrip().startswith("VEC")]
     head = "" if from_qm9 else comment
     atoms = _by_ase([lines[0].strip(), head, *rows, *vectors], has_keys=properties is not None or "attice" in comment)
@@ -191,6 +199,23 @@ def _check_properties(properties: str, rows: list[str]) -> None:
     for k, row in enumerate(rows, start=2):
         if (columns := len(row.split())) < total:
             raise _LineError(k, f"has {columns} columns; Properties name {total}")
+
+
+def _check_names(comment: str) -> None:
+    """A name may stand once in the comment of extended xyz: of two energies, one would be passed over."""
+    names = Counter(_NAME.findall(_QUOTED.sub("", comment)))
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise _LineError(1, f"{twice[0]!r} is there twice; give it once")
+
+
+def _check_numbers(rows: list[str], column: int, other: int) -> None:
+    """An atom whose element and atomic number contradict each other: one of them would be passed over."""
+    for k, row in enumerate(rows, start=2):
+        words = row.split()
+        number = words[other]
+        if not number.isdecimal() or atomic_numbers.get(words[column]) != int(number):
+            raise _LineError(k, f"the element is {words[column]} and the atomic number {number}")
 
 
 def _column_of(names: tuple[str, ...], properties: str) -> int | None:

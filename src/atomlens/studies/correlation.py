@@ -52,7 +52,7 @@ def associations(table: pl.DataFrame, group: str = "model.architecture") -> list
     Parameters
     ----------
     table
-        One row a model: ``sound_time_ps``, predictors, and ``ensemble``; every model is one of its own without it.
+        One row per model: ``sound_time_ps``, predictors, and ``ensemble``; every model is one of its own without it.
     group
         Column of the architecture; nothing is left out if there is no such column.
     """

@@ -11,7 +11,19 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from atomlens.report import BLUE, GREEN, INK, ORANGE, PINK, QUIET, page_template, plain, svg_address, template_text
+from atomlens.report import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PINK,
+    QUIET,
+    page_template,
+    plain,
+    script_text,
+    svg_address,
+    template_text,
+)
 from atomlens.studies.correlation import ENSEMBLE, GIVEN, PREDICTORS, SURVIVAL, Association
 from atomlens.studies.plan import StudyConfig
 from atomlens.tables import package_version
@@ -40,6 +52,22 @@ _AVERAGED = {
     "roughness": "roughness",
     "sound_time_ps": "sound time, ps",
 }
+
+
+# Names of other columns; what is not here is shown as it is called in the tables.
+_COLUMNS = {
+    "n_parts": "parts of the score",
+    "range_low": "distances from, Å",
+    "range_high": "distances to, Å",
+    "sound_share": "share of replicas sound at the end",
+    "model.architecture": "architecture",
+    "model.cutoff": "cutoff, Å",
+    "data.n_train": "training structures",
+    "n_replicas": "replicas",
+    "n_broken": "replicas that broke",
+    "training_hours": "training, h",
+    "disagreement": LABELS["disagreement"],
+} | _AVERAGED
 
 
 def seed_means(table: pl.DataFrame) -> pl.DataFrame:
@@ -93,7 +121,7 @@ def study_page(
     """The page as text; `common` names the parts of the deviation score that all models have."""
     shown = [name for name in table.columns if "/" not in name and name != ENSEMBLE]
     means = seed_means(table) if "seed" in config.grid and setting_columns(table) else None
-    rows = [[_cell(row[name]) for name in shown] for row in table.to_dicts()]
+    rows = [[(_cell(row[name]), _sort_key(row[name])) for name in shown] for row in table.to_dicts()]
     return page_template("study.html.jinja").render(
         version=package_version(),
         name=config.name,
@@ -104,13 +132,15 @@ def study_page(
         sentence=sentence(found),
         picture=svg_address(survival_figure(table)),
         found=[(LABELS[item.predictor], item) for item in found],
-        columns=shown,
+        columns=[_COLUMNS.get(name, name) for name in shown],
         rows=rows,
-        means=None if means is None else {"columns": means.columns, "rows": means.rows()},
+        mean_columns=[] if means is None else [_COLUMNS.get(name, name) for name in means.columns],
+        mean_rows=[] if means is None else means.rows(),
         failed=failed,
         common=common,
         command=command,
         style=Markup(template_text("style.css")),
+        script=script_text("\n".join(template_text(name) for name in ("draw.js", "tables.js"))),
     )
 
 
@@ -151,6 +181,11 @@ def survival_figure(table: pl.DataFrame) -> Figure:
     if kinds != [None]:
         panels[0].legend(frameon=False)
     return figure
+
+
+def _sort_key(value: Any) -> float | None:
+    """What a numeric cell sorts by; None for words."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _cell(value: Any) -> str:

@@ -72,7 +72,7 @@ class StudyRun:
     folder
         Where everything was written.
     table
-        One row a model.
+        One row per model.
     associations
         How each predictor goes with survival.
     failed
@@ -241,7 +241,7 @@ def _reason(name: str, error: Exception) -> str:
         If disk or memory ran out: that is no fault of this model, and the next ones would fail of it, too.
     """
     if short := _ran_out(error):
-        raise InputError(f"{name}: {short}; make room, then the same command goes on where it stopped") from error
+        raise InputError(f"{name}: {short}; make room, then the same command resumes") from error
     line = next(iter(str(error).splitlines()), "").strip() or "no further word"
     return line if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {line}"
 

@@ -11,6 +11,7 @@ import ase
 import numpy as np
 from jaxtyping import Int
 
+from atomlens.folders import no_name_twice
 from atomlens.structures import BondTable, InputError, check_regular, fragments
 
 # The name of the group of all atoms that a user's file does not mention: with it the groups cover the structure.
@@ -88,7 +89,7 @@ def read_groups(path: str | Path) -> dict[str, list[int]]:
         check_regular(path)
         if (size := path.stat().st_size) > _LARGEST:
             raise ValueError(f"has {size} bytes")
-        data: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        data: Any = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=no_name_twice)
     except FileNotFoundError as error:
         raise InputError(f"groups {str(path)!r}: no such file; give fragments, residues, or a JSON file") from error
     except OSError as error:

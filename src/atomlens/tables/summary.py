@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -69,9 +70,10 @@ def model_summary(info: RunInfo) -> dict[str, Any]:
         "architecture": model.architecture,
         "n_features": model.n_features,
         "n_layers": model.n_layers,
-        "cutoff_angstrom": model.cutoff,
+        "cutoff_angstrom": model.cutoff if math.isfinite(model.cutoff) else None,
         "long_range": model.long_range,
         "has_products": model.has_products,
+        "has_terms": model.has_terms,
         "elements": None if model.elements is None else [chemical_symbols[z] for z in model.elements],
         "card": dict(model.card),
     }

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
+from atomlens.analyses.assemblies import predictions
 from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.analyses.pair_scores import SHUFFLES, Score, is_energy, no_score, shuffled_within
 from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
 from atomlens.analyses.verdict import Control, control_of
-from atomlens.interactions import explain
-from atomlens.reference import read_s66x8
+from atomlens.reference import Dimer, read_s66x8
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
@@ -41,12 +41,10 @@ def curve_score(inputs: AnalysisInputs, *, seed: int, n_resamples: int, progress
             continue
         try:
             inputs.model.check_elements(dimer.atoms)
-            explained = explain(inputs.model, dimer.atoms, inputs.settings.rule, inputs.settings.product_rule)
+            terms[dimer.system, dimer.factor] = _term(inputs, dimer)
         except InputError as error:
             reason = str(error)
             continue
-        groups = [part.tolist() for part in dimer.monomers]
-        terms[dimer.system, dimer.factor] = float(explained.group_interactions(groups).order(2).relevance.sum())
         energies[dimer.system, dimer.factor] = dimer.energy
     progress("S66x8", len(dimers), len(dimers))
     keys = [key for key in terms if key[1] < _BASE and (key[0], _BASE) in terms]
@@ -57,6 +55,14 @@ def curve_score(inputs: AnalysisInputs, *, seed: int, n_resamples: int, progress
     factors = np.array([key[1] for key in keys])
     system = np.unique([key[0] for key in keys], return_inverse=True)[1].reshape(-1)
     return compare_curves(own, known, factors, system, seed=seed, n_resamples=n_resamples)
+
+
+def _term(inputs: AnalysisInputs, dimer: Dimer) -> float:
+    """The term of the two molecules; what a model without terms predicts for both, of which differences count."""
+    if not inputs.model.facts.has_terms:
+        return float(predictions(inputs.model, [dimer.atoms])[0])
+    groups = [part.tolist() for part in dimer.monomers]
+    return float(inputs.explained(dimer.atoms).group_interactions(groups).order(2).relevance.sum())
 
 
 def compare_curves(

@@ -12,8 +12,9 @@ import polars as pl
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
+from atomlens.analyses.assemblies import predictions
 from atomlens.analyses.inputs import AnalysisInputs
-from atomlens.interactions import Explanation, explain
+from atomlens.interactions import Explanation
 from atomlens.structures import InputError, fragments
 from atomlens.surveys import Progress, no_progress
 
@@ -128,7 +129,7 @@ def scan_dimers(
     ``group_term`` is I({A, B}), all walks that visit both molecules; ``heavy_term`` the pair term of the nearest heavy
     atoms; ``interaction`` and ``gfn2`` are :math:`E_{AB} - E_A - E_B` at fixed geometries; ``dispersion`` the sum of
     pair energies between the molecules. Lengths in Å, model columns in the model's unit, references in eV; null where a
-    reference has nothing to say.
+    reference has nothing to say, and for terms of a model without any.
 
     Returns
     -------
@@ -136,20 +137,15 @@ def scan_dimers(
     """
     rows: list[tuple[object, ...]] = []
     failures: dict[str, int] = {}
-    rule, product_rule = inputs.settings.rule, inputs.settings.product_rule
-
-    def told(atoms: ase.Atoms) -> Explanation:
-        return explain(inputs.model, atoms, rule, product_rule)
-
     for number, dimer in enumerate(dimers):
         progress("dimer scans", number, len(dimers))
         alone = [dimer.atoms[part] for part in dimer.parts]
-        own = sum(told(one).prediction for one in alone)
+        own = sum(_asked(inputs, one)[0] for one in alone)
         known = [_or_none(energy, one, failures) for one in alone]
         for by in np.arange(0.0, max(end - START, 0.0), _STEP):
             pair = dimer.pulled(float(by))
             atoms, (first, second), heavy = pair.atoms, pair.parts, pair.closest_heavy
-            explained = told(atoms)
+            y, explained = _asked(inputs, atoms)
             both = _or_none(energy, atoms, failures) if None not in known else None
             d4 = _or_none(dispersion, atoms, failures)
             rows.append(
@@ -159,9 +155,9 @@ def scan_dimers(
                     pair.separation,
                     pair.gap,
                     float(np.linalg.norm(atoms.positions[heavy[0]] - atoms.positions[heavy[1]])),
-                    _group_term(explained, [first, second]),
-                    _group_term(explained, [[heavy[0]], [heavy[1]]]),
-                    explained.prediction - own,
+                    None if explained is None else _group_term(explained, [first, second]),
+                    None if explained is None else _group_term(explained, [[heavy[0]], [heavy[1]]]),
+                    y - own,
                     None if both is None else both - sum(e for e in known if e is not None),
                     None if d4 is None else float(d4[np.ix_(first, second)].sum()),
                 )
@@ -185,6 +181,14 @@ def _placed(first: ase.Atoms, second: ase.Atoms, rng: np.random.Generator) -> Pa
 def _turned(molecule: ase.Atoms, rng: np.random.Generator) -> Float[np.ndarray, "N 3"]:
     centred = molecule.positions - molecule.get_center_of_mass()
     return centred @ Rotation.random(rng=rng).as_matrix().T
+
+
+def _asked(inputs: AnalysisInputs, atoms: ase.Atoms) -> tuple[float, Explanation | None]:
+    """The prediction of a structure, and its explanation where the model has terms."""
+    if not inputs.model.facts.has_terms:
+        return float(predictions(inputs.model, [atoms])[0]), None
+    explained = inputs.explained(atoms)
+    return explained.prediction, explained
 
 
 def _group_term(explanation: Explanation, groups: list[list[int]]) -> float:

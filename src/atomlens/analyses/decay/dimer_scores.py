@@ -34,10 +34,13 @@ def score_dimers(
     seed, n_resamples
         Of shuffles and bootstrap.
     """
+    what, one = ("terms", "term") if where.has_terms else ("interaction energies", "interaction energy")
     names = (
-        "exponent of terms of two molecules less that of GFN2 interaction energies",
-        "share of dimers whose term changes sign",
+        f"exponent of {what} of two molecules less that of GFN2 interaction energies",
+        f"share of dimers whose {one} changes sign",
     )
+    if not where.has_terms:  # judged in their place
+        scans = scans.with_columns(pl.col("interaction").alias("group_term"))
     reason = ""
     if not where.is_energy:
         reason = f"GFN2 interaction energies are no reference for {where.quantity}"
@@ -56,13 +59,14 @@ def score_dimers(
 
     own, reference = _decays(tail, "group_term")
     effect = exponent_difference(names[0], own, reference, seed=seed, n_resamples=n_resamples)
-    flat = exponent(reference)
+    flat, interaction = exponent(reference), difference(tail, "interaction")
+    fresh = [difference(_tail(_joined(scans, t), where), "group_term") for t in untrained]
     controls = (
-        control_of("shuffled terms", [difference(_shuffled(tail, rng), "group_term") for _ in range(_N_SHUFFLES)]),
-        control_of("untrained model", [difference(_tail(_joined(scans, t), where), "group_term") for t in untrained]),
+        control_of(f"shuffled {what}", [difference(_shuffled(tail, rng), "group_term") for _ in range(_N_SHUFFLES)]),
+        *([control_of("untrained model", fresh)] if where.has_terms else []),
         # A tail in which the reference hardly falls cannot tell a model from one without decay.
         Control("no decay at all", -flat),
-        Control("the model's own interaction energies", difference(tail, "interaction"), is_null=False),
+        *([Control("the model's own interaction energies", interaction, is_null=False)] if where.has_terms else []),
         Control("GFN2's exponent", flat, is_null=False),
     )
     missing = "" if np.isfinite(effect.value) else f"fewer than {MIN_VALUES} points in the tails of the dimers"
@@ -107,11 +111,11 @@ def _sign(
         tail.with_columns(pl.Series("group_term", rng.permutation(tail["group_term"]))) for _ in range(_N_SHUFFLES)
     ]
     fresh = [_joined(scans, table) for table in untrained]
-    controls = (
-        control_of("shuffled terms", [_mean(_flips(shuffled, scans)) for shuffled in shuffled]),
-        control_of("untrained model", [_mean(_flips(_tail(table, where), table)) for table in fresh]),
-    )
-    return Score(share_effect(name, own), controls)
+    what = "terms" if where.has_terms else "interaction energies"
+    controls = [control_of(f"shuffled {what}", [_mean(_flips(one, scans)) for one in shuffled])]
+    if where.has_terms:
+        controls.append(control_of("untrained model", [_mean(_flips(_tail(table, where), table)) for table in fresh]))
+    return Score(share_effect(name, own), tuple(controls))
 
 
 def _flips(tail: pl.DataFrame, table: pl.DataFrame) -> np.ndarray:

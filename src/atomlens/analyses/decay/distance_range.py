@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from scipy.spatial.distance import pdist
@@ -39,6 +40,8 @@ class DecayRange:
         The fitted range of pair distances.
     formulas
         How many compositions there are among the structures.
+    has_terms
+        Whether the model has terms; of an ASE calculator, couplings and energies are judged.
     fixed
         Whether the range was given, so that models can be compared, and is not the widest that this model allows.
     """
@@ -55,10 +58,13 @@ class DecayRange:
     high: float
     formulas: int
     fixed: bool = False
+    has_terms: bool = True
 
     @property
     def scanned(self) -> float:
         """Nearest atoms of two molecules are pulled apart to this distance in Å."""
+        if not math.isfinite(self.cutoff):
+            return _FARTHEST
         return max(self.cutoff + _REACH, min(self.high, _FARTHEST)) if self.long_range else self.cutoff + _REACH
 
     @property
@@ -87,7 +93,8 @@ def find_range(inputs: AnalysisInputs, trained: float | None = None) -> DecayRan
         trained = max((float(pdist(atoms.positions).max()) for atoms in open_ones), default=0.0)
         source = "largest distance in the structures"
         if any(atoms.pbc.any() for atoms in inputs.structures):
-            trained, source = sees, "periodic structures, whose distances have no end"
+            trained = sees if math.isfinite(sees) else _FARTHEST
+            source = "periodic structures, whose distances have no end"
     widest = trained if long_range else min(trained, cutoff - CUTOFF_ZONE)
     low, high = inputs.settings.distances or (NEAREST, widest)
     if not long_range and high > cutoff - CUTOFF_ZONE and inputs.settings.distances:
@@ -108,4 +115,5 @@ def find_range(inputs: AnalysisInputs, trained: float | None = None) -> DecayRan
         high=high,
         formulas=inputs.tables["frames"]["formula"].n_unique(),
         fixed=inputs.settings.distances is not None,
+        has_terms=facts.has_terms,
     )

@@ -109,6 +109,30 @@ CLAIMS = {
 }
 
 
+# What is said of terms; of an ASE calculator, which has none, energies of two molecules take their place.
+_OF_TERMS = ("law", "exponent", "growth", "steepening", "pair_forces", "edge")
+_ENERGY_CLAIMS = {
+    "dimer_exponent": replace(
+        CLAIMS["dimer_exponent"],
+        text="Interaction energies of two molecules fall with the exponent of the reference",
+        asked="Do interaction energies of two molecules fall as they do in GFN2?",
+        agrees="Energies between molecules carry the tail of the interaction.",
+    ),
+    "sign": replace(
+        CLAIMS["sign"],
+        text="Interaction energies of two molecules keep their sign where the reference does",
+        asked="Do interaction energies of two molecules keep their sign where GFN2's do?",
+    ),
+    "s66x8": replace(
+        CLAIMS["s66x8"],
+        text="Interaction energies of two molecules follow benchmark curves",
+        asked="Do interaction energies of two molecules follow the curves of S66x8?",
+        agrees="Energies rank interactions of small molecules as the benchmark does.",
+        deviates="Do not trust energies between molecules.",
+    ),
+}
+
+
 def findings(
     scores: Mapping[str, Score],
     laws: Mapping[str, Effect],
@@ -116,7 +140,8 @@ def findings(
     failures: Mapping[str, Mapping[str, int]],
 ) -> tuple[Finding, ...]:
     """One finding per claim, in the order of the page."""
-    return tuple(_finding(key, claim, scores, laws, where, failures) for key, claim in CLAIMS.items())
+    claims = CLAIMS if where.has_terms else CLAIMS | _ENERGY_CLAIMS
+    return tuple(_finding(key, claim, scores, laws, where, failures) for key, claim in claims.items())
 
 
 def _finding(
@@ -127,6 +152,8 @@ def _finding(
     where: DecayRange,
     failures: Mapping[str, Mapping[str, int]],
 ) -> Finding:
+    if not where.has_terms and key in _OF_TERMS:
+        return not_applicable(claim.text, f"{claim.asked} An ASE calculator has no terms.", claim.reference)
     score = scores[key]
     number = "" if score.missing else f" ({score.effect.name}: {score.effect})"
     if not where.is_energy and key != "edge":

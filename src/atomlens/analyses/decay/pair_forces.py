@@ -17,7 +17,6 @@ from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.analyses.pair_scores import Score, is_energy, no_score
 from atomlens.analyses.statistics import N_RESAMPLES, molecule_effect
 from atomlens.analyses.verdict import Control
-from atomlens.interactions import explain
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -40,7 +39,7 @@ def pair_force_rows(
     for done, frame in enumerate(chosen):
         progress("pair forces", done, len(chosen))
         try:
-            found = explain(inputs.model, inputs.structures[frame]).pair_forces().table()
+            found = inputs.explained(inputs.structures[frame]).pair_forces().table()
         except InputError as error:
             reason = str(error)
             continue

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from atomlens.analyses.decay.laws import Decay, decay_of, exponent_effect
 from atomlens.analyses.inputs import AnalysisInputs, seed_column, untrained_models
 from atomlens.analyses.pair_scores import with_species
-from atomlens.potentials import AnyModel
+from atomlens.potentials import AnyPotential
 from atomlens.reference import d4_dispersion, gfn2_energy, gfn2_response, model_response
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, evenly_spread, no_progress
@@ -50,7 +50,7 @@ class References:
     """
 
     response: PairMatrix = lambda atoms: gfn2_response(atoms).couplings
-    own_response: Callable[[AnyModel, ase.Atoms], Float[np.ndarray, "N N"]] = lambda model, atoms: (
+    own_response: Callable[[AnyPotential, ase.Atoms], Float[np.ndarray, "N N"]] = lambda model, atoms: (
         model_response(model, atoms).couplings
     )
     dispersion: PairMatrix = lambda atoms: d4_dispersion(atoms).pair_energies
@@ -89,6 +89,8 @@ def non_bonded(
         structures = {chosen[k]: inputs.structures[chosen[k]] for k in evenly_spread(len(chosen), count)}
         found, failures[source] = _looked_up(table, structures, source, ask, progress)
         table = table.join(found, on=_KEYS, how="left", maintain_order="left")
+    if "untrained_response" not in table.columns:
+        table = table.with_columns(pl.lit(None, dtype=pl.Float64).alias("untrained_response"))
     return table, failures
 
 

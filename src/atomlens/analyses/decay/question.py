@@ -88,7 +88,7 @@ def compute(
     inputs
         Model, structures and tables.
     progress
-        Is told about responses and scans.
+        Called with the progress of responses and scans.
     references
         GFN2-xTB and D4 by default.
     n_response
@@ -118,7 +118,7 @@ def compute(
                 some = replace(inputs, model=fresh)
                 untrained_scans.append(scan_dimers(some, dimers[:_UNTRAINED_DIMERS], None, None, end, progress)[0])
     scores |= score_dimers(scans, untrained_scans, where, **boot)
-    forces, reason = pair_force_rows(inputs, n_response, progress)
+    forces, reason = pair_force_rows(inputs, n_response if where.has_terms else 0, progress)
     scores["pair_forces"] = force_score(forces, reason, where.high, **boot)
     scores["s66x8"] = curve_score(inputs, seed=seed, n_resamples=n_resamples, progress=progress)
     return DecayResult(

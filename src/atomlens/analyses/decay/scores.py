@@ -111,7 +111,7 @@ def _response_exponent(inside: pl.DataFrame, where: DecayRange, boot: dict[str, 
     return Score(
         effect,
         (
-            *nulls(inside, source, difference),
+            *(null for null in nulls(inside, source, difference) if where.has_terms or null.values),
             # A range in which the reference hardly falls cannot tell a model from one without decay.
             Control("no decay at all", -flat),
             Control("GFN2's exponent", flat, is_null=False),
@@ -165,7 +165,7 @@ def bootstrapped(
 def few(table: pl.DataFrame, source: str, where: DecayRange) -> str:
     """Why a source has no slope in the range."""
     n = len(table) - table[source].null_count()
-    if n == 0 and source != "term":
+    if n == 0 and source != "term" and len(table):
         return f"no values of {source.replace('_', ' ')} to compare with"
     if where.high <= where.low and where.trained > where.high:
         end = where.cutoff - CUTOFF_ZONE

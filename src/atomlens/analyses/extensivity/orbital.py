@@ -16,8 +16,8 @@ from atomlens.analyses.inputs import AnalysisInputs, Settings, seed_column, untr
 from atomlens.analyses.shares import participation_ratios
 from atomlens.analyses.statistics import rank_correlation
 from atomlens.interactions import explain
-from atomlens.models import Atomwise
-from atomlens.potentials import AnyModel, OpenedModel
+from atomlens.models import Atomwise, Potential
+from atomlens.potentials import AnyModel, AnyPotential
 from atomlens.reference import Kind, ReferenceUnavailable, composition, gfn2
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -45,7 +45,7 @@ def orbital_overlaps(
     rng
         Of the shuffled control.
     progress
-        Told molecule by molecule.
+        Called after every molecule.
     """
     if composition(inputs.property).kind is not Kind.LARGER:
         return pl.DataFrame(), f"{inputs.property} is no energy of an occupied orbital"
@@ -97,9 +97,11 @@ def _shares(model: AnyModel, atoms: ase.Atoms, settings: Settings) -> Float[np.n
     return np.abs(explain(model, atoms, rule=settings.rule, product_rule=settings.product_rule).atom_shares().readout)
 
 
-def readout_weights(model: AnyModel, atoms: ase.Atoms) -> Float[np.ndarray, " N"] | None:
+def readout_weights(model: AnyPotential, atoms: ase.Atoms) -> Float[np.ndarray, " N"] | None:
     """Weights that a softmax readout gives to the atoms of a structure; None for any other readout."""
-    if isinstance(model, OpenedModel) or not isinstance(model.readout, Atomwise) or model.readout.attention is None:
+    if not isinstance(model, Potential):
+        return None
+    if not isinstance(model.readout, Atomwise) or model.readout.attention is None:
         return None
     graph = model.graph(atoms)
     with torch.no_grad():

@@ -143,16 +143,17 @@ def _composes(result: ExtensivityResult) -> Finding:
     built_in = kind is Kind.SUM and _adds_by_construction(result)
     seeds = range(len(seed_columns(result.dimers, "untrained_together")))
     fresh = [tuple(seed_column(f"untrained_{name}", k) for name in ("1", "2", view)) for k in seeds]
-    controls = (
-        control_of("second molecules shuffled", [advantage(everyone, partner=k) for k in partners[:_SHUFFLES]]),
-        control_of("untrained model", [advantage(everyone, (a, b, c)) for a, b, c in fresh], is_null=not built_in),
-    )
+    shuffled = control_of("second molecules shuffled", [advantage(everyone, partner=k) for k in partners[:_SHUFFLES]])
+    scores = [advantage(everyone, (a, b, c)) for a, b, c in fresh]
+    controls = (shuffled, *_untrained(scores, is_null=not built_in))
     found = errors(everyone, own)
     rival = min((rule for rule in _RULES if rule != kind), key=lambda rule: found[rule])
     more = (
         f"off {_WORDS[kind]} by {found[kind]:.2g} {result.unit} (root mean square), off {_WORDS[rival]} by "
-        f"{found[rival]:.2g} {result.unit}; the readout is {_readout(result)}"
+        f"{found[rival]:.2g} {result.unit}"
     )
+    if result.has_terms:
+        more += f"; the readout is {_readout(result)}"
     if result.same_formula:
         more += "; some pairs are of one formula, as the set has too few others"
     if built_in and claim.decide(effect) is not Outcome.DEVIATES:
@@ -192,25 +193,29 @@ def _settles(result: ExtensivityResult) -> Finding:
     built_in = _settles_by_construction(result, float(gaps[late]))
     everyone = np.arange(len(y))
     fresh = [share(everyone, _scan(result, name)[1]) for name in seed_columns(result.scan, "untrained")]
-    controls = (control_of("untrained model", fresh, is_null=not built_in),)
+    controls = _untrained(fresh, is_null=not built_in)
     settled = float(np.median(result.dimers["settled"].to_numpy()))
-    touching = result.scan.filter(pl.col("between").abs() > _ROUNDING)
-    reach = f"{touching['gap'].max():g} Å" if len(touching) else "no gap"
-    more = (
-        f"it stops changing (to 1 %) at {settled:g} Å (median); terms between the molecules are there up to {reach} "
-        f"(the cutoff is {result.cutoff:g} Å)"
-    )
+    more = f"it stops changing (to 1 %) at {settled:g} Å (median)"
+    if result.has_terms:
+        touching = result.scan.filter(pl.col("between").abs() > _ROUNDING)
+        reach = f"{touching['gap'].max():g} Å" if len(touching) else "no gap"
+        more += f"; terms between the molecules are there up to {reach} (the cutoff is {result.cutoff:g} Å)"
     if built_in and claim.decide(effect) is not Outcome.DEVIATES:
         why = (
             f"Beyond the cutoff the model is blind, as {_readout(result)} without energies of all pairs is "
             "whatever the weights: given by the architecture, not learned."
         )
         return judge_claim(claim, effect, controls, outcome=Outcome.BY_CONSTRUCTION, why=why, more=more)
-    if effect.value > _LATE_CHANGE:
+    if effect.value > _LATE_CHANGE and result.has_terms:
         what = f"the readout ({_readout(result)}) couples"
         what = "energies of all pairs couple" if result.long_range else what
         more += f"; no term joins them beyond, but {what} all atoms at any distance"
     return judge_claim(claim, effect, controls, more=more)
+
+
+def _untrained(scores: list[float], *, is_null: bool) -> tuple[Control, ...]:
+    """The control of untrained models, where there are any."""
+    return (control_of("untrained model", scores, is_null=is_null),) if scores else ()
 
 
 def _scan(result: ExtensivityResult, column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -236,6 +241,8 @@ def _grows(result: ExtensivityResult) -> Finding:
         _ONE if extensive else None,
         above=False,
     )
+    if not result.has_terms:
+        return not_applicable(claim.text, f"{claim.asked} An ASE calculator has no terms.", claim.reference)
     sizes = result.molecules["n_atoms"].to_numpy()
     if problem := _no_sizes(sizes):
         return cannot_tell(claim.text, f"{claim.asked} {problem}.")
@@ -267,6 +274,8 @@ def _spreads(result: ExtensivityResult) -> Finding:
         _ONE if extensive else None,
         above=False,
     )
+    if not result.has_terms:
+        return not_applicable(claim.text, f"{claim.asked} An ASE calculator has no shares of atoms.", claim.reference)
     sizes, ratio = result.molecules["n_atoms"].to_numpy(), result.molecules["participation"].to_numpy()
     if problem := _no_sizes(sizes):
         return cannot_tell(claim.text, f"{claim.asked} {problem}.", claim.reference)

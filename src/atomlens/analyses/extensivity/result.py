@@ -47,6 +47,8 @@ class ExtensivityResult:
         One row per molecule (`atomlens.analyses.extensivity.orbital`); empty where none was computed.
     orbitals_missing
         Why there are none.
+    has_terms
+        Whether the model has terms and shares; without them, `molecules` and `ranges` are empty.
     seed
         Of the controls.
     """
@@ -68,6 +70,7 @@ class ExtensivityResult:
     orbitals: pl.DataFrame
     orbitals_missing: str
     seed: int
+    has_terms: bool = True
 
 
 def compute(
@@ -80,7 +83,7 @@ def compute(
     inputs
         Model, structures and tables.
     progress
-        Told what is being done.
+        Called with what is being done.
     n_dimers
         How many pairs of molecules to move apart.
     n_orbitals
@@ -90,7 +93,9 @@ def compute(
     known = composition(inputs.property, facts.has_forces)
     rng = np.random.default_rng(inputs.settings.seed)
     scans = scan_pairs(inputs, n_dimers, rng=rng, progress=progress)
-    orbitals, missing = orbital_overlaps(inputs, n_orbitals, rng, progress)
+    orbitals, missing = pl.DataFrame(), "an ASE calculator has no shares of atoms"
+    if facts.has_terms:
+        orbitals, missing = orbital_overlaps(inputs, n_orbitals, rng, progress)
     return ExtensivityResult(
         property=inputs.property,
         unit=inputs.unit,
@@ -103,12 +108,13 @@ def compute(
         dimers=scans.dimers,
         scan=scans.scan,
         same_formula=scans.same_formula,
-        molecules=_molecules(inputs.tables, inputs.unit, rng),
+        molecules=_molecules(inputs.tables, inputs.unit, rng) if facts.has_terms else pl.DataFrame(),
         untrained=by_seed([_molecules(tables, inputs.unit, rng) for tables in inputs.untrained]),
-        ranges=range_shares(inputs.tables, inputs.unit),
+        ranges=range_shares(inputs.tables, inputs.unit) if facts.has_terms else pl.DataFrame(),
         orbitals=orbitals,
         orbitals_missing=missing,
         seed=inputs.settings.seed,
+        has_terms=facts.has_terms,
     )
 
 

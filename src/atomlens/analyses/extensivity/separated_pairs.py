@@ -11,7 +11,6 @@ import polars as pl
 
 from atomlens.analyses.assemblies import joined, lone_molecules, moved_apart, predictions, shift_to_contact
 from atomlens.analyses.inputs import AnalysisInputs, seed_column, untrained_models
-from atomlens.interactions import explain
 from atomlens.surveys import Progress, no_progress
 
 GAPS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0)
@@ -68,7 +67,7 @@ def scan_pairs(
     rng
         Source of pairs and orientations.
     progress
-        Told pair by pair.
+        Called after every pair.
     """
     rng = np.random.default_rng(inputs.settings.seed) if rng is None else rng
     pairs = _draw_pairs(inputs, n_dimers, rng)
@@ -80,7 +79,7 @@ def scan_pairs(
         turns = [
             _at_gap(first, ase.Atoms(placed[-1].numbers, _turn(placed[-1], turn)), gaps[-1]) for turn in _HALF_TURNS
         ]
-        rows = [_explained(inputs, number, gap, first, second) for gap, second in zip(gaps, placed, strict=True)]
+        rows = [_at(inputs, number, gap, first, second) for gap, second in zip(gaps, placed, strict=True)]
         together = [joined([first, second]) for second in placed]
         for seed, fresh in enumerate(untrained):
             column = seed_column("untrained", seed)
@@ -134,9 +133,11 @@ def _draw_pairs(inputs: AnalysisInputs, n_dimers: int, rng: np.random.Generator)
     return [(found[k], found[k + half]) for k in range(half)]
 
 
-def _explained(inputs: AnalysisInputs, dimer: int, gap: float, first: ase.Atoms, second: ase.Atoms) -> dict[str, float]:
-    settings = inputs.settings
-    ex = explain(inputs.model, joined([first, second]), rule=settings.rule, product_rule=settings.product_rule)
+def _at(inputs: AnalysisInputs, dimer: int, gap: float, first: ase.Atoms, second: ase.Atoms) -> dict[str, float]:
+    if not inputs.model.facts.has_terms:
+        (both,) = predictions(inputs.model, [joined([first, second])])
+        return {"dimer": dimer, "gap": gap, "together": float(both)}
+    ex = inputs.explained(joined([first, second]))
     n = len(first)
     pairs = ex.interactions(max_order=2).order(2)
     across = (pairs.atoms[:, 0] < n) & (pairs.atoms[:, 1] >= n)

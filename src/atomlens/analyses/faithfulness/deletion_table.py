@@ -176,7 +176,7 @@ def _limits(effect: Effect) -> tuple[float, float, float]:
 def controls_of(
     deletions: pl.DataFrame, kind: str, method: str, fresh: list[dict[str, Deletions] | None]
 ) -> list[Control]:
-    """Shuffled deletions as null; elements with distance, and an untrained model, to be told beside the score."""
+    """Shuffled deletions as null; elements with distance, and an untrained model, to be shown next to the score."""
     rows = rows_of(deletions, kind, method)
     frame, change = rows["frame"].to_numpy(), rows["change"].to_numpy()
     rng = np.random.default_rng(0)
@@ -187,7 +187,7 @@ def controls_of(
             other[frame == k] = rng.permutation(other[frame == k])
         others.append(pearson(other, change))
     # Without training the terms predict deletions as well: faithful to the model is not true to nature, so an
-    # untrained model is told beside the score and is no null.
+    # untrained model is shown next to the score and is no null.
     parts = [part[kind] for part in fresh if part is not None]
     untrained = math.nan
     if parts:

@@ -1,4 +1,4 @@
-r"""Other ways to attribute a prediction to pairs of atoms: the baselines that interaction terms are held against.
+r"""Other ways to attribute a prediction to pairs of atoms: the baselines that interaction terms are compared with.
 
 All but one see the model as a function :math:`f(w)` of a weight on every edge, which multiplies the cutoff function of
 that edge in every layer: 1 is the model, 0 an edge that is not there. With weights :math:`w_{ij} = a_i a_j` it
@@ -21,7 +21,7 @@ from atomlens.chain import scalar_output
 from atomlens.models import Potential, half_of_edges
 from atomlens.structures import AtomGraph, collate
 
-# Edges in one batch; a few arrays of so many rows of features are held at once.
+# Edges in one batch; a few arrays of so many rows of features are in memory at once.
 _BATCH_EDGES = 40_000
 
 

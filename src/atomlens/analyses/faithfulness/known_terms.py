@@ -70,7 +70,7 @@ def known_scores(
     Returns
     -------
     polars.DataFrame
-        One row a method and order: ``correlation`` and ``slope`` (of learned on true terms), ``centred`` (correlation
+        One row per method and order: ``correlation`` and ``slope`` (of learned on true terms), ``centred`` (correlation
         after the mean of every combination of elements was taken off both sides, which a constant traded between
         one-body and pair terms cannot change), ``rank`` (Spearman) and ``strength`` (sum of absolute values
         by that of the true pair terms); limits as ``<score>_low`` and ``<score>_high``.

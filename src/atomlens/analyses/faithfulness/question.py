@@ -22,10 +22,9 @@ from atomlens.analyses.faithfulness.known_terms import UNTRAINED, rule_names, st
 from atomlens.analyses.inputs import AnalysisInputs, untrained_model
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.analyses.verdict import Control, Effect, Finding, Verdict, cannot_tell, conclude
-from atomlens.models import to_internal
-from atomlens.potentials import OpenedModel
+from atomlens.models import Potential, to_internal
+from atomlens.potentials import AnyPotential
 from atomlens.recording import DEFAULT_PRODUCT_RULE
-from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
 SLUG = "faithfulness"
@@ -43,7 +42,7 @@ class FaithfulnessResult:
     Attributes
     ----------
     deletions
-        One row a deletion and method: ``frame``, ``kind`` (pair, atom), ``atom_1``, ``atom_2`` (null for atoms),
+        One row per deletion and method: ``frame``, ``kind`` (pair, atom), ``atom_1``, ``atom_2`` (null for atoms),
         ``distance`` in Å (null for atoms), ``element_1``, ``element_2`` (atomic numbers), ``method``, ``predicted`` and
         ``change``: prediction minus prediction without the messages.
     scores
@@ -82,17 +81,14 @@ def compute(
     inputs
         Model, structures, settings; its tables are not needed.
     progress
-        Told after every structure.
+        Called after every structure.
     n_structures
         Structures to ask about, spread evenly over the inputs'.
     n_deletions
         Pairs, and atoms, a structure; drawn at random where there are more.
     """
-    if isinstance(inputs.model, OpenedModel):
-        raise InputError(
-            f"faithfulness deletes messages inside the model, which is possible for SchNet and PaiNN; "
-            f"leave it out for a {inputs.model.facts.name} (--questions species,extensivity,decay,many-body)"
-        )
+    if not isinstance(inputs.model, Potential):
+        raise TypeError(why_not(inputs.model))
     model = inputs.model.converted(torch.float64, "cpu")  # of a few small graphs, cut and gated in NumPy
     default = _default_method(inputs)
     total = min(n_structures, len(inputs.structures))
@@ -132,6 +128,15 @@ def _default_method(inputs: AnalysisInputs) -> str:
     if not inputs.model.facts.has_products:
         product = DEFAULT_PRODUCT_RULE  # both product rules are one there
     return f"{inputs.settings.rule}/{product}"
+
+
+def why_not(model: AnyPotential) -> str:
+    """Messages are deleted inside of our own networks only."""
+    if not model.facts.has_terms:
+        return "It is about terms, and an ASE calculator has energies and forces only."
+    if isinstance(model, Potential):
+        return ""
+    return f"Messages are deleted inside of atomlens' own networks, not inside of a {model.facts.name}."
 
 
 def judge(result: FaithfulnessResult) -> Verdict:

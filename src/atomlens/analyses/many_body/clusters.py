@@ -16,7 +16,7 @@ from atomlens.analyses.assemblies import cluster_of, joined, lone_molecules, pre
 from atomlens.analyses.inputs import AnalysisInputs, seed_column, untrained_models
 from atomlens.analyses.statistics import MIN_MOLECULES
 from atomlens.interactions import explain
-from atomlens.potentials import AnyModel
+from atomlens.potentials import AnyModel, AnyPotential, CalculatorModel
 from atomlens.reference import ManyBodyExpansion, ReferenceUnavailable, gfn2_energy, many_body_expansion
 from atomlens.structures import InputError, fragments
 from atomlens.surveys import Progress, no_progress
@@ -61,18 +61,17 @@ def cluster_terms(inputs: AnalysisInputs, clusters: list[Cluster], progress: Pro
     """One row per pair or triple of molecules in a cluster.
 
     Columns: ``cluster``, ``family``, ``order``, ``molecules`` ("0-2"), ``gap`` (smallest distance between two molecules
-    in Å, for three molecules the largest of the three), ``term`` (of the molecules as groups), ``removal`` (many-body
-    expansion of the model itself), and of the first clusters ``untrained_term`` and ``untrained_removal`` of several
-    untrained models (`seed_column`), null elsewhere.
+    in Å, for three molecules the largest of the three), ``term`` (of the molecules as groups, where the model has
+    terms), ``removal`` (many-body expansion of the model itself), and of the first clusters ``untrained_term`` and
+    ``untrained_removal`` of several untrained models (`seed_column`), null elsewhere.
     """
     untrained = untrained_models(inputs.model, inputs.settings.seed)
     rows = []
     for number, cluster in enumerate(clusters):
         progress("clusters", number, len(clusters))
-        columns = {
-            "term": _group_terms(inputs, inputs.model, cluster),
-            "removal": _by_order(_expansion(_energy_of(inputs.model), cluster)),
-        }
+        columns = {"removal": _by_order(_expansion(_energy_of(inputs.model), cluster))}
+        if not isinstance(inputs.model, CalculatorModel):
+            columns["term"] = _group_terms(inputs, inputs.model, cluster)
         for seed, fresh in enumerate(untrained if number < N_UNTRAINED_CLUSTERS else ()):
             columns[seed_column("untrained_term", seed)] = _group_terms(inputs, fresh, cluster)
             removal = _by_order(_expansion(_energy_of(fresh), cluster))
@@ -154,7 +153,7 @@ def _group_terms(inputs: AnalysisInputs, model: AnyModel, cluster: Cluster) -> d
     }
 
 
-def _energy_of(model: AnyModel) -> Callable[[ase.Atoms], float]:
+def _energy_of(model: AnyPotential) -> Callable[[ase.Atoms], float]:
     return lambda atoms: float(predictions(model, [atoms])[0])
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from atomlens.analyses.claims import Claim, describe, judge_claim
+from atomlens.analyses.claims import Claim, describe, judge_claim, sentence_case
 from atomlens.analyses.inputs import N_UNTRAINED, seed_column
 from atomlens.analyses.many_body.clusters import WATER
 from atomlens.analyses.many_body.result import ManyBodyResult, compute
@@ -47,6 +47,7 @@ _DECADES = (-0.5, 0.5)
 _EXPANSION = "many-body expansion: Hankins, Moskowitz, Stillinger, J. Chem. Phys. 53, 4544 (1970)"
 _GFN2 = "GFN2-xTB (Bannwarth et al., J. Chem. Theory Comput. 15, 1652, 2019), molecules removed"
 
+_NO_TERMS = "An ASE calculator has no terms."
 _SHUFFLES = 20
 # A score of the rows of drawn clusters.
 Score = Callable[[dict[str, np.ndarray]], float]
@@ -59,7 +60,11 @@ def judge(result: ManyBodyResult) -> Verdict:
         claim = "Terms of molecules in clusters match what the model loses when they are removed."
         made = cannot_tell if result.kind == Kind.SUM else not_applicable
         return conclude(SLUG, (*findings, made(claim, result.terms_missing, _EXPANSION)))
-    findings += [_predicts(result, 2), _right_size(result), _predicts(result, 3)]
+    if result.has_terms:
+        findings += [_predicts(result, 2), _right_size(result), _predicts(result, 3)]
+    else:
+        claim = "Terms of molecules in clusters match what the model loses when they are removed."
+        findings.append(not_applicable(claim, f"{_NO_TERMS} Removals are compared with GFN2.", _EXPANSION))
     if "xtb" not in result.terms.columns or result.terms["xtb"].null_count() == len(result.terms):
         claim = "Terms of molecules in clusters match many-body energies of GFN2."
         made = cannot_tell if result.is_energy else not_applicable
@@ -79,6 +84,8 @@ def _falls(result: ManyBodyResult) -> Finding:
         0.0,
         above=False,
     )
+    if not result.has_terms:
+        return not_applicable(claim.text, f"{claim.asked} {_NO_TERMS}", _EXPANSION)
     table = result.molecules
     if "strength_3" not in table.columns:
         return cannot_tell(claim.text, "triple terms were not computed; analyze with --max-order 3", _EXPANSION)
@@ -171,31 +178,37 @@ def _right_size(result: ManyBodyResult) -> Finding:
 
 def _like_reference(result: ManyBodyResult, order: int) -> Finding:
     name = {2: "two", 3: "three"}[order]
+    # Without terms, the model's own many-body energies are asked for: what it loses when molecules are removed.
+    what = f"terms of {name} molecules" if result.has_terms else f"{name}-body energies"
+    known = f"GFN2's {name}-body energies" if result.has_terms else "GFN2's"
+    short = "terms" if result.has_terms else what
     claim = Claim(
-        f"Terms of {name} molecules rank as GFN2's {name}-body energies.",
-        f"Do terms of {name} molecules rank as GFN2's {name}-body energies?",
-        "The strongest terms are the strongest contacts.",
-        "The strongest terms are not the strongest contacts.",
+        f"{sentence_case(what)} rank as {known}.",
+        f"Do {what} rank as {known}?",
+        f"The strongest {short} are the strongest contacts.",
+        f"The strongest {short} are not the strongest contacts.",
         _GFN2,
         _RANK,
         counted="clusters",
     )
-    rows = _rows(result, order, with_reference=True)
+    rows, own = _rows(result, order, with_reference=True), _own(result)
     if rows is None:
         return cannot_tell(claim.text, result.reference_missing or f"no cluster has {name} molecules in reach", _GFN2)
-    score: Score = lambda r: rank_correlation(r["term"], r["xtb"])  # noqa: E731
+    score: Score = lambda r: rank_correlation(r[own], r["xtb"])  # noqa: E731
     effect = _effect(result, order, f"rank correlation with GFN2's {name}-body energies", score, with_reference=True)
-    shuffled = [rank_correlation(values, rows["xtb"]) for values in _shuffles(rows["term"], result.seed)]
-    controls = (
-        control_of("terms shuffled", shuffled),
-        control_of("untrained model", _of_untrained(rows, score)),
-        Control("the model's own removals", rank_correlation(rows["removal"], rows["xtb"]), is_null=False),
-        Control("distance alone", abs(rank_correlation(rows["gap"], rows["xtb"])), is_null=False),
-    )
-    more = (
-        f"{len(rows['term'])} sets, {_families(result)}; the model's own removals {controls[2].value:.2g}, distance "
-        f"alone {controls[3].value:.2g}"
-    )
+    shuffled = [rank_correlation(values, rows["xtb"]) for values in _shuffles(rows[own], result.seed)]
+    alone = Control("distance alone", abs(rank_correlation(rows["gap"], rows["xtb"])), is_null=False)
+    controls = (control_of("terms shuffled" if result.has_terms else "energies shuffled", shuffled), alone)
+    more = f"{len(rows[own])} sets, {_families(result)}; distance alone {alone.value:.2g}"
+    if result.has_terms:
+        removals = rank_correlation(rows["removal"], rows["xtb"])
+        controls = (
+            controls[0],
+            control_of("untrained model", _of_untrained(rows, score)),
+            Control("the model's own removals", removals, is_null=False),
+            alone,
+        )
+        more += f", the model's own removals {removals:.2g}"
     return judge_claim(claim, effect, controls, more=more + _of_water(result, order, score, with_reference=True))
 
 
@@ -214,26 +227,29 @@ def _three_body_size(result: ManyBodyResult) -> Finding:
     if three is None or both is None:
         return cannot_tell(claim.text, result.reference_missing or "no cluster has three molecules in reach", _GFN2)
 
-    def decades(rows: dict[str, np.ndarray], column: str = "term") -> float:
+    own = _own(result)
+
+    def decades(rows: dict[str, np.ndarray], column: str = own) -> float:
         return _three_to_two(rows, column) - _three_to_two(rows, "xtb")
 
     effect = _effect(
         result, None, "log10 of the ratio of 3-body to 2-body strength, model over GFN2", decades, with_reference=True
     )
-    controls = (
-        control_of(
-            "terms shuffled over orders",
-            [decades(both | {"term": shuffled}) for shuffled in _shuffles(both["term"], result.seed)],
-        ),
-        control_of("untrained model", _of_untrained(both, decades)),
-        Control("the model's own removals", decades(both, "removal"), is_null=False),
-    )
-    ratios = {column: 10 ** _three_to_two(both, column) for column in ("term", "removal", "xtb")}
-    more = (
-        f"three-body to two-body strength {ratios['term']:.2g} of terms, {ratios['removal']:.2g} of the model's own "
-        f"removals, {ratios['xtb']:.2g} of GFN2"
-    )
+    shuffled = [decades(both | {own: values}) for values in _shuffles(both[own], result.seed)]
+    controls = (control_of(f"{'terms' if result.has_terms else 'energies'} shuffled over orders", shuffled),)
+    shown = {"removal": "of the model's own removals", "xtb": "of GFN2"}
+    if result.has_terms:
+        fresh = control_of("untrained model", _of_untrained(both, decades))
+        removals = Control("the model's own removals", decades(both, "removal"), is_null=False)
+        controls, shown = (*controls, fresh, removals), {"term": "of terms", **shown}
+    ratios = [f"{10 ** _three_to_two(both, column):.2g} {name}" for column, name in shown.items()]
+    more = f"three-body to two-body strength {', '.join(ratios)}"
     return judge_claim(claim, effect, controls, more=more)
+
+
+def _own(result: ManyBodyResult) -> str:
+    """What is compared with GFN2: terms, or the model's own removals where it has none."""
+    return "term" if result.has_terms else "removal"
 
 
 def _of_untrained(rows: dict[str, np.ndarray], score: Score) -> list[float]:

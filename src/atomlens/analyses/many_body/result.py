@@ -29,13 +29,15 @@ class ManyBodyResult:
     ranges
         Strength by order and range (`range_shares`).
     terms
-        One row a pair or triple of molecules in a cluster (`cluster_terms`), with ``xtb`` in eV where GFN2 gave it.
+        One row per pair or triple of molecules in a cluster (`cluster_terms`), with ``xtb`` in eV where GFN2 gave it.
     terms_missing, reference_missing
         Why there are no clusters, or no GFN2 energies.
     is_energy
         Whether the property is the energy of a geometry, which GFN2 can be asked for.
     seed
         Of the controls.
+    has_terms
+        Whether the model has terms; of one without, what removals say is compared with GFN2.
     """
 
     property: str
@@ -50,6 +52,7 @@ class ManyBodyResult:
     reference_missing: str
     seed: int
     is_energy: bool = True
+    has_terms: bool = True
 
 
 def compute(inputs: AnalysisInputs, *, progress: Progress = no_progress, n_clusters: int = 30) -> ManyBodyResult:
@@ -60,7 +63,7 @@ def compute(inputs: AnalysisInputs, *, progress: Progress = no_progress, n_clust
     inputs
         Model, structures and tables.
     progress
-        Told what is being done.
+        Called with what is being done.
     n_clusters
         How many clusters to expand; half as many of water come on top.
     """
@@ -79,17 +82,19 @@ def compute(inputs: AnalysisInputs, *, progress: Progress = no_progress, n_clust
             terms = terms.join(found, on=("cluster", "molecules"), how="left", maintain_order="left")
         elif clusters:
             unreferenced = f"{inputs.property} is no energy of a geometry, which GFN2 could be asked for"
+    has_terms = inputs.model.facts.has_terms
     return ManyBodyResult(
         property=inputs.property,
         unit=inputs.unit,
         kind=known.kind.value,
         reason=known.reason,
-        molecules=molecule_strengths(inputs.tables, inputs.unit),
+        molecules=molecule_strengths(inputs.tables, inputs.unit) if has_terms else pl.DataFrame(),
         untrained=by_seed([molecule_strengths(tables, inputs.unit) for tables in inputs.untrained]),
-        ranges=range_shares(inputs.tables, inputs.unit),
+        ranges=range_shares(inputs.tables, inputs.unit) if has_terms else pl.DataFrame(),
         terms=terms,
         terms_missing=missing,
         reference_missing=unreferenced,
         seed=inputs.settings.seed,
         is_energy=known.is_energy,
+        has_terms=has_terms,
     )

@@ -1,4 +1,4 @@
-"""Hydrogen bonds among the pairs of explained structures, told from geometry."""
+"""Hydrogen bonds among the pairs of explained structures, recognised by geometry."""
 
 from __future__ import annotations
 

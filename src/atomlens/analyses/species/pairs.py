@@ -9,7 +9,6 @@ import ase
 import numpy as np
 import polars as pl
 from jaxtyping import Float
-from scipy.stats import rankdata
 
 from atomlens.analyses.pair_scores import with_species
 from atomlens.analyses.species.hydrogen_bonds import hydrogen_bond_mask
@@ -92,7 +91,7 @@ def comparisons_of(pairs: pl.DataFrame) -> list[Comparison]:
 
 
 def order_table(pairs: pl.DataFrame, relevance: str, comparisons: Sequence[Comparison]) -> pl.DataFrame:
-    """One row a comparison of two bond orders of the same elements."""
+    """One row per comparison of two bond orders of the same elements."""
     names = dict(pairs.select("kind", "species").unique().iter_rows())
     words = {level: word for word, level in BOND_LEVELS.items()}
     data = {column: pairs[column].to_numpy() for column in ("kind", "level")}
@@ -131,8 +130,9 @@ def concordance(
         here = data[group] == kind
         above, below = read[here & (data[level] == high)], read[here & (data[level] == low)]
         if len(above) and len(below):
-            ranks = rankdata(np.concatenate([above, below]))[: len(above)].sum()
-            found.append((ranks - len(above) * (len(above) + 1) / 2) / (len(above) * len(below)))
+            below.sort()
+            wins = np.searchsorted(below, above, "left") + np.searchsorted(below, above, "right")
+            found.append(wins.mean() / (2 * len(below)))
     return float(np.mean(found)) if found else math.nan
 
 

@@ -1,8 +1,8 @@
 r"""Are pair terms as strong as chemistry says of their elements and bonds?
 
-Pairs are sorted by elements, bond class (a hydrogen bond is a class told from geometry, `hydrogen_bonds`) and number of
-bonds between them. Two readings of a term I: its *strength* :math:`|I|`, and, for energies, its *stabilisation*
-:math:`-I`.
+Pairs are sorted by elements, bond class (a hydrogen bond is a class recognised by geometry, `hydrogen_bonds`) and
+number of bonds between them. Two readings of a term I: its *strength* :math:`|I|`, and, for energies, its
+*stabilisation* :math:`-I`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from atomlens.analyses.species.hydrogen_bonds import NOT_NEAR
 from atomlens.analyses.species.judgement import Circumstances, findings
 from atomlens.analyses.statistics import N_RESAMPLES, share_with_limits
 from atomlens.analyses.verdict import Effect, Verdict, conclude
+from atomlens.potentials import AnyPotential
 from atomlens.reference import ReferenceUnavailable, gfn2_bond_orders
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -81,7 +82,7 @@ def compute(
     inputs
         Model, structures and tables.
     progress
-        Is told about the reference calculations.
+        Called with the progress of the reference calculations.
     bond_orders
         Reference bond orders; raises `ReferenceUnavailable` for a structure that it cannot do.
     n_reference
@@ -182,6 +183,13 @@ def compute(
         scores=scores,
         circumstances=_circumstances(inputs),
         skipped=skipped,
+    )
+
+
+def why_not(model: AnyPotential) -> str:
+    """Without terms there is nothing to ask."""
+    return (
+        "" if model.facts.has_terms else "It is about pair terms, and an ASE calculator has energies and forces only."
     )
 
 

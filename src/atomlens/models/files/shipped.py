@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from atomlens.models.config import ModelConfig
 
 ZOO = "zoo:"
+# What a molecule is explained with where no model is named; its short name is good wherever a model is named.
+DEFAULT_MODEL = "organic"
+_SHORT_NAMES = {DEFAULT_MODEL: "organic-painn"}
 # Entries in the card of every shipped model.
 CARD_KEYS = ("name", "data", "split", "seed", "command", "hours", "errors", "date")
 
@@ -28,8 +31,19 @@ def zoo_names() -> list[str]:
     return sorted(file.stem for file in _folder().glob("[!.]*.safetensors"))
 
 
+def is_zoo_name(name: str) -> bool:
+    """Whether a model of the zoo is meant: ``zoo:NAME``, or ``organic`` where no file has that name.
+
+    Examples
+    --------
+    >>> is_zoo_name("zoo:organic-schnet"), is_zoo_name("organic"), is_zoo_name("model.safetensors")
+    (True, True, False)
+    """
+    return name.startswith(ZOO) or (name in _SHORT_NAMES and not Path(name).is_file())
+
+
 def zoo_path(name: str) -> Path:
-    """The file of a shipped model, by its name with or without ``zoo:``.
+    """The file of a shipped model, by its name with or without ``zoo:``, or by its short name ``organic``.
 
     Raises
     ------
@@ -37,6 +51,7 @@ def zoo_path(name: str) -> Path:
         If there is none of that name; the line suggests the nearest.
     """
     plain, names = name.removeprefix(ZOO), zoo_names()
+    plain = _SHORT_NAMES.get(plain, plain)
     if plain in names:
         return _folder() / f"{plain}.safetensors"
     if not names:

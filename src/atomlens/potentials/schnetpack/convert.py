@@ -38,7 +38,7 @@ def convert(archive: Archive, path: Path, *, energy_unit: str | None = None, out
     path
         Where it is, to find the ``config.yaml`` beside it.
     energy_unit
-        Unit of an energy, where no ``config.yaml`` tells it.
+        Unit of an energy, where no ``config.yaml`` gives it.
     output
         Which property, where the file predicts several.
 

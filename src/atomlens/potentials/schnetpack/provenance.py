@@ -87,7 +87,7 @@ def read_provenance(model_file: Path) -> Provenance:
     named = f"{dataset} {molecule}" if isinstance(molecule, str) and dataset else dataset
     return Provenance(
         units={key: unit for key, value in units.items() if (unit := _unit(_resolve(value, config)))},
-        # Own data (AtomsDataModule) are told apart by their file alone.
+        # Own data (AtomsDataModule) are distinguished by their file alone.
         data=f"{named} ({data.get('datapath')})"[:200] if dataset == "AtomsDataModule" else named[:200] or None,
         elements=_elements(dataset, molecule),
     )

@@ -150,7 +150,7 @@ def look_up(module: str, name: str) -> Name:
     Raises
     ------
     InputError
-        If it is not: what the pickle names is told, and refused.
+        If it is not: what the pickle names is reported, and refused.
     """
     path = f"{_OLD_MODULES.get(module, module)}.{name}"
     if path in CLASSES or path in INERT or path in STORAGES or path in CALLS:

@@ -26,9 +26,13 @@ class Chapter:
     verdict
         The answer.
     picture
-        The figure as an SVG data address.
+        The figure as an SVG data address; empty where nothing was computed.
     how
         How it is computed, as HTML of our own.
+    has_terms
+        Whether the model has terms.
+    headline
+        The answer in one sentence for the top of the page, where it follows from numbers rather than from the outcome.
     """
 
     slug: str
@@ -37,11 +41,19 @@ class Chapter:
     verdict: Verdict
     picture: str
     how: Markup
+    has_terms: bool = True
+    headline: str = ""
+
+    @property
+    def came_out(self) -> str:
+        """The verdict's sentence without the question that it begins with: the page shows that beside it."""
+        asked, mark, answer = self.verdict.sentence.partition("? ")
+        return answer if mark else asked
 
     @property
     def meaning(self) -> Meaning | None:
         """What the verdict means for the use of the model."""
-        return meaning(self.verdict)
+        return meaning(self.verdict, has_terms=self.has_terms)
 
     @property
     def controlled(self) -> list[Finding]:
@@ -52,9 +64,14 @@ class Chapter:
 def make_chapter(question: Question, result: Any, verdict: Verdict) -> Chapter:
     """Draw a result and put its chapter together."""
     home = import_module(f"{__name__}.{question.module}")
-    return Chapter(
-        question.slug, question.title, question.asks, verdict, svg_address(home.figure(result)), Markup(home.HOW)
-    )
+    picture, has_terms = svg_address(home.figure(result)), getattr(result, "has_terms", True)
+    return Chapter(question.slug, question.title, question.asks, verdict, picture, Markup(home.HOW), has_terms)
+
+
+def unanswered_chapter(question: Question, verdict: Verdict) -> Chapter:
+    """The chapter of a question that means nothing for the model: a reason, and no picture."""
+    home = import_module(f"{__name__}.{question.module}")
+    return Chapter(question.slug, question.title, question.asks, verdict, "", Markup(home.HOW))
 
 
 def svg_address(figure: Any) -> str:

@@ -48,6 +48,12 @@ _DEEPEST = -20.0  # exponents below are drawn at the edge
 
 def figure(result: DecayResult) -> Figure:
     """Strength against distance, local exponents, species, and dimers pulled apart."""
+    if not result.range.has_terms:
+        drawing = Figure(figsize=(10.5, 3.9), layout="constrained")
+        both = drawing.subplots(1, 2)
+        _draw_curves(both[0], result)
+        _draw_dimers(both[1], result)
+        return drawing
     drawing = Figure(figsize=(10.5, 7.8), layout="constrained")
     axes = drawing.subplots(2, 2)
     _draw_curves(axes[0, 0], result)
@@ -139,20 +145,22 @@ def _draw_dimers(axes: Axes, result: DecayResult) -> None:
     if not len(result.scans):
         say(axes, "no two single molecules to pull apart")
         return
+    own = "group_term" if result.range.has_terms else "interaction"
     for source, colour, label in (
         ("gfn2", BLUE, "GFN2 interaction energy"),
-        ("group_term", INK, "group term of the model"),
+        (own, INK, "group term of the model" if result.range.has_terms else "interaction energy of the calculator"),
     ):
         for rows in result.scans.sort("dimer", "gap").partition_by("dimer", maintain_order=True):
             known = rows.filter(pl.col(source).is_not_null())
             axes.plot(known["gap"], known[source], color=colour, lw=0.9, alpha=0.65)
         if result.scans[source].null_count() < len(result.scans):
             axes.plot([], [], color=colour, lw=1.6, label=label)
-    small = float(result.scans["group_term"].abs().max() or 1.0) * 0.01  # pyright: ignore[reportArgumentType]
+    small = float(result.scans[own].abs().max() or 1.0) * 0.01  # pyright: ignore[reportArgumentType]
     # A power of ten, or labels within the linear part would lie on that of zero.
     axes.set_yscale("symlog", linthresh=10.0 ** math.ceil(math.log10(max(small, 1e-12))))
     axes.axhline(0, color=FAINT, lw=0.9, zorder=0)
-    axes.axvline(result.range.cutoff, color=QUIET, lw=0.9, ls=":")
+    if math.isfinite(result.range.cutoff):
+        axes.axvline(result.range.cutoff, color=QUIET, lw=0.9, ls=":")
     axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper right")
 
 
@@ -161,4 +169,5 @@ def _mark_range(axes: Axes, result: DecayResult) -> None:
     where = result.range
     if where.high > where.low:
         axes.axvspan(where.low, where.high, color=FAINT, alpha=0.25, lw=0, zorder=0)
-    axes.axvline(where.cutoff, color=QUIET, lw=0.9, ls=":")
+    if math.isfinite(where.cutoff):
+        axes.axvline(where.cutoff, color=QUIET, lw=0.9, ls=":")

@@ -32,6 +32,12 @@ fixes for any weights is marked as such; it describes the architecture, and no t
 
 def figure(result: ExtensivityResult) -> Figure:
     """Molecules apart, the rule that their prediction follows, growth of terms, and spread of shares."""
+    if not result.has_terms:
+        drawing = Figure(figsize=(10.5, 3.9), layout="constrained")
+        both = drawing.subplots(1, 2)
+        _draw_scan(both[0], result)
+        _draw_rule(both[1], result)
+        return drawing
     drawing = Figure(figsize=(10.5, 7.4), layout="constrained")
     axes = drawing.subplots(2, 2)
     _draw_scan(axes[0, 0], result)
@@ -50,9 +56,10 @@ def _draw_scan(axes: Axes, result: ExtensivityResult) -> None:
     change = y - y[:, -1:]
     axes.plot(gaps, change.T, color=FAINT, lw=0.8, zorder=1)
     axes.plot(gaps, np.median(change, axis=0), color=BLUE, lw=2, label="prediction, less that far apart (median)")
-    between = result.scan.pivot(on="gap", index="dimer", values="between").drop("dimer").to_numpy()
-    axes.plot(gaps, np.median(between, axis=0), color=ORANGE, lw=2, ls="--", label="terms between them (median)")
-    axes.axvline(result.cutoff, color=QUIET, lw=0.9, ls=":", label="cutoff")
+    if result.has_terms:
+        between = result.scan.pivot(on="gap", index="dimer", values="between").drop("dimer").to_numpy()
+        axes.plot(gaps, np.median(between, axis=0), color=ORANGE, lw=2, ls="--", label="terms between them (median)")
+        axes.axvline(result.cutoff, color=QUIET, lw=0.9, ls=":", label="cutoff")
     # Few pairs that collide at the smallest gap would flatten all others.
     limit = max(float(np.quantile(np.abs(change), 0.97)), 1e-12)
     axes.set_ylim(-1.25 * limit, 1.25 * limit)

@@ -33,7 +33,7 @@ _MARKS = (("pair", "pairs deleted", BLUE, "o"), ("atom", "atoms deleted", ORANGE
 
 
 def figure(result: FaithfulnessResult) -> Figure:
-    """Foretold against true changes of pairs and atoms, and the scores of all rules."""
+    """Predicted against true changes of pairs and atoms, and the scores of all rules."""
     drawing = Figure(figsize=(11.5, 4.2), layout="constrained")
     axes = drawing.subplots(1, 3, width_ratios=(1, 1, 1.25))
     _draw_changes(axes[0], result, "pair", "Messages between two atoms stopped")

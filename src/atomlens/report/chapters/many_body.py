@@ -18,7 +18,7 @@ only the sum is known.</p>
 <p>Clusters are structures of the set that hold two to six molecules; where there are fewer than five, three molecules
 of the set are turned at random and brought into contact at 0.8 to 1.1 times the sum of their van der Waals radii,
 seeded, each molecule in one cluster where there are enough. Clusters of three water molecules are separate. The
-term of two molecules, <i>I({A, B})</i>, sums all walks that visit both and no third; beside it stands <i>E(AB)
+term of two molecules, <i>I({A, B})</i>, sums all walks that visit both and no third; it is shown next to <i>E(AB)
 &minus; E(A) &minus; E(B)</i> of the many-body expansion (Hankins, Moskowitz, Stillinger, J. Chem. Phys. 53, 4544,
 1970), of the model itself and of GFN2-xTB, and likewise for three. A term is part of one prediction, a removal
 compares predictions: how the molecules change each other's own terms is in the second only.</p>
@@ -31,6 +31,10 @@ _NAMES = ("single atoms", "pairs", "triples")
 
 def figure(result: ManyBodyResult) -> Figure:
     """Strength by range and order, terms against removal, terms against GFN2."""
+    if not result.has_terms:
+        drawing = Figure(figsize=(5.6, 4.3), layout="constrained")
+        _draw_against(drawing.subplots(), result, "xtb", "The calculator's own removals and GFN2", "GFN2, eV")
+        return drawing
     drawing = Figure(figsize=(12.6, 4.3), layout="constrained")
     axes = drawing.subplots(1, 3)
     _draw_ranges(axes[0], result)
@@ -61,7 +65,9 @@ def _draw_against(axes: Axes, result: ManyBodyResult, column: str, title: str, y
     if column not in result.terms.columns or result.terms[column].null_count() == len(result.terms):
         reason = result.terms_missing if column == "removal" or result.terms_missing else result.reference_missing
         return say(axes, reason)
-    plain(axes, title, f"term of the molecules, {result.unit}", y)
+    own = "term" if result.has_terms else "removal"
+    x = "term of the molecules" if result.has_terms else "many-body energy of the calculator"
+    plain(axes, title, f"{x}, {result.unit}", y)
     table = result.terms.filter(pl.col(column).is_not_null())
     for water, marker in ((False, "o"), (True, "^")):
         for order in (2, 3):
@@ -69,12 +75,12 @@ def _draw_against(axes: Axes, result: ManyBodyResult, column: str, title: str, y
             if len(part):
                 name = f"{('two', 'three')[order - 2]} molecules" + (" of water" if water else "")
                 style = {"color": ORDER_COLOURS[order - 1], "alpha": 0.65, "mec": "none"}
-                axes.plot(part["term"], part[column], marker, ms=5, label=name, **style)
+                axes.plot(part[own], part[column], marker, ms=5, label=name, **style)
     # Single clashing contacts would squeeze all others into one point.
-    limits = [1.15 * max(float(np.quantile(np.abs(table[name].to_numpy()), 0.98)), 1e-9) for name in ("term", column)]
+    limits = [1.15 * max(float(np.quantile(np.abs(table[name].to_numpy()), 0.98)), 1e-9) for name in (own, column)]
     axes.set_xlim(-limits[0], limits[0])
     axes.set_ylim(-limits[1], limits[1])
     end = max(limits)
     axes.plot([-end, end], [-end, end], color=FAINT, lw=1, zorder=0)
-    if column == "removal":
+    if column == "removal" or not result.has_terms:
         axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)

@@ -15,8 +15,8 @@ import numpy as np
 from ase.calculators.calculator import Calculator
 from jaxtyping import Float
 
-from atomlens.dynamics.stability import BondReference, bond_reference
-from atomlens.structures import InputError
+from atomlens.potentials import AnyPotential, scan
+from atomlens.structures import BondTable, perceive_bonds
 
 NEAREST, STEP = 0.5, 0.05
 # A fall of less than this on the way in is no collapse, in eV.
@@ -68,21 +68,21 @@ class Wall:
         return bottom + int(below[0]) if len(below) else None
 
 
-def scan_walls(calculator: Calculator, atoms: ase.Atoms) -> list[Wall]:
+def scan_walls(potential: AnyPotential | Calculator, atoms: ase.Atoms) -> list[Wall]:
     """Walls of every pair of elements of a structure, bonded and not.
 
     Parameters
     ----------
-    calculator
-        Any ASE calculator with energies in eV.
+    potential
+        A model of energies, or any ASE calculator.
     atoms
         A molecule, best relaxed.
     """
-    bonds = bond_reference(atoms)
-    return [_scanned(calculator, atoms, i, j, bonded) for i, j, bonded in nearest_pairs(atoms, bonds)]
+    pairs = nearest_pairs(atoms, perceive_bonds(atoms))
+    return [scan_wall(potential, atoms, i, j, bonded=bonded) for i, j, bonded in pairs]
 
 
-def nearest_pairs(atoms: ase.Atoms, bonds: BondReference) -> list[tuple[int, int, bool]]:
+def nearest_pairs(atoms: ase.Atoms, bonds: BondTable) -> list[tuple[int, int, bool]]:
     """For every pair of elements the closest bonded pair and the closest other one, with whether they are bonded."""
     bonded = {tuple(sorted(pair)) for pair in bonds.pairs.tolist()}
     best: dict[tuple[str, str, bool], tuple[float, int, int]] = {}
@@ -95,22 +95,16 @@ def nearest_pairs(atoms: ase.Atoms, bonds: BondReference) -> list[tuple[int, int
     return [(i, j, key[2]) for key, (_, i, j) in sorted(best.items())]
 
 
-def _scanned(calculator: Calculator, atoms: ase.Atoms, i: int, j: int, bonded: bool) -> Wall:
-    moving = atoms.copy()
-    moving.calc = calculator
+def scan_wall(potential: AnyPotential | Calculator, atoms: ase.Atoms, i: int, j: int, *, bonded: bool) -> Wall:
+    """The wall of one pair of atoms: the lighter one moves towards the other, in steps of 0.05 Å down to 0.5 Å."""
     line = atoms.positions[j] - atoms.positions[i]
     start = float(np.linalg.norm(line))
     # The lighter atom moves: it has less around it.
     mover, anchor, sign = (j, i, 1.0) if atoms.numbers[j] <= atoms.numbers[i] else (i, j, -1.0)
     distances = np.append(np.arange(start, NEAREST, -STEP), NEAREST) if start > NEAREST else np.array([start])
-    energies = np.full(len(distances), np.nan)
-    for k, distance in enumerate(distances):
-        moving.positions = atoms.positions
-        moving.positions[mover] = atoms.positions[anchor] + sign * line / start * distance
-        try:
-            energies[k] = moving.get_potential_energy()
-        except (InputError, ValueError, ArithmeticError):  # what a model refuses it does not simulate either
-            continue
+    places = np.repeat(atoms.positions[None], len(distances), axis=0)
+    places[:, mover] = atoms.positions[anchor] + sign * distances[:, None] * line / start
+    energies = scan(potential, atoms, places).energies
     symbols = atoms.get_chemical_symbols()
     a, b = sorted((symbols[i], symbols[j]))
     return Wall((a, b), (i, j), bonded, distances, energies - energies[0])

@@ -1,0 +1,12 @@
+from .question import DEVIATION
+from .result import SmoothnessResult
+from .wall_table import HIGH
+from .walls import Wall, scan_walls
+
+__all__ = [
+    "DEVIATION",
+    "HIGH",
+    "SmoothnessResult",
+    "Wall",
+    "scan_walls",
+]

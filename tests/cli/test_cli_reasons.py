@@ -1,0 +1,78 @@
+"""What cannot be told has its reason wherever it is shown: on the terminal, on the page, in the summary."""
+
+import html
+import json
+
+import ase.io
+import pytest
+from ase.build import molecule
+from cli_samples import run
+
+pytest.importorskip("torch_sim", exc_type=ImportError)
+OPEN = "cannot tell"
+
+
+def plain(text):
+    """Text without markup, breaks and the lines that a terminal draws."""
+    return " ".join(html.unescape(text).replace("\N{MINUS SIGN}", "-").split())
+
+
+def unfolded(out):
+    """The last column of a table on the terminal, with its lines joined."""
+    return "".join(plain(line) for line in out.splitlines()).replace(" ", "")
+
+
+def says_why(finding):
+    """A reason is more than the outcome and the claim over again."""
+    said = finding["sentence"].strip()
+    return said.endswith(".") and len(said.split()) >= 5 and said not in (finding["claim"], OPEN)
+
+
+@pytest.mark.slow
+def test_all_claims_of_an_analysis(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    ase.io.write("two.xyz", [molecule("H2O"), molecule("CH3OH")], format="extxyz")
+    done = run(capsys, "analyze", "zoo:rmd17-ethanol-schnet", "two.xyz", "--max-order", 2, "--out", "run")
+    assert done.code == 0, done.err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    page = plain((tmp_path / "run" / "report.html").read_text())
+    assert len(summary["verdicts"]) == 5
+    findings = [finding for verdict in summary["verdicts"] for finding in verdict["findings"]]
+    assert sum(finding["outcome"] == OPEN for finding in findings) > 5  # two molecules decide little
+    for finding in findings:
+        assert says_why(finding), finding
+        assert plain(finding["sentence"]) in page, finding["claim"]
+    for verdict in summary["verdicts"]:
+        assert says_why(verdict | {"claim": verdict["question"]}), verdict["question"]
+        assert plain(verdict["sentence"]).replace(" ", "") in unfolded(done.out), verdict["question"]
+
+
+def test_all_claims_of_a_simulation(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("water.xyz", molecule("H2O"), format="extxyz")
+    done = run(
+        capsys,
+        "md",
+        "zoo:qm9-u0-schnet",
+        "water.xyz",
+        "--time",
+        "0.005",
+        "--replicas",
+        2,
+        "--interval",
+        2,
+        "--out",
+        "run",
+    )
+    assert done.code == 0, done.err
+    # Before anything is computed it is known that two replicas decide nothing on survival.
+    assert "2 cannot decide it" in done.err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    page = plain((tmp_path / "run" / "report.html").read_text())
+    findings = summary["verdict"]["findings"]
+    assert [f["outcome"] for f in findings].count(OPEN) > 0
+    for finding in findings:
+        assert says_why(finding), finding
+        assert plain(finding["sentence"]) in page, finding["claim"]
+        assert plain(f"{finding['outcome']}: {finding['claim']} {finding['sentence']}") in plain(done.out)

@@ -20,6 +20,7 @@ from atomlens.analyses.inputs import AnalysisInputs, untrained_models
 from atomlens.analyses.pair_scores import Score, is_energy, no_score
 from atomlens.analyses.statistics import N_RESAMPLES
 from atomlens.analyses.verdict import Control, Finding, Verdict, cannot_tell, conclude, not_applicable
+from atomlens.potentials import AnyPotential
 from atomlens.reference import DimerCurve, gfn2_energy, read_nciatlas, sapt_file
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -235,3 +236,10 @@ def _strangers(left_out: dict[str, int]) -> str:
 def _no_electrostatics(inputs: AnalysisInputs, reason: str) -> str:
     lacking = [sapt_file(path) for path in inputs.settings.dimers if not sapt_file(path).exists()]
     return f"{reason} (there is no {lacking[0]})" if lacking else reason
+
+
+def why_not(model: AnyPotential) -> str:
+    """Without terms there is nothing to ask."""
+    return (
+        "" if model.facts.has_terms else "It is about terms between molecules, and an ASE calculator has energies only."
+    )

@@ -243,10 +243,3 @@ def _strangers(left_out: dict[str, int]) -> str:
 def _no_electrostatics(inputs: AnalysisInputs, reason: str) -> str:
     lacking = [sapt_file(path) for path in inputs.settings.dimers if not sapt_file(path).exists()]
     return f"{reason} (there is no {lacking[0]})" if lacking else reason
-
-
-def why_not(model: AnyPotential) -> str:
-    """Without terms there is nothing to ask."""
-    return (
-        "" if model.facts.has_terms else "It is about terms between molecules, and an ASE calculator has energies only."
-    )

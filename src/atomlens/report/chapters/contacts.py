@@ -75,7 +75,7 @@ def _draw_ranks(axes: Axes, result: ContactsResult) -> None:
         if len(ranks):
             share = np.full(len(ranks), 1.0 / len(ranks))
             text = f"{label}: median {np.median(ranks):.2f}".replace("-", "\N{MINUS SIGN}")
-            axes.hist(ranks, _BINS, weights=share, histtype="step", color=colour, lw=1.6, label=text)
+            axes.hist(ranks, _BINS.tolist(), weights=share, histtype="step", color=colour, lw=1.6, label=text)
             axes.axvline(float(np.median(ranks)), color=colour, lw=0.9, ls=":")
     axes.set_xlim(-1.02, 1.02)
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left")

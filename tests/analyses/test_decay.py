@@ -407,7 +407,7 @@ def test_benchmark_curves_of_a_known_answer(monkeypatch: pytest.MonkeyPatch) -> 
             return Interactions((Terms(np.zeros((0, 1), dtype=np.int64), np.zeros(0)), pair), 0.0)
 
     monkeypatch.setattr(benchmark_curves, "read_s66x8", lambda path: dimers)
-    monkeypatch.setattr(benchmark_curves, "explain", lambda *_: Explained())
+    monkeypatch.setattr(AnalysisInputs, "explained", lambda *_: Explained())
     inputs = with_curves(inputs_with(clouds, law(-3.0)), "s66x8.h5")
     for sign in (1.0, -1.0):
         # Constants of the curves do not matter.

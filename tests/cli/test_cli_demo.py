@@ -95,7 +95,7 @@ def test_an_ion_is_told_and_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     done = run(capsys, "explain", "zoo:qm9-u0-painn", "CC(=O)[O-]", "--out", "run", "--max-order", 2)
     assert done.code == 0
-    assert "total charge -1, which the model is not told" in " ".join(done.out.split())
+    assert "total charge -1, which the model does not see" in " ".join(done.out.split())
 
 
 @pytest.mark.parametrize(

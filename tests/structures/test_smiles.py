@@ -60,7 +60,7 @@ def test_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("smiles", "said"),
     [
-        ("CC(=O)[O-]", "total charge -1, which the model is not told"),
+        ("CC(=O)[O-]", "total charge -1, which the model does not see"),
         ("[NH4+]", "total charge +1, which"),
         ("[CH3]", "1 unpaired electron, which"),
         ("[O][O]", "2 unpaired electrons, which"),

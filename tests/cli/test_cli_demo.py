@@ -79,7 +79,7 @@ def test_a_model_without_a_molecule(tmp_path, monkeypatch, capsys, model):
     monkeypatch.chdir(tmp_path)
     done = run(capsys, "explain", model, "--out", "run")
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"atomlens: {model} is a model; say what to explain with it")
+    assert done.err.startswith(f"atomlens: {model} is a model; give structures to explain with it")
     assert done.err.count("\n") == 1
 
 

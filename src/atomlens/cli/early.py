@@ -56,7 +56,7 @@ def model_and_structures(first: str, second: str | None) -> tuple[str, str]:
     if second is not None:
         return first, second
     if is_zoo_name(first) or Path(first).suffix in _MODEL_SUFFIXES or _ships_with_a_library(first):
-        raise InputError(f"{first} is a model; say what to explain with it: a structure file or a SMILES string")
+        raise InputError(f"{first} is a model; give structures to explain with it, a file or a SMILES string")
     return DEFAULT_MODEL, first
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 
 import ase
@@ -45,9 +46,12 @@ def test_a_model_of_a_calculator_predicts_what_the_calculator_does() -> None:
 
 def test_modules_of_installed_packages_are_trusted_and_others_are_not(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "mine.py").write_text("open('ran', 'w').close()\nfrom ase.calculators.emt import EMT\n")
-    (tmp_path / "ase").mkdir()  # shadows nothing that is installed
+    (tmp_path / "ase").mkdir()
     (tmp_path / "ase" / "__init__.py").write_text("")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *filter(None, sys.path)])  # `python -m`: the folder comes first
+    assert not is_installed("ase.calculators.emt")
+    monkeypatch.setattr(sys, "path", [*filter(None, sys.path)])  # the console script: it shadows nothing
     assert [is_installed(name) for name in ("ase.calculators.emt", "os.path", "sys", "atomlens.reference")] == [
         True
     ] * 4

@@ -10,7 +10,7 @@ import polars as pl
 
 import atomlens
 
-MODEL = "zoo:rmd17-ethanol-painn"
+MODEL = "organic"
 
 model = atomlens.load_model(MODEL)
 ethanol = ase.io.read("examples/ethanol.xyz")
@@ -65,5 +65,5 @@ for (a, b), value in zip(between.atoms, between.relevance, strict=True):
 # The same as a page to click through, without Python:
 #
 # ```bash
-# atomlens explain zoo:rmd17-ethanol-painn examples/ethanol.xyz --out ethanol
+# atomlens explain organic examples/ethanol.xyz --out ethanol
 # ```

@@ -76,7 +76,7 @@ def _answers(folder: Path) -> list[str]:
     from atomlens.runs import answering
     from atomlens.surveys import no_progress
 
-    nothing = object.__new__(AnalysisInputs)  # which is looked at where a question is not answered yet
+    nothing = AnalysisInputs(small_model(), [], {})  # what is answered already is not asked again
     chapters = answering.answer(chosen_questions("species"), nothing, folder / "a" / "questions", 1, no_progress)
     return [chapter.title for chapter in chapters]
 

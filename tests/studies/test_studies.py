@@ -410,7 +410,7 @@ def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     assert set(summary["deviation_parts"]) <= {name.removeprefix("deviation/") for name in parts}
     page = (out / "report.html").read_text()
     assert "schnet-seed2" in page
-    assert "<th>n_parts</th>" in page
+    assert "<th>parts of the score</th>" in page
     assert f"the {len(summary['deviation_parts'])} parts that all models have" in page
     assert "http" not in page.replace("http-equiv", "").split("<body>")[1]
     with pytest.raises(InputError, match="finished run"):

@@ -29,6 +29,10 @@ settings.register_profile(
 )
 settings.load_profile("atomlens")
 
+# One thread, since the tensors are small. Fixtures of a module are made before those of a test: what they compute must
+# be computed alike.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(autouse=True)
 def _shapes() -> None:
@@ -38,13 +42,11 @@ def _shapes() -> None:
 
 @pytest.fixture(autouse=True)
 def _seed() -> Iterator[None]:
-    """The same random numbers in every test, whichever ran before; one thread, since the tensors are small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """The same random numbers in every test, whichever ran before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

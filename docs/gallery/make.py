@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib import pyplot
 from PIL import Image
 
 HERE = Path(__file__).parent
@@ -82,8 +83,6 @@ def page(script: Path, pictures: Path) -> str:
 
 def _python(text: str, names: dict[str, Any], where: str) -> tuple[str, list[tuple[str, Any]]]:
     """What a cell prints, and the figures that it leaves open, with their labels."""
-    from matplotlib import pyplot
-
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(text, where, "exec"), names)
@@ -112,6 +111,7 @@ def _workplace() -> Iterator[None]:
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder, mpl.rc_context({"figure.facecolor": "white"}):
         mpl.use("agg")
+        pyplot.close("all")  # figures that others left open are no part of the page
         shutil.copytree(ROOT / "examples", Path(folder, "examples"))
         os.chdir(folder)
         try:

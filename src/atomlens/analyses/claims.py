@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from atomlens.analyses.statistics import MIN_MOLECULES
-from atomlens.analyses.verdict import Control, Effect, Finding, Outcome, decide, decide_within
+from atomlens.analyses.verdict import DECIDES_NOTHING, Control, Effect, Finding, Outcome, decide, decide_within
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def judge_claim(
     elif found is Outcome.DEVIATES:
         parts.append(claim.deviates)
     elif not why:
-        parts.append(f"This decides nothing: {_open(claim, effect, controls)}.")
+        parts.append(f"{DECIDES_NOTHING} {_open(claim, effect, controls)}.")
     if why:
         parts.append(why)
     threshold = claim.threshold if claim.band is None else claim.band[1]

@@ -10,7 +10,8 @@ import numpy as np
 
 # Of the controls of one kind, this share must score worse than the model.
 CONTROL_QUANTILE = 0.95
-_WHY = "This cannot be decided:"
+# How the reason starts in the sentence of what cannot be decided.
+DECIDES_NOTHING = "This decides nothing:"
 
 
 class Outcome(StrEnum):
@@ -149,10 +150,10 @@ class Finding:
 
     def __post_init__(self) -> None:
         """Say why nothing can be said, wherever the sentence is shown."""
-        if self.outcome is not Outcome.CANNOT_TELL or self.effect is None or _WHY in self.sentence:
+        if self.outcome is not Outcome.CANNOT_TELL or self.effect is None or DECIDES_NOTHING in self.sentence:
             return
         if why := undecided(self.effect, self.threshold, self.controls):
-            object.__setattr__(self, "sentence", f"{self.sentence} {_WHY} {why}.")
+            object.__setattr__(self, "sentence", f"{self.sentence} {DECIDES_NOTHING} {why}.")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-from .assets import page_template, script_text, template_text
+from .assets import page_template, plain_script, template_text
 from .axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
 from .calculated_page import calculated_html
 from .chapters import Chapter, make_chapter, svg_address, unanswered_chapter
@@ -35,8 +35,8 @@ __all__ = [
     "page_template",
     "pair_cylinders",
     "plain",
+    "plain_script",
     "property_words",
-    "script_text",
     "stability_figure",
     "svg_address",
     "template_text",

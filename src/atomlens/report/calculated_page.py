@@ -59,5 +59,5 @@ def calculated_html(
         tables=list(tables),
         command=info.command,
         style=Markup(assets.template_text("style.css")),
-        script=assets.script_text("\n".join(assets.template_text(name) for name in ("draw.js", "tables.js"))),
+        script=assets.plain_script(),
     )

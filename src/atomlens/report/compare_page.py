@@ -20,7 +20,7 @@ from atomlens.report.wording import SIGNS, is_energy, property_words
 from atomlens.surveys import PAIR_KINDS, ComparedRun, Comparison, correlation, kind_strengths, order_shares
 from atomlens.tables import RELATIONS, package_version
 
-_SCRIPTS = ("state.js", "draw.js", "tables.js", "compare_pictures.js", "compare.js")
+_SCRIPTS = ("state.js", "draw.js", "tables.js", "exports.js", "compare_pictures.js", "compare.js")
 # Pair terms of a frame on the page, strongest first; the table beside it holds all.
 _MAX_PAIRS = 400
 

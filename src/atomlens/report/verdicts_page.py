@@ -61,6 +61,7 @@ def verdicts_html(
         command=command,
         tables=list(tables),
         style=Markup(assets.template_text("style.css") + assets.template_text("verdicts.css")),
+        script=assets.plain_script(),
     )
 
 

@@ -10,7 +10,7 @@ from .md_figures import failure_figure, stability_figure
 from .page import Page, frames_on_page, page_html
 from .plots import Plots, pair_cylinders
 from .verdicts_page import verdicts_html
-from .wording import RULES, property_words
+from .wording import RULES
 
 __all__ = [
     "BLUE",
@@ -36,7 +36,6 @@ __all__ = [
     "pair_cylinders",
     "plain",
     "plain_script",
-    "property_words",
     "stability_figure",
     "svg_address",
     "template_text",

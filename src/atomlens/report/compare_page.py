@@ -13,10 +13,11 @@ from markupsafe import Markup
 
 from atomlens.folders import PAGE
 from atomlens.models import written
+from atomlens.reference import property_words
 from atomlens.report import assets
 from atomlens.report.page import frames_on_page
 from atomlens.report.projection import viewing_rotation
-from atomlens.report.wording import SIGNS, is_energy, property_words
+from atomlens.report.wording import SIGNS, is_energy
 from atomlens.surveys import PAIR_KINDS, ComparedRun, Comparison, correlation, kind_strengths, order_shares
 from atomlens.tables import RELATIONS, package_version
 

@@ -281,15 +281,15 @@ def _first(verdict: Verdict, outcome: Outcome) -> Finding | None:
 
 
 def counted(verdicts: Sequence[Verdict]) -> str:
-    """How many questions came out how; empty for one alone.
+    """How many questions came out how; empty for one alone, and for what is no question about what a model learned.
 
     Examples
     --------
-    >>> made = [Verdict("species", Outcome(name), "", ()) for name in ("agrees", "deviates", "deviates")]
+    >>> made = [Verdict("decay", Outcome(name), "", ()) for name in ("agrees", "deviates", "deviates")]
     >>> counted(made)
     '3 questions: the model agrees with what is known in 1 and deviates in 2.'
     """
-    if len(verdicts) < 2:
+    if len(verdicts) < 2 or not all(verdict.question in _TOPICS for verdict in verdicts):
         return ""
     of = {outcome: sum(verdict.outcome is outcome for verdict in verdicts) for outcome in Outcome}
     rest = len(verdicts) - of[Outcome.AGREES] - of[Outcome.DEVIATES]

@@ -164,8 +164,8 @@ class Page:
             n_sampled=n_structures if n_sampled is None else n_sampled,
             headline=headline,
             answers=[
-                *(Answer("", chapter.headline) for chapter in chapters if chapter.headline),
                 *summary_answers([chapter.verdict for chapter in chapters]),
+                *(Answer("", chapter.headline) for chapter in chapters if chapter.headline),
             ],
             counted=counted([chapter.verdict for chapter in chapters]) if headline else "",
             units=units,

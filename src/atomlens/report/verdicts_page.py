@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from atomlens.analyses import NOT_ASKED, AnalysedRun, Question, claims_of, finding_lines, questions_of
+from atomlens.analyses import NOT_ASKED, AnalysedRun, Question, claims_of, finding_lines, questions_of, without_question
 from atomlens.folders import PAGE
 from atomlens.models import written
 from atomlens.reference import property_words
@@ -114,7 +114,7 @@ def _cell(finding: dict[str, Any] | None) -> dict[str, Any] | None:
     if finding is None:
         return None
     # Where nothing could be measured, the sentence says why.
-    effect, *others = finding_lines(finding) or ["", finding["sentence"]]
+    effect, *others = finding_lines(finding) or ["", without_question(finding["sentence"])]
     return {"outcome": finding["outcome"], "effect": effect, "others": others, "sentence": finding["sentence"]}
 
 

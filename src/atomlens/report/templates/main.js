@@ -98,10 +98,13 @@ window.addEventListener("resize", () => {
   if (document.documentElement.clientWidth === width) return; // a phone's bar that comes and goes changes the height alone
   width = document.documentElement.clientWidth;
   measureBar();
+  hintScrolling();
   clearTimeout(pause);
   pause = setTimeout(draw, 150);
 });
 window.addEventListener("beforeprint", () => flatView(byId("print-view"), 620, 420));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", updateViewer);
 measureBar();
+hintScrolling();
+document.addEventListener("toggle", hintScrolling, true); // what was closed had no width
 document.documentElement.dataset.drawn = "yes";

@@ -129,7 +129,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         ),
         "deviates": Meaning(
             "Its terms do not predict what the model does when a message is cut.",
-            "Treat pictures of single terms with caution, and try another rule.",
+            "Treat pictures of single terms with caution. The figure shows, on the right, whether another rule does better.",
         ),
         _OPEN: Meaning(
             "Whether its terms predict what the model does when a message is cut was not decided.",

@@ -46,7 +46,7 @@ function scatter() {
 
 function pairTable() {
   const f = frame(), { i, j, d, kind, terms, total } = f.pairs;
-  const rows = d.slice(0, 200).map((_, k) => node("tr", {}, node("td", {}, `${label(i[k])}\u2013${label(j[k])}`),
+  const rows = d.slice(0, 200).map((_, k) => node("tr", {}, node("td", { class: "name" }, `${label(i[k])}\u2013${label(j[k])}`),
     numberCell(d[k], d[k].toFixed(2)), node("td", {}, kindName(kind[k])),
     ...terms.map((column) => numberCell(column[k] ?? 0, column[k] === null ? "\u2013" : amount(column[k]), tone(column[k] ?? 0)))));
   fillRows("pair-rows", rows);

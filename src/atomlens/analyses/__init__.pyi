@@ -21,6 +21,7 @@ from .questions import QUESTIONS, Question, chosen_questions
 from .smoothness import DEVIATION, HIGH, SmoothnessResult, Wall, scan_walls
 from .species import SpeciesResult
 from .statistics import MIN_MOLECULES, Rows, molecule_effect, rank_correlation, share_effect
+from .three_bodies import ThreeBodiesResult
 from .verdict import (
     Control,
     Effect,
@@ -66,6 +67,7 @@ __all__ = [
     "Settings",
     "SmoothnessResult",
     "SpeciesResult",
+    "ThreeBodiesResult",
     "Verdict",
     "Wall",
     "cannot_tell",

@@ -58,8 +58,8 @@ def analyze(
     questions: Annotated[
         str,
         typer.Option(
-            help="all, or some of species, extensivity, decay, contacts (with --dimers), many-body, smoothness, "
-            "faithfulness."
+            help="all, or some of species, extensivity, decay, contacts (with --dimers), many-body, three-bodies, "
+            "smoothness, faithfulness."
         ),
     ] = "all",
     rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,

@@ -106,6 +106,22 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             "Read single terms between molecules, and triples, with caution.",
         ),
     },
+    "three-bodies": {
+        "agrees": Meaning(
+            "It knows how a third molecule changes the contact of two.",
+            "Cooperative effects of small hydrogen-bonded molecules are those of GFN2-xTB, within a factor of two: one "
+            "thing that liquids and clusters need.",
+        ),
+        "deviates": Meaning(
+            "It does not know how a third molecule changes the contact of two.",
+            "Do not use the model for liquids or clusters before three molecules in contact are in its training set. "
+            "Below: whether its energies or its terms are wrong.",
+        ),
+        _OPEN: Meaning(
+            "Whether it knows how a third molecule changes the contact of two could not be decided.",
+            "Treat more than two molecules with caution.",
+        ),
+    },
     "smoothness": {
         "agrees": Meaning(
             "Its energy is smooth where simulations need it to be.",
@@ -129,7 +145,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         ),
         "deviates": Meaning(
             "Its terms do not predict what the model does when a message is cut.",
-            "Treat pictures of single terms with caution. The figure shows, on the right, whether another rule does better.",
+            "Treat pictures of single terms with caution. The right of the figure shows whether another rule does better.",
         ),
         _OPEN: Meaning(
             "Whether its terms predict what the model does when a message is cut was not decided.",

@@ -19,7 +19,7 @@ from atomlens.analyses import Effect, Finding, Outcome, Verdict, Wall, scan_wall
 from atomlens.dynamics import AtomlensCalculator, Exits, find_exits
 from atomlens.folders import MARK, PAGE, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import outside
+from atomlens.models import one_thread, outside
 from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.report import Chapter, Page, check_figure, svg_address
@@ -104,7 +104,7 @@ def run_check(
         raise InputError("check needs one molecule; this structure is periodic")
     calculator = calculator_of(model)
     settings = {"model": model_path, "structure": structure_name, "temperature": temperature}
-    with remove_if_empty(out), open_run(out, settings, CHECK_FILES, overwrite) as folder:
+    with one_thread(), remove_if_empty(out), open_run(out, settings, CHECK_FILES, overwrite) as folder:
         found = find_exits(calculator, atoms, progress=progress)
         walls = scan_walls(calculator, found.relaxed)
         thermal = units.kB * temperature

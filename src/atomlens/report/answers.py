@@ -145,7 +145,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         ),
         "deviates": Meaning(
             "Its terms do not predict what the model does when a message is cut.",
-            "Treat pictures of single terms with caution. The right of the figure shows whether another rule does better.",
+            "Treat pictures of single terms with caution. On the right of the figure other rules are compared.",
         ),
         _OPEN: Meaning(
             "Whether its terms predict what the model does when a message is cut was not decided.",

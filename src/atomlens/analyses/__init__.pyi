@@ -22,7 +22,19 @@ from .smoothness import DEVIATION, HIGH, SmoothnessResult, Wall, scan_walls
 from .species import SpeciesResult
 from .statistics import MIN_MOLECULES, Rows, molecule_effect, rank_correlation, share_effect
 from .three_bodies import ThreeBodiesResult
-from .verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, conclude, decide, not_applicable
+from .verdict import (
+    Control,
+    Effect,
+    Finding,
+    Outcome,
+    Verdict,
+    cannot_tell,
+    conclude,
+    decide,
+    minus_signs,
+    not_applicable,
+    without_question,
+)
 
 __all__ = [
     "ANALYSIS_SCHEMA",
@@ -71,6 +83,7 @@ __all__ = [
     "finding_lines",
     "is_analysis",
     "judge_claim",
+    "minus_signs",
     "molecule_effect",
     "not_applicable",
     "questions_of",
@@ -80,4 +93,5 @@ __all__ = [
     "share_effect",
     "untrained_model",
     "untrained_models",
+    "without_question",
 ]

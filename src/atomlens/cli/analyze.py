@@ -27,6 +27,7 @@ Two questions only, for your own model and trajectory:
 Contacts of two molecules next to CCSD(T) and DFT-SAPT, of two sets of NCIAtlas:
 
     atomlens analyze model.safetensors md.xyz --dimers NCIA_HB375x10.zip --dimers NCIA_IHB100x10.zip --out contacts
+
 Any ASE calculator by import path, asked what needs no look inside (modules outside of installed packages need --trust):
 
     atomlens analyze tblite.ase:TBLite molecules.xyz --kwargs '{"method": "GFN2-xTB", "verbosity": 0}' --out xtb

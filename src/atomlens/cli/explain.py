@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomlens.cli.loading import loading
 from atomlens.cli.options import (
     PRODUCT_RULE_HELP,
     DeviceName,
@@ -118,20 +119,21 @@ def explain(
 ) -> None:
     """Split each prediction, exactly, into terms of atoms, pairs, triples and walks."""
     started = time.perf_counter()
-    from atomlens.cli.early import early_or_embedded, model_and_structures, read_early
+    with loading():
+        from atomlens.cli.early import early_or_embedded, model_and_structures, read_early
 
-    model, structures = model_and_structures(model, structures)
-    early = read_early(model, structures, frames, any_element=any_element)
-    import torch
+        model, structures = model_and_structures(model, structures)
+        early = read_early(model, structures, frames, any_element=any_element)
+        import torch
 
-    from atomlens.cli.show import frame_progress, show_result
-    from atomlens.folders import RunFolder
-    from atomlens.models import UnseenElementWarning
-    from atomlens.potentials import load_model
-    from atomlens.report import frames_on_page
-    from atomlens.runs import explained_frames, write_run
-    from atomlens.structures import InputError
-    from atomlens.tables import RunInfo
+        from atomlens.cli.show import frame_progress, show_result
+        from atomlens.folders import RunFolder
+        from atomlens.models import UnseenElementWarning
+        from atomlens.potentials import load_model
+        from atomlens.report import frames_on_page
+        from atomlens.runs import explained_frames, write_run
+        from atomlens.structures import InputError
+        from atomlens.tables import RunInfo
 
     if gamma is not None and rule is not RuleName.GAMMA:
         raise InputError(f"--gamma {gamma:g} is for --rule gamma; the rule is {rule.value}")

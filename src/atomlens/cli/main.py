@@ -6,6 +6,8 @@ reported in one line.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import os
 import signal
@@ -98,6 +100,7 @@ def main(args: list[str] | None = None) -> None:
     debug = DEBUG in args or bool(os.environ.get("ATOMLENS_DEBUG"))
     # A terminated run cleans up like an interrupted one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    atexit.register(gc.freeze)  # nobody waits until Python has searched all of torch for garbage
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Å shows \xc5
             stream.reconfigure(errors="backslashreplace")

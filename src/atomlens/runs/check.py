@@ -32,8 +32,8 @@ CHECK_FILES = ("exits.parquet", "walls.parquet", "check.svg")
 HOW = """
 <p>The structure is relaxed on the model's own energy. Every bond is then stretched and compressed by 0.5 &Aring;, the
 difference at which a simulation counts it as broken
-(<a href="https://arxiv.org/abs/2210.07237">arXiv:2210.07237</a>), and everything else is relaxed by descent with that
-bond held. The closest pairs three bonds or more apart are pushed to 60 % of their distance and let go. The marks are
+(<a href="https://arxiv.org/abs/2210.07237">arXiv:2210.07237</a>), and everything else is relaxed by descent at that
+length. The closest pairs three bonds or more apart are pushed to 60 % of their distance and let go. The marks are
 energies of GFN2-xTB at the same geometries, above the same relaxed structure. Walls: one atom moves towards another
 along the line between them down to 0.5 &Aring;, all others stay. A wall gives way where the energy, on the way in,
 falls more than 0.1 eV below the highest value passed; such walls have colours, the others are grey.</p>

@@ -226,4 +226,5 @@ def _failure_chapter(failure: Failure) -> Chapter:
         Verdict("failure", finding.outcome, sentence, (finding,)),
         svg_address(failure_figure(failure)),
         Markup(HOW_FAILURE),
+        headline=sentence,
     )

@@ -20,7 +20,7 @@ from atomlens.report import (
     QUIET,
     page_template,
     plain,
-    script_text,
+    plain_script,
     svg_address,
     template_text,
 )
@@ -140,7 +140,7 @@ def study_page(
         common=common,
         command=command,
         style=Markup(template_text("style.css")),
-        script=script_text("\n".join(template_text(name) for name in ("draw.js", "tables.js"))),
+        script=plain_script(),
     )
 
 

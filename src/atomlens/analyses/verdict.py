@@ -166,6 +166,11 @@ class Finding:
         object.__setattr__(self, "sentence", minus_signs(sentence))
         object.__setattr__(self, "answer", minus_signs(answer))
 
+    @property
+    def number(self) -> str:
+        """What came out in numbers: the sentence without its question and its answer."""
+        return without_question(self.sentence).removesuffix(self.answer).strip()
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -212,6 +212,7 @@ _TOPICS = {
     "decay": "Distance",
     "contacts": "Contacts",
     "many-body": "Many bodies",
+    "three-bodies": "Three molecules",
     "smoothness": "Energy surface",
     "faithfulness": "Explanations",
 }

@@ -50,9 +50,9 @@ def three_bodies(
         points = _table(kind, known, own[0], own[1])
         some = known[:SOME]
         untrained = [
-            _table(kind[:SOME], some, *(0.015 * rng.normal(size=(2, len(some), 3)) * falls)).with_columns(
-                pl.lit(seed).alias("seed")
-            )
+            _table(kind[:SOME], some, *(0.015 * rng.normal(size=(2, len(some), 3)) * falls))
+            .with_columns(pl.lit(seed).alias("seed"))
+            .filter(pl.col("size") == SIZES[1])
             for seed in range(SEEDS)
         ]
         result = ThreeBodiesResult(

@@ -141,7 +141,7 @@ def analyze(
     device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """Compare what a model has learned with known chemistry: up to seven questions, each with numbers and a verdict."""
+    """Compare what a model has learned with known chemistry: up to eight questions, each with numbers and a verdict."""
     from atomlens.cli.early import check_model_name
 
     check_model_name(model)

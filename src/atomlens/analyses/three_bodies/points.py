@@ -30,6 +30,8 @@ def trimer_points(
     trimers: Sequence[Trimer],
     energy: Callable[[ase.Atoms], float] | None = None,
     progress: Progress = no_progress,
+    *,
+    sizes: Sequence[int] = range(len(SIZES)),
 ) -> tuple[pl.DataFrame, str]:
     r"""One row per ring and size, energies in eV.
 
@@ -41,11 +43,13 @@ def trimer_points(
     terms of three and more atoms that reach over all three molecules; null where the model has no terms. ``xtb`` is
     :math:`E_3` by `energy`, null where there is none. ``gap`` is the smallest distance between two molecules in Å.
 
+    `sizes` are the numbers of those of `SIZES` that are asked about.
+
     Returns
     -------
     The table (`POINTS`), and why `energy` failed somewhere ("" where it did not).
     """
-    rings = [(n, k, trimer) for n, trimer in enumerate(trimers) for k in range(len(SIZES))]
+    rings = [(n, k, trimer) for n, trimer in enumerate(trimers) for k in sizes]
     own = _expansions(inputs, [(trimer.structures[k], trimer.molecules) for _, k, trimer in rings])
     rows: list[tuple[object, ...]] = []
     reason = ""

@@ -19,7 +19,8 @@ the model and of GFN2-xTB. <i>Terms</i>: the group term <i>I({A, B, C})</i>, the
 atoms that reach over all three molecules. A term is part of one prediction, a removal compares predictions.</p>
 <p>Scores: Spearman's rank correlation with GFN2 among rings of one size, mean over the sizes; and the mean size of
 three-body energies over that of GFN2's, geometric mean over the sizes. Intervals are bootstrapped over rings. Null
-controls: numbers of other rings of the same molecules and size; untrained models on twelve of the rings. GFN2-xTB is a
+controls: numbers of other rings of the same molecules and size; untrained models on twelve of the rings, at the middle
+size. GFN2-xTB is a
 witness and not the truth, which is why a factor of two is allowed. Thresholds are our choice.</p>
 """
 _COLOURS = (ORANGE, BLUE, GREEN)

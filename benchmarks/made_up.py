@@ -43,5 +43,6 @@ def all_worlds() -> list[World]:
     from made_up_others import WORLDS as OTHERS
     from made_up_smoothness import WORLDS as SMOOTHNESS
     from made_up_species import WORLDS as SPECIES
+    from made_up_three_bodies import WORLDS as THREE_BODIES
 
-    return [*DECAY, *CONTACTS, *SPECIES, *OTHERS, *SMOOTHNESS]
+    return [*DECAY, *CONTACTS, *SPECIES, *OTHERS, *SMOOTHNESS, *THREE_BODIES]

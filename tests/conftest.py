@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # From here on every function and dataclass of the package checks the shapes and types that its annotations name.
 # What was imported before would go unchecked, so nothing above imports it (`test_house` looks).
+shape_checks.sample()
 install_import_hook("atomlens", "shape_checks.check")
 
 

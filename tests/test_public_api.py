@@ -140,7 +140,9 @@ def test_terms_and_walks_are_tables():
         assert len(kept) == order
         assert elements == "-".join(symbols[k] for k in kept)
 
-    walks = ex.walks().to_frame(symbols)
+    walks = ex.walks().to_frame()
+    assert walks["elements"].to_list() == ["-".join(symbols[k] for k in walk) for walk in ex.walks().atoms]
+    assert walks.equals(atomlens.Walks(*ex.walks()).to_frame(symbols))
     pairs = walks.filter(pl.concat_list(pl.selectors.starts_with("atom_")).list.n_unique() == 1)
     biased = sum(w.relevance[(w.atoms == w.atoms[:, :1]).all(1)].sum() for w in ex.bias_walks())
     assert pairs["relevance"].sum() + biased == pytest.approx(terms.order(1).relevance.sum(), abs=1e-10)
@@ -148,10 +150,16 @@ def test_terms_and_walks_are_tables():
 
 def test_reprs_name_the_elements():
     model, atoms = small_model(), branched()
-    terms = atomlens.explain(model, atoms).interactions(max_order=2)
+    ex = atomlens.explain(model, atoms)
+    terms = ex.interactions(max_order=2)
     best = terms.order(2).atoms[np.abs(terms.order(2).relevance).argmax()].tolist()
     assert "-".join(f"{atoms.symbols[k]}{k}" for k in best) in repr(terms)
     assert repr(terms).endswith("eV)")
+    (walk,) = ex.top_walks(1).atoms.tolist()
+    named = " -> ".join(f"{atoms.symbols[k]}{k}" for k in walk)
+    for walks in (ex.walks(), ex.top_walks(3)):
+        assert f"strongest {named}: " in repr(walks)
+        assert repr(walks).endswith("eV)")
 
 
 @pytest.mark.parametrize(

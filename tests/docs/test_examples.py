@@ -17,7 +17,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from typer.main import get_command
 
 import atomlens
-from atomlens.cli import app
+from atomlens.cli import app, main
 from atomlens.models import zoo_path
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,11 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         frame.rattle(0.02, seed=seed)
     ase.io.write(tmp_path / "md.xyz", frames)
     ase.io.write(tmp_path / "many.xyz", frames)
-    shutil.copy(zoo_path("rmd17-ethanol-painn"), tmp_path / "best_model")
+    ase.io.write(tmp_path / "molecules.xyz", frames[:2])
+    ase.io.write(tmp_path / "broken.xyz", frames[0])
+    for name in ("best_model", "model.safetensors"):
+        shutil.copy(zoo_path("rmd17-ethanol-painn"), tmp_path / name)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -81,6 +85,39 @@ def test_commands_parse(page):
     for words in commands(page.read_text("utf-8")):
         if "--help" not in words:
             parse(words)
+
+
+def runs_here(words: list[str]) -> bool:
+    """Whether a command takes a moment and needs neither a network nor another library."""
+    others = any(word.startswith(("sevenn:", "runs/")) for word in words)  # another library, or what a training makes
+    return words[0] in ("explain", "compare", "response", "zoo") and not others
+
+
+# Scripts of the gallery do what its commands do; commands of the page on references are those of the how-to.
+ELSEWHERE = ("gallery", "reference-data.md")
+QUICK = [
+    page
+    for page in PAGES
+    if any(map(runs_here, commands(page.read_text("utf-8")))) and not set(page.parts) & set(ELSEWHERE)
+]
+
+
+# Slow because every command explains something: what readers type is run nowhere else.
+@pytest.mark.slow
+@pytest.mark.parametrize("page", QUICK, ids=named)
+def test_quick_commands_run(page, workplace, capsys):
+    """In the order of the page, as a reader would: what compares runs finds those that were made before it."""
+    done = 0
+    for words in filter(runs_here, commands(page.read_text("utf-8"))):
+        made_before = [Path(word) for word in words[1:] if words[0] == "compare" and not word.startswith("-")]
+        if not all((path / "summary.json").is_file() for path in made_before[:-1]):
+            continue  # runs of analyze, or of another model of the reader
+        shutil.rmtree(words[-1], ignore_errors=True)
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert not end.value.code, capsys.readouterr().err
+        done += 1
+    assert done
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import ase.build
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.morse import MorsePotential
 
@@ -176,6 +177,27 @@ def test_a_calculator_has_tables_and_no_page(tmp_path: Path) -> None:
     assert not (run.folder / "report.html").exists()
     assert (run.folder / "check.svg").is_file()
     assert run.exits["name"].to_list() == ["H0-H1 stretched", "H0-H1 compressed"]
+
+
+def test_a_molecule_is_checked_on_one_thread(tmp_path: Path) -> None:
+    seen = []
+
+    class Counting(MorsePotential):
+        def calculate(self, *args, **kwargs) -> None:
+            seen.append(torch.get_num_threads())
+            super().calculate(*args, **kwargs)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        pair = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]])
+        run_check(Counting(epsilon=DEPTH, rho0=STEEP * LENGTH, r0=LENGTH), "morse", pair, "H2", tmp_path / "run")
+        assert set(seen) == {1}
+        with pytest.raises(InputError, match="periodic"):
+            run_check(morse(), "morse", ase.Atoms("H", pbc=True), "cell", tmp_path / "refused")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_cells_and_atoms_alone_are_refused_or_said(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Whatever bytes are lost or changed: a clear refusal or a model, never another exception."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from atomlens.models import Potential, save_model
@@ -64,12 +64,14 @@ def test_changed_files(flips, load_bytes, schnetpack_folder):
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(flips=changes)
 def test_changed_pickles_with_right_checksums(flips, load_bytes, repack, pickle_of):
     load_bytes(repack(ZIP, changed(pickle_of(ZIP), flips)))
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(flips=changes)
 def test_changed_files_of_the_older_format(flips, load_bytes, schnetpack_folder):
     load_bytes(changed((schnetpack_folder / f"{OLDER}.model").read_bytes(), flips))

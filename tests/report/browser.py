@@ -101,14 +101,13 @@ class Browser:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]
 
-    def load(self, page: Path, settle: float = 1.0, fragment: str = "", draws: bool = True) -> None:
-        """Open a file, wait until its script says it has drawn (where it `draws`), and let it settle."""
+    def load(self, page: Path, settle: float = 1.0, fragment: str = "") -> None:
+        """Open a file, wait until its script says it has drawn, and let it settle."""
         self.call("Page.navigate", url=page.resolve().as_uri() + (f"#{fragment}" if fragment else ""))
         end = time.monotonic() + 120
-        ready = "completeyes" if draws else "complete"
         drawn = "document.documentElement?.dataset.drawn || ''"
         own = json.dumps(page.resolve().as_uri())
-        while self.run(f"location.href.startsWith({own}) && document.readyState + ({drawn})") != ready:
+        while self.run(f"location.href.startsWith({own}) && document.readyState + ({drawn})") != "completeyes":
             if self.errors:
                 break
             assert time.monotonic() < end, f"{page} has not drawn after two minutes"

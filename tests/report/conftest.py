@@ -12,10 +12,11 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def browser(chromium: Browser) -> Browser:
+def browser(chromium: Browser) -> Iterator[Browser]:
     """The browser with an empty page of the usual size, and nothing said yet."""
     chromium.call("Emulation.clearDeviceMetricsOverride")
     chromium.call("Page.navigate", url="about:blank")
     chromium.run("1")  # what the last page still had to say is read, and forgotten
     chromium.errors, chromium.requests = [], []
-    return chromium
+    yield chromium
+    chromium.call("Page.navigate", url="about:blank")  # a page that moves would keep a core busy beside later tests

@@ -181,7 +181,7 @@ def test_the_page_opens_quietly_and_nothing_is_markup(runs, tmp_path, browser):
     verdicts[0]["findings"][0] |= {"claim": HOSTILE, "sentence": HOSTILE, "reference": HOSTILE}
     hostile = copied(runs[1], tmp_path / "hostile", verdicts=verdicts, structures=HOSTILE, property=HOSTILE)
     write_verdicts(tmp_path, compare_verdicts([runs[0], hostile]), command=HOSTILE)
-    browser.load(tmp_path / "report.html", settle=0.3, draws=False)
+    browser.load(tmp_path / "report.html", settle=0.3)
     assert browser.errors == []
     assert browser.requests == []
     assert browser.run("[...document.images].every((i) => i.complete && i.naturalWidth > 100)")

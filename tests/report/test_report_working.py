@@ -5,13 +5,15 @@ import io
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 from audit import complaints
 from browser import CHROMIUM
+from matplotlib.figure import Figure
 from PIL import Image
 from report_samples import explanation, frame, info, two_waters
 
-from atomlens.report import page_html
+from atomlens.report import couplings_html, page_html
 from atomlens.report.page import Page
 from atomlens.tables import explained_frame, fragment_groups
 
@@ -183,6 +185,48 @@ def test_charts_are_saved_as_pictures_that_stand_alone(browser, pages):
     image = np.asarray(Image.open(io.BytesIO(bytes(data))).convert("RGB")).astype(int)
     assert image.shape[1] > 1000
     assert (image[..., 2] - image[..., 0] > 60).sum() > 1000  # the blue cells are there
+    assert browser.errors == []
+
+
+def test_the_view_is_saved_as_a_picture(browser, pages):
+    open_page(browser, pages / "one.html")
+    browser.run("exporter('Save the view as PNG').click()")
+    data = browser.run("saved.at(-1).arrayBuffer().then((b) => [...new Uint8Array(b)])")
+    image = np.asarray(Image.open(io.BytesIO(bytes(data))).convert("RGB")).astype(int)
+    assert (image[..., 2] - image[..., 0] > 60).sum() > 300  # the blue cylinders are there
+    assert browser.errors == []
+
+
+def test_pictures_and_plain_tables_are_saved(browser, tmp_path):
+    rows = [(0, 1, "O", "H", 0.97, 40.1234567, "single", "1-2"), (1, 2, "H", "H", 1.5, 2.5, "none", "1-3")]
+    names = ("i", "j", "element_i", "element_j", "distance", "coupling", "bond", "relation")
+    table = pl.DataFrame(rows, schema=names, orient="row")
+    found = {"frame": 0, "formula": "H2O", "n_atoms": 3, "largest": 40.1, "asymmetry": 1e-9, "sum_rule": 1e-9}
+    failed = {"frame": 1, "formula": "Xe", "n_atoms": 1, "unavailable": 'no "Xe", alas'}
+    summary = {"calculator": "a/b", "how": "exact", "structures": "x.xyz", "command": "", "frames": [found, failed]}
+    drawing = Figure(figsize=(4, 3))
+    drawing.add_subplot().fill_between([0, 1], [0, 1], color="#0000ff")
+    (tmp_path / "page.html").write_text(couplings_html(summary, table, table, drawing), encoding="utf-8")
+    open_page(browser, tmp_path / "page.html")
+
+    browser.run("exporter('Save couplings as SVG').click()")
+    assert "</svg>" in saved(browser)
+    assert browser.run("savedName") == "Response_couplings_of_a_b-couplings.svg"
+    browser.run("exporter('Save couplings as PNG').click()")
+    browser.run("new Promise((done) => setTimeout(done, 500))")
+    data = browser.run("saved.at(-1).arrayBuffer().then((b) => [...new Uint8Array(b)])")
+    image = np.asarray(Image.open(io.BytesIO(bytes(data))).convert("RGB")).astype(int)
+    assert image.shape[1] > 800
+    assert (image[..., 2] - image[..., 0] > 200).mean() > 0.2
+
+    browser.run("exporter('Save strongest couplings as CSV').click()")
+    read = list(csv.DictReader(io.StringIO(saved(browser))))
+    assert [float(row["coupling, eV/Å²"]) for row in read] == [40.1234567, 2.5]
+    assert read[0]["pair"] == "O0\u2013H1"
+    browser.run("exporter('Save structures as CSV').click()")
+    head, *rest = csv.reader(io.StringIO(saved(browser)))
+    assert {len(row) for row in rest} == {len(head)}
+    assert rest[1][3:] == ['not available: no "Xe", alas', "", ""]
     assert browser.errors == []
 
 

@@ -8,6 +8,7 @@ import math
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from itertools import combinations
@@ -380,32 +381,58 @@ def test_a_model_that_kills_its_workers_does_not_end_the_study(tmp_path: Path, m
     assert rows["schnet-seed2"].startswith("KilledWorker: Attempted to run task")
 
 
-@pytest.mark.slow
-def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
-    path, out = planned(tmp_path, PLAN.replace('["schnet", "painn"]', '["schnet"]')), tmp_path / "out"
+class Stopped(Exception):
+    """Stands for a kill."""
 
-    class Stopped(Exception):
-        pass
 
-    def stop(line: str) -> None:
-        if line.startswith("schnet-seed2: analyse"):
+def stop_at(start: str) -> Callable[[str], None]:
+    """A report that stops a study where it says what starts like this."""
+
+    def report(line: str) -> None:
+        if line.startswith(start):
             raise Stopped
 
+    return report
+
+
+@pytest.mark.slow
+def test_a_study_that_grows_and_is_killed_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
+    text, out = PLAN.replace('["schnet", "painn"]', '["schnet"]'), tmp_path / "out"
+    run_study(planned(tmp_path, text.replace("seed = [1, 2]", "seed = [1]")), out)
+    rows = [out / "models" / name / "row.json" for name in ("schnet-seed1", "schnet-seed2")]
+    old, first = (out / "summary.json").read_text(), rows[0].stat().st_mtime_ns
+    path = planned(tmp_path, text)
     with pytest.raises(Stopped):
-        run_study(path, out, report=stop)
-    before = (out / "models" / "schnet-seed1" / "row.json").stat().st_mtime_ns
-    trained = (out / "models" / "schnet-seed2" / "train" / "model.safetensors").stat().st_mtime_ns
+        run_study(path, out, report=stop_at("schnet-seed2: analyse"))
+    weights = out / "models" / "schnet-seed2" / "train" / "model.safetensors"
+    trained = weights.stat().st_mtime_ns
+    with pytest.raises(Stopped):
+        run_study(path, out, report=stop_at("schnet-seed2: done"))
+    assert (out / "summary.json").read_text() == old
+    before = [row.stat().st_mtime_ns for row in rows]
     found = run_study(path, out)
-    assert (out / "models" / "schnet-seed1" / "row.json").stat().st_mtime_ns == before
-    assert (out / "models" / "schnet-seed2" / "train" / "model.safetensors").stat().st_mtime_ns == trained
+    assert [row.stat().st_mtime_ns for row in rows] == before
+    assert (before[0], weights.stat().st_mtime_ns) == (first, trained)
     assert found.table["model"].to_list() == ["schnet-seed1", "schnet-seed2"]
+    assert found.table["disagreement"].null_count() == 0
     assert found.table["disagreement"].n_unique() == 1
     assert found.table["n_replicas"].to_list() == [2] * 2
+    _agree(out, found.table)
+    with pytest.raises(InputError, match="finished run"):
+        run_study(path, out)
+    other = text.replace("seed = [1, 2]", "seed = [1, 2, 3]").replace("n_features = 16", "n_features = 12")
+    assert other.count("n_features = 12") == 1
+    with pytest.raises(InputError, match="holds a model schnet-seed1 of other settings"):
+        run_study(planned(tmp_path, other), out)
+
+
+def _agree(out: Path, table: pl.DataFrame) -> None:
+    """Summary, CSV and page say what the table says."""
     summary = json.loads((out / "summary.json").read_text())
     assert len(summary["models"]) == 2
-    parts = [name for name in found.table.columns if name.startswith("deviation/")]
-    counts = [sum(row[name] is not None for name in parts) for row in found.table.to_dicts()]
-    assert found.table["n_parts"].to_list() == counts
+    parts = [name for name in table.columns if name.startswith("deviation/")]
+    counts = [sum(row[name] is not None for name in parts) for row in table.to_dicts()]
+    assert table["n_parts"].to_list() == counts
     assert pl.read_csv(out / "models.csv")["n_parts"].to_list() == counts
     assert set(summary["deviation_parts"]) <= {name.removeprefix("deviation/") for name in parts}
     page = (out / "report.html").read_text()
@@ -414,8 +441,6 @@ def test_a_study_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     assert f"the parts that all models have ({', '.join(summary['deviation_parts'])})" in page
     body = page.replace("http-equiv", "").split("<body>")[1]
     assert "http" not in body.replace("http://www.w3.org/2000/svg", "")  # a namespace, which nothing loads
-    with pytest.raises(InputError, match="finished run"):
-        run_study(path, out)
 
 
 def test_studies_of_before_there_was_a_default_keep_their_product_rule(tmp_path: Path) -> None:
@@ -430,45 +455,6 @@ def test_studies_of_before_there_was_a_default_keep_their_product_rule(tmp_path:
     assert settings_of(old) == before
     named, _ = read_study(planned(tmp_path, PLAN.replace('frames = ":6"', 'frames = ":6"\nproduct_rule = "scalar"')))
     assert with_product_rule(named, settings_of(new)) == named == old
-
-
-@pytest.mark.slow
-def test_a_grid_may_grow_and_may_be_killed_before_its_table(tmp_path: Path) -> None:
-    text = PLAN.replace('["schnet", "painn"]', '["schnet"]')
-    out = tmp_path / "out"
-    run_study(planned(tmp_path, text.replace("seed = [1, 2]", "seed = [1]")), out)
-    old = (out / "summary.json").read_text()
-    first = (out / "models" / "schnet-seed1" / "row.json").stat().st_mtime_ns
-    path = planned(tmp_path, text)
-
-    class Killed(Exception):
-        pass
-
-    def kill(line: str) -> None:
-        if line.startswith("schnet-seed2: done"):
-            raise Killed
-
-    with pytest.raises(Killed):
-        run_study(path, out, report=kill)
-    rows = sorted(out.glob("models/*/row.json"))
-    assert len(rows) == 2
-    assert (out / "summary.json").read_text() == old
-    before = [row.stat().st_mtime_ns for row in rows]
-    assert before[0] == first
-    found = run_study(path, out)
-    assert found.table["model"].to_list() == ["schnet-seed1", "schnet-seed2"]
-    assert found.table["disagreement"].null_count() == 0
-    assert [row.stat().st_mtime_ns for row in rows] == before
-    with pytest.raises(InputError, match="finished run"):
-        run_study(path, out)
-    other = text.replace("seed = [1, 2]", "seed = [1, 2, 3]").replace("n_features = 16", "n_features = 12")
-    assert other.count("n_features = 12") == 1
-    with pytest.raises(InputError, match="holds a model schnet-seed1 of other settings"):
-        run_study(planned(tmp_path, other), out)
-    later = text.replace("seed = [1, 2]", "seed = [1, 2, 3]").replace("time = 0.01", "time = 0.02")
-    with pytest.raises(InputError, match="another model, structures or settings"):
-        run_study(planned(tmp_path, later), out)
-    assert not (out / "models" / "schnet-seed3").exists()
 
 
 def test_the_score_of_a_study_is_made_of_common_parts() -> None:

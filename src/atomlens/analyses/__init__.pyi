@@ -21,7 +21,20 @@ from .questions import QUESTIONS, Question, chosen_questions
 from .smoothness import DEVIATION, HIGH, SmoothnessResult, Wall, scan_walls
 from .species import SpeciesResult
 from .statistics import MIN_MOLECULES, Rows, molecule_effect, rank_correlation, share_effect
-from .verdict import Control, Effect, Finding, Outcome, Verdict, cannot_tell, conclude, decide, not_applicable
+from .three_bodies import ThreeBodiesResult
+from .verdict import (
+    Control,
+    Effect,
+    Finding,
+    Outcome,
+    Verdict,
+    cannot_tell,
+    conclude,
+    decide,
+    minus_signs,
+    not_applicable,
+    without_question,
+)
 
 __all__ = [
     "ANALYSIS_SCHEMA",
@@ -54,6 +67,7 @@ __all__ = [
     "Settings",
     "SmoothnessResult",
     "SpeciesResult",
+    "ThreeBodiesResult",
     "Verdict",
     "Wall",
     "cannot_tell",
@@ -69,6 +83,7 @@ __all__ = [
     "finding_lines",
     "is_analysis",
     "judge_claim",
+    "minus_signs",
     "molecule_effect",
     "not_applicable",
     "questions_of",
@@ -78,4 +93,5 @@ __all__ = [
     "share_effect",
     "untrained_model",
     "untrained_models",
+    "without_question",
 ]

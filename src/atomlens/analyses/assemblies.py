@@ -36,6 +36,19 @@ def predictions(model: AnyPotential, structures: Sequence[ase.Atoms]) -> Float[n
     return np.concatenate(values) * factor if values else np.zeros(0)
 
 
+def knows_element(model: AnyPotential, symbol: str) -> bool:
+    """Whether a model can be asked about an element; of an ASE calculator, which does not say, True."""
+    atom = ase.Atoms(symbol)
+    if isinstance(model, CalculatorModel):
+        return True
+    try:
+        model.check_elements(atom)
+        model.graph(atom)  # a model that does not say what it was trained on may still have no place for an element
+    except InputError:
+        return False
+    return True
+
+
 def lone_molecules(model: AnyPotential, structures: Sequence[ase.Atoms], frames: Sequence[int]) -> list[int]:
     """Those of the frames that are one molecule in the open, of elements that the model knows."""
     found = []

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from atomlens.analyses.statistics import MIN_MOLECULES
-from atomlens.analyses.verdict import Control, Effect, Finding, Outcome, decide, decide_within
+from atomlens.analyses.verdict import DECIDES_NOTHING, Control, Effect, Finding, Outcome, decide, decide_within
 
 
 @dataclass(frozen=True)
@@ -85,17 +85,14 @@ def judge_claim(
         Other numbers, a clause.
     """
     found = outcome or claim.decide(effect, controls)
-    parts = [claim.asked, f"{measured(claim, effect)}{'; ' if more else ''}{more}."]
-    if found is Outcome.AGREES:
-        parts.append(claim.agrees)
-    elif found is Outcome.DEVIATES:
-        parts.append(claim.deviates)
-    elif not why:
-        parts.append(f"This decides nothing: {_open(claim, effect, controls)}.")
-    if why:
-        parts.append(why)
+    number = f"{measured(claim, effect)}{'; ' if more else ''}{more}."
+    means = {Outcome.AGREES: claim.agrees, Outcome.DEVIATES: claim.deviates}.get(found, "")
+    if found not in (Outcome.AGREES, Outcome.DEVIATES) and not why:
+        why = f"{DECIDES_NOTHING} {_open(claim, effect, controls)}."
+    answer = " ".join(part for part in (means, why) if part)
     threshold = claim.threshold if claim.band is None else claim.band[1]
-    return Finding(claim.text, found, " ".join(parts), effect, threshold, controls, claim.reference)
+    sentence = f"{claim.asked} {number} {answer}"
+    return Finding(claim.text, found, sentence, effect, threshold, controls, claim.reference, answer)
 
 
 def measured(claim: Claim, effect: Effect) -> str:
@@ -130,8 +127,10 @@ def _open(claim: Claim, effect: Effect, controls: tuple[Control, ...]) -> str:
     without = claim.decide(effect, ())
     if without is Outcome.AGREES:
         nulls = [c.name for c in controls if c.is_null and claim.decide(effect, (c,)) is not Outcome.AGREES]
-        return f"{' and '.join(nulls)} may score as well"
-    return "the interval holds the limit" if claim.band is None else "the interval holds a limit"
+        return f"{' and '.join(nulls)}, where nothing was learned, may score as well"
+    limits = [limit for limit in claim.band or (claim.threshold,) if effect.low <= limit <= effect.high]
+    named = " and ".join(_number(limit) for limit in limits)
+    return f"the interval includes the limit{'s' if len(limits) > 1 else ''} {named}".rstrip()
 
 
 def _number(value: float) -> str:

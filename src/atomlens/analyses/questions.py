@@ -77,6 +77,7 @@ QUESTIONS = (
         "contacts", "contacts", "Do interactions of two molecules follow those of benchmark dimers?", needs="--dimers"
     ),
     Question("many-body", "many_body", "How much is carried by pairs, triples and more, and does it match removal?"),
+    Question("three-bodies", "three_bodies", "Does a third molecule change the contact of two as it should?"),
     Question("smoothness", "smoothness", "Is the energy smooth, and does it rise where atoms meet?"),
     Question("faithfulness", "faithfulness", "Do the terms predict what the model does when a message is cut?"),
 )

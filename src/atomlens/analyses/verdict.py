@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -10,7 +11,8 @@ import numpy as np
 
 # Of the controls of one kind, this share must score worse than the model.
 CONTROL_QUANTILE = 0.95
-_WHY = "This cannot be decided:"
+# How the reason starts in the sentence of what cannot be decided.
+DECIDES_NOTHING = "This decides nothing:"
 
 
 class Outcome(StrEnum):
@@ -72,7 +74,7 @@ class Effect:
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
         interval = f" [{self.low:.3g}, {self.high:.3g}]" if self.has_interval else ""
-        return f"{self.value:.3g}{interval}{unit}"
+        return minus_signs(f"{self.value:.3g}{interval}{unit}")
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,11 @@ class Finding:
         Scores of the controls.
     reference
         Where the expectation comes from.
+    answer
+        What the outcome means to users, or the reason why there is none: the last part of the sentence. The sentence
+        without its question where none is given.
+    decides
+        Whether it enters the verdict; false for what concerns something else than the model in question.
     """
 
     claim: str
@@ -146,13 +153,23 @@ class Finding:
     threshold: float = math.nan
     controls: tuple[Control, ...] = ()
     reference: str = ""
+    answer: str = ""
+    decides: bool = True
 
     def __post_init__(self) -> None:
         """Say why nothing can be said, wherever the sentence is shown."""
-        if self.outcome is not Outcome.CANNOT_TELL or self.effect is None or _WHY in self.sentence:
-            return
-        if why := undecided(self.effect, self.threshold, self.controls):
-            object.__setattr__(self, "sentence", f"{self.sentence} {_WHY} {why}.")
+        sentence, answer = self.sentence, self.answer or without_question(self.sentence)
+        if self.outcome is Outcome.CANNOT_TELL and self.effect is not None and DECIDES_NOTHING not in sentence:
+            why = undecided(self.effect, self.threshold, self.controls)
+            reason = f" {DECIDES_NOTHING} {why}." if why else ""
+            sentence, answer = sentence + reason, answer + reason
+        object.__setattr__(self, "sentence", minus_signs(sentence))
+        object.__setattr__(self, "answer", minus_signs(answer))
+
+    @property
+    def number(self) -> str:
+        """What came out in numbers: the sentence without its question and its answer."""
+        return without_question(self.sentence).removesuffix(self.answer).strip()
 
 
 @dataclass(frozen=True)
@@ -176,6 +193,23 @@ class Verdict:
     outcome: Outcome
     sentence: str
     findings: tuple[Finding, ...]
+
+
+def minus_signs(text: str) -> str:
+    """The text with a proper minus sign before every negative number.
+
+    Examples
+    --------
+    >>> minus_signs("-8 [-10.7, -4.38] in 1-4 pairs of GFN2-xTB")
+    '\N{MINUS SIGN}8 [\N{MINUS SIGN}10.7, \N{MINUS SIGN}4.38] in 1-4 pairs of GFN2-xTB'
+    """
+    return re.sub(r"(?<![\w.^\-])-(?=\d)", "\N{MINUS SIGN}", text)
+
+
+def without_question(sentence: str) -> str:
+    """A sentence without the question that it begins with, if any."""
+    asked, mark, answer = sentence.partition("? ")
+    return answer if mark else asked
 
 
 def decide(effect: Effect, threshold: float, controls: tuple[Control, ...] = (), *, above: bool = True) -> Outcome:
@@ -271,7 +305,7 @@ def conclude(
     beside
         Findings about something else than the model in question: shown after the others, they decide nothing.
     """
-    shown = (*findings, *beside)
+    shown = (*findings, *(replace(finding, decides=False) for finding in beside))
     for outcome in _ORDER:
         for finding in findings:
             if finding.outcome is outcome:

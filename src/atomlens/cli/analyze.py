@@ -27,6 +27,7 @@ Two questions only, for your own model and trajectory:
 Contacts of two molecules next to CCSD(T) and DFT-SAPT, of two sets of NCIAtlas:
 
     atomlens analyze model.safetensors md.xyz --dimers NCIA_HB375x10.zip --dimers NCIA_IHB100x10.zip --out contacts
+
 Any ASE calculator by import path, asked what needs no look inside (modules outside of installed packages need --trust):
 
     atomlens analyze tblite.ase:TBLite molecules.xyz --kwargs '{"method": "GFN2-xTB", "verbosity": 0}' --out xtb
@@ -57,8 +58,8 @@ def analyze(
     questions: Annotated[
         str,
         typer.Option(
-            help="all, or some of species, extensivity, decay, contacts (with --dimers), many-body, smoothness, "
-            "faithfulness."
+            help="all, or some of species, extensivity, decay, contacts (with --dimers), many-body, three-bodies, "
+            "smoothness, faithfulness."
         ),
     ] = "all",
     rule: Annotated[RuleName, typer.Option(help="Rule that makes activations linear.")] = RuleName.GATE,
@@ -140,7 +141,7 @@ def analyze(
     device: DeviceName = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """Compare what a model has learned with known chemistry: up to seven questions, each with numbers and a verdict."""
+    """Compare what a model has learned with known chemistry: up to eight questions, each with numbers and a verdict."""
     from atomlens.cli.early import check_model_name
 
     check_model_name(model)

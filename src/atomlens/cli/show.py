@@ -46,7 +46,8 @@ def frame_progress(n_frames: int) -> Iterator[Callable[[ExplainedFrame], Explain
 
 def show_result(result: RunResult, out: Path, read: str = "") -> None:
     """Print the strongest pairs and the sums of the first frame, how much was read, and where everything is."""
-    from atomlens.report import RULES, property_words
+    from atomlens.reference import property_words
+    from atomlens.report import RULES
 
     # Names come from files: markup and highlighting are off, so that they are printed as they are.
     console = clean_console()

@@ -17,6 +17,7 @@ from atomlens.cli.terminal import console as clean_console
 from atomlens.folders import PAGE
 
 if TYPE_CHECKING:
+    from atomlens.analyses import Verdict
     from atomlens.runs import AnalysisRun
     from atomlens.surveys import Progress as Tell
 
@@ -52,11 +53,11 @@ def show_verdicts(run: AnalysisRun) -> None:
     console = clean_console()
     judged = f", {run.n_sampled} of them judged" if run.n_sampled < run.n_structures else ""
     table = Table(box=box.SIMPLE_HEAD, title=f"{run.n_structures} structures{judged}", title_justify="left")
-    for name in ("question", "verdict", "in one sentence"):
+    for name in ("question", "verdict", "what came out"):
         table.add_column(Text(name), overflow="fold")
     for verdict in run.verdicts:
         style = STYLES.get(verdict.outcome.value, "dim")
-        table.add_row(verdict.question, Text(verdict.outcome.value, style=style), Text(verdict.sentence))
+        table.add_row(verdict.question, Text(verdict.outcome.value, style=style), Text(_said(verdict)))
     for warning in run.summary.get("warnings", ()):
         console.print(f"warning: {warning}", soft_wrap=True)
     console.print(table)
@@ -69,3 +70,13 @@ def show_verdicts(run: AnalysisRun) -> None:
     if run.n_skipped:
         console.print(f"{run.n_skipped} structures could not be explained: see tables/skipped.parquet")
     finished(run.folder / PAGE)
+
+
+def _said(verdict: Verdict) -> str:
+    """What the finding that decides says, answer first and its number after; the page has the rest."""
+    from atomlens.analyses import without_question
+
+    decides = next((finding for finding in verdict.findings if finding.sentence == verdict.sentence), None)
+    if decides is None or decides.effect is None:
+        return without_question(verdict.sentence)
+    return f"{decides.answer} {decides.effect.name[:1].upper()}{decides.effect.name[1:]}: {decides.effect}."

@@ -132,15 +132,18 @@ class Explanation:
         MemoryError
             If the list would not fit in memory.
         """
-        return all_walks(self.chain)
+        return self._named(all_walks(self.chain))
 
     def bias_walks(self) -> list[Walks]:
         """Walks that biases start: one `Walks` for each entry layer t = 1..T, of T - t + 1 atoms."""
-        return [all_walks(self.chain.entering_at(t)) for t in range(1, self.n_layers + 1)]
+        return [self._named(all_walks(self.chain.entering_at(t))) for t in range(1, self.n_layers + 1)]
 
     def top_walks(self, k: int) -> Walks:
         """The k full walks of largest absolute relevance, strongest first; exact, without the full list."""
-        return strongest_walks(self.chain, k)
+        return self._named(strongest_walks(self.chain, k))
+
+    def _named(self, walks: Walks) -> Walks:
+        return walks.named(self.atoms.get_chemical_symbols(), self.unit)
 
     def interactions(self, max_order: int = 3, *, walks: str = "all") -> Interactions:
         """Interaction terms of order 1 to `max_order`, without listing walks.

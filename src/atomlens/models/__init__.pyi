@@ -48,6 +48,7 @@ from .readouts import AtomNetwork, Atomwise, Dipole
 from .schnet import SchNet, SchNetLayer
 from .so3 import RotationAlgebra, coupling_coefficients, degrees, legendre_coefficients
 from .so3net import SO3net, SO3netLayer
+from .threads import one_thread
 from .units import ENERGY_UNITS, to_internal
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "legendre_coefficients",
     "mix_vectors",
     "named_tensors",
+    "one_thread",
     "outside",
     "read_model",
     "save_model",

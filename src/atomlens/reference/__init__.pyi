@@ -5,7 +5,7 @@ from .known import KnownPotential, known_potential
 from .manybody import BodyTerms, ManyBodyExpansion, many_body_expansion
 from .nciatlas import SAPT_PARTS, DimerCurve, read_nciatlas, sapt_file
 from .orbitals import Orbitals
-from .properties import Kind, composed, composition
+from .properties import Kind, composed, composition, property_words
 from .response import Response, forces_response, gfn2_response, model_response
 from .s66x8 import Dimer, read_s66x8
 from .unavailable import ReferenceUnavailable
@@ -45,6 +45,7 @@ __all__ = [
     "many_body_expansion",
     "model_response",
     "open_bonds",
+    "property_words",
     "read_bond_scans",
     "read_nciatlas",
     "read_s66x8",

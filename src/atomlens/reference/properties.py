@@ -66,6 +66,16 @@ _KINDS: dict[str, Composition] = {
 }
 
 
+# What data sets call their energies, and what a chemist calls them.
+_ENERGIES = {
+    "U0": "internal energy at 0 K",
+    "U0_atomization": "atomisation energy",
+    "U_atomization": "atomisation energy at 298 K",
+    "H_atomization": "atomisation enthalpy",
+    "G_atomization": "atomisation free energy",
+}
+
+
 def composition(name: str, has_forces: bool = False) -> Composition:
     """How a property composes, by its name in data sets (QM9's, SchNetPack's), whatever the case of its letters.
 
@@ -123,3 +133,14 @@ def composed(
         case "mean":
             return (n_first * first + n_second * second) / (n_first + n_second)
     raise ValueError(f"no rule composes {kind!r}")
+
+
+def property_words(name: str) -> str:
+    """Readable name of a property.
+
+    Examples
+    --------
+    >>> property_words("U0_atomization"), property_words("dipole_moment"), property_words("")
+    ('atomisation energy', 'dipole moment', 'prediction')
+    """
+    return _ENERGIES.get(name) or name.replace("_", " ").strip() or "prediction"

@@ -22,8 +22,13 @@ from atomlens.relevance.join import Block, joints
 from atomlens.relevance.steps import count_half_walks
 
 
-class Walks(NamedTuple):
-    """Relevance walks.
+class _AtomsAndRelevance(NamedTuple):
+    atoms: Int[np.ndarray, "W S"]
+    relevance: Float[np.ndarray, " W"]
+
+
+class Walks(_AtomsAndRelevance):
+    """Relevance walks, a pair of arrays.
 
     Attributes
     ----------
@@ -31,10 +36,20 @@ class Walks(NamedTuple):
         Visited atoms in order of time, (W, steps + 1) int32; a walk may stay where it is.
     relevance
         R_w in the unit of the prediction, (W,).
+    symbols
+        Chemical symbol of every atom; empty where they are not known.
+    unit
+        Unit of the relevance; empty where it is not known.
     """
 
-    atoms: Int[np.ndarray, "W S"]
-    relevance: Float[np.ndarray, " W"]
+    symbols: tuple[str, ...] = ()
+    unit: str = ""
+
+    def named(self, symbols: Sequence[str], unit: str) -> Walks:
+        """The same walks with the symbols of their atoms and their unit."""
+        walks = Walks(*self)
+        walks.symbols, walks.unit = tuple(symbols), unit
+        return walks
 
     def to_frame(self, symbols: Sequence[str] = ()) -> pl.DataFrame:
         """The walks as a table, in their order; ``atom_0`` is where a walk starts, the last atom where it is read out.
@@ -42,24 +57,28 @@ class Walks(NamedTuple):
         Parameters
         ----------
         symbols
-            Chemical symbol of every atom, for a column ``elements`` ("C-C-O-O").
+            Chemical symbol of every atom, for a column ``elements`` ("C-C-O-O"); those of the walks if empty.
 
         Examples
         --------
         >>> Walks(np.array([[0, 1, 1]]), np.array([0.5])).to_frame("OH").rows()
         [(0, 1, 1, 'O-H-H', 0.5)]
         """
-        steps = {f"atom_{t}": pl.Series(self.atoms[:, t], dtype=pl.Int32) for t in range(self.atoms.shape[1])}
-        labels = [str(symbol) for symbol in symbols]
-        names = ["-".join(labels[k] for k in walk) for walk in self.atoms.tolist()] if labels else None
-        elements = {} if names is None else {"elements": pl.Series(names, dtype=pl.String)}
-        return pl.DataFrame({**steps, **elements, "relevance": self.relevance.astype(np.float64)})
+        steps = [pl.Series(f"atom_{t}", column, dtype=pl.Int32) for t, column in enumerate(self.atoms.T)]
+        relevance = pl.Series("relevance", self.relevance.astype(np.float64))
+        table = pl.DataFrame([*steps, relevance])
+        labels = pl.Series([str(symbol) for symbol in symbols or self.symbols], dtype=pl.String)
+        if not len(labels):
+            return table
+        elements = pl.concat_str([labels.gather(step) for step in steps], separator="-").alias("elements")
+        return table.select(*(step.name for step in steps), elements, "relevance")
 
     def __repr__(self) -> str:
         if not len(self.relevance):
             return "Walks(none)"
         k = int(np.abs(self.relevance).argmax())
-        strongest = f"{' -> '.join(map(str, self.atoms[k].tolist()))}: {self.relevance[k]:+.3g}"
+        names = [f"{self.symbols[atom]}{atom}" if self.symbols else str(atom) for atom in self.atoms[k].tolist()]
+        strongest = f"{' -> '.join(names)}: {self.relevance[k]:+.3g}{f' {self.unit}' if self.unit else ''}"
         return f"Walks({len(self.relevance)} of {self.atoms.shape[1]} atoms each, strongest {strongest})"
 
 

@@ -1,4 +1,4 @@
-from .assets import page_template, script_text, template_text
+from .assets import page_template, plain_script, template_text
 from .axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
 from .calculated_page import calculated_html
 from .chapters import Chapter, make_chapter, svg_address, unanswered_chapter
@@ -10,7 +10,7 @@ from .md_figures import failure_figure, stability_figure
 from .page import Page, frames_on_page, page_html
 from .plots import Plots, pair_cylinders
 from .verdicts_page import verdicts_html
-from .wording import RULES, property_words
+from .wording import RULES
 
 __all__ = [
     "BLUE",
@@ -35,8 +35,7 @@ __all__ = [
     "page_template",
     "pair_cylinders",
     "plain",
-    "property_words",
-    "script_text",
+    "plain_script",
     "stability_figure",
     "svg_address",
     "template_text",

@@ -1,11 +1,11 @@
-"""Answers in plain words: what a verdict means for the use of a model, and some sentences over all verdicts."""
+"""Answers in plain words: what a verdict means for the use of a model, and a sentence per question."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from atomlens.analyses import Verdict
+from atomlens.analyses import Finding, Outcome, Verdict
 
 # Outcomes that decide nothing, each for its own reason.
 _OPEN = "cannot tell"
@@ -58,8 +58,8 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
             "Use the model for single molecules of the size it was trained on only; do not compare sizes.",
         ),
         _OPEN: Meaning(
-            "Whether predictions add up over separate molecules was not decided.",
-            "Check the sizes of system that you need by hand before you rely on them.",
+            "Whether prediction and terms grow with molecules as they should was not decided.",
+            "Compare terms of molecules of different size with caution.",
         ),
     },
     "decay": {
@@ -93,16 +93,33 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     },
     "many-body": {
         "agrees": Meaning(
-            "Its pair and triple terms match what happens when atoms are removed.",
-            "Single pair and triple terms can be read as interactions of these atoms.",
+            "Its terms match the energies of several molecules, as far as they were tested.",
+            "Terms between molecules can be read as what their contact is worth to the model.",
         ),
         "deviates": Meaning(
-            "Its pair and triple terms do not match what happens when atoms are removed.",
-            "Trust sums over many terms, and comparisons between models, rather than single pairs or triples.",
+            "Not all of what its terms say about several molecules matches their energies.",
+            "Where it deviates, do not read terms as energies of these contacts; sums over many terms, and comparisons "
+            "between models, are safer.",
         ),
         _OPEN: Meaning(
-            "Whether single pair and triple terms match the removal of atoms was not decided.",
-            "Read single triples with caution.",
+            "Whether its terms match the energies of several molecules was not decided.",
+            "Read single terms between molecules, and triples, with caution.",
+        ),
+    },
+    "three-bodies": {
+        "agrees": Meaning(
+            "It knows how a third molecule changes the contact of two.",
+            "Cooperative effects of small hydrogen-bonded molecules are those of GFN2-xTB, within a factor of two: one "
+            "thing that liquids and clusters need.",
+        ),
+        "deviates": Meaning(
+            "It does not know how a third molecule changes the contact of two.",
+            "Do not use the model for liquids or clusters before three molecules in contact are in its training set. "
+            "Below: whether its energies or its terms are wrong.",
+        ),
+        _OPEN: Meaning(
+            "Whether it knows how a third molecule changes the contact of two could not be decided.",
+            "Treat more than two molecules with caution.",
         ),
     },
     "smoothness": {
@@ -128,7 +145,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         ),
         "deviates": Meaning(
             "Its terms do not predict what the model does when a message is cut.",
-            "Treat pictures of single terms with caution, and try another rule.",
+            "Treat pictures of single terms with caution. On the right of the figure other rules are compared.",
         ),
         _OPEN: Meaning(
             "Whether its terms predict what the model does when a message is cut was not decided.",
@@ -188,8 +205,33 @@ _GENERAL: Mapping[str, Meaning] = {
     "descriptive": Meaning("", "A number to look at; it cannot tell a good model from a bad one."),
 }
 
-# Which questions make up the sentences on top of an analysis: about bonds, about distances, about trust.
-_THEMES = (("species",), ("extensivity", "decay", "contacts"), ("many-body", "faithfulness"), ("smoothness",))
+# What a question is about, in a word or two for the top of the page.
+_TOPICS = {
+    "species": "Bonds",
+    "extensivity": "Size",
+    "decay": "Distance",
+    "contacts": "Contacts",
+    "many-body": "Many bodies",
+    "three-bodies": "Three molecules",
+    "smoothness": "Energy surface",
+    "faithfulness": "Explanations",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One line on top of the page.
+
+    Attributes
+    ----------
+    topic
+        What it is about; empty where the page is about one thing.
+    sentence
+        What was found.
+    """
+
+    topic: str
+    sentence: str
 
 
 def meaning(verdict: Verdict, *, has_terms: bool = True) -> Meaning | None:
@@ -203,19 +245,70 @@ def meaning(verdict: Verdict, *, has_terms: bool = True) -> Meaning | None:
     return known.get(outcome) or _GENERAL.get(outcome) or known[_OPEN]
 
 
-def summary_sentences(verdicts: Sequence[Verdict], *, has_terms: bool = True) -> list[str]:
-    """Up to four sentences that say what a model has learned, in the order bonds, distances, trust, smoothness.
+def summary_answers(verdicts: Sequence[Verdict], *, has_terms: bool = True) -> list[Answer]:
+    """A line for every question that has an answer, in the order of the questions.
+
+    Where findings decide, they speak for themselves: the one that decides, and before it one that agrees, if any.
 
     Examples
     --------
     >>> from atomlens.analyses import Outcome, Verdict
-    >>> summary_sentences([Verdict("species", Outcome.AGREES, "rank correlation 0.9", ())])
-    ['This model has learned which bonds are strong: its pair terms follow chemistry.']
+    >>> for outcome in (Outcome.AGREES, Outcome.NOT_APPLICABLE):
+    ...     print(summary_answers([Verdict("species", outcome, "rank correlation 0.9", ())]))
+    [Answer(topic='Bonds', sentence='This model has learned which bonds are strong: its pair terms follow chemistry.')]
+    []
     """
-    by_question = {
-        verdict.question: found for verdict in verdicts if (found := meaning(verdict, has_terms=has_terms)) is not None
-    }
-    named = {question for theme in _THEMES for question in theme}
-    themes = [*_THEMES, tuple(question for question in by_question if question not in named)]
-    sentences = [" ".join(by_question[name].short for name in theme if name in by_question) for theme in themes]
-    return [sentence.strip() for sentence in sentences if sentence.strip()]
+    answers = []
+    for verdict in verdicts:
+        found = meaning(verdict, has_terms=has_terms)
+        general = [_given(verdict), found.short if found else ""]
+        sentence = _decided(verdict) or " ".join(filter(None, general))
+        if sentence:
+            answers.append(Answer(_TOPICS.get(verdict.question, ""), sentence))
+    return answers
+
+
+def _decided(verdict: Verdict) -> str:
+    """What the findings that decide say, in up to two sentences."""
+    if verdict.question not in _TOPICS:
+        return ""
+    first = {outcome: _first(verdict, outcome) for outcome in (Outcome.AGREES, Outcome.DEVIATES)}
+    agrees, deviates = first[Outcome.AGREES], first[Outcome.DEVIATES]
+    if verdict.outcome is Outcome.AGREES and agrees:
+        return agrees.answer
+    if verdict.outcome is not Outcome.DEVIATES or not deviates:
+        return ""
+    said = deviates.answer
+    if not agrees:
+        return said
+    # Names keep their capitals.
+    rest = said[0].lower() + said[1:] if said[1:2].islower() else said
+    return f"{agrees.answer} But: {rest}"
+
+
+def _given(verdict: Verdict) -> str:
+    """What read-out or architecture decides, where nothing else does."""
+    known = MEANINGS.get(verdict.question, {}).get(Outcome.BY_CONSTRUCTION.value)
+    given = verdict.outcome is Outcome.CANNOT_TELL and _first(verdict, Outcome.BY_CONSTRUCTION)
+    return known.short if known and given else ""
+
+
+def _first(verdict: Verdict, outcome: Outcome) -> Finding | None:
+    return next((finding for finding in verdict.findings if finding.outcome is outcome and finding.decides), None)
+
+
+def counted(verdicts: Sequence[Verdict]) -> str:
+    """How many questions came out how; empty for one alone, and for what is no question about what a model learned.
+
+    Examples
+    --------
+    >>> made = [Verdict("decay", Outcome(name), "", ()) for name in ("agrees", "deviates", "deviates")]
+    >>> counted(made)
+    '3 questions: the model agrees with what is known in 1 and deviates in 2.'
+    """
+    if len(verdicts) < 2 or not all(verdict.question in _TOPICS for verdict in verdicts):
+        return ""
+    of = {outcome: sum(verdict.outcome is outcome for verdict in verdicts) for outcome in Outcome}
+    rest = len(verdicts) - of[Outcome.AGREES] - of[Outcome.DEVIATES]
+    known = f"the model agrees with what is known in {of[Outcome.AGREES]} and deviates in {of[Outcome.DEVIATES]}"
+    return f"{len(verdicts)} questions: {known}{f'; {rest} without an answer' if rest else ''}."

@@ -66,6 +66,11 @@ def script_text(source: str) -> Markup:
     return Markup(source.replace("</script", r"<\/script").replace("</SCRIPT", r"<\/SCRIPT").replace("<!--", r"<\!--"))
 
 
+def plain_script() -> Markup:
+    """Script of a page whose figures are pictures: its tables sort, and figures and tables can be saved."""
+    return script_text("\n".join(map(template_text, ("draw.js", "tables.js", "exports.js", "plain.js"))))
+
+
 def json_text(data: Any) -> Markup:
     r"""JSON that is inert inside an HTML script element, whatever its strings hold.
 

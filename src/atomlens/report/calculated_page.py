@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from atomlens.report import assets
-from atomlens.report.answers import summary_sentences
+from atomlens.report.answers import counted, summary_answers
 from atomlens.report.chapters import Chapter
 from atomlens.report.wording import card_entry
 from atomlens.tables import RunInfo, package_version
@@ -47,7 +47,8 @@ def calculated_html(
     return assets.page_template("calculated.html.jinja").render(
         version=package_version(),
         headline=headline,
-        answers=summary_sentences([chapter.verdict for chapter in chapters], has_terms=False),
+        answers=summary_answers([chapter.verdict for chapter in chapters], has_terms=False),
+        counted=counted([chapter.verdict for chapter in chapters]),
         calculator=info.model_path,
         card=[(str(key), card_entry(value)) for key, value in info.model.card.items()],
         structures=info.structures_path,
@@ -59,5 +60,5 @@ def calculated_html(
         tables=list(tables),
         command=info.command,
         style=Markup(assets.template_text("style.css")),
-        script=assets.script_text("\n".join(assets.template_text(name) for name in ("draw.js", "tables.js"))),
+        script=assets.plain_script(),
     )

@@ -13,14 +13,15 @@ from markupsafe import Markup
 
 from atomlens.folders import PAGE
 from atomlens.models import written
+from atomlens.reference import property_words
 from atomlens.report import assets
 from atomlens.report.page import frames_on_page
 from atomlens.report.projection import viewing_rotation
-from atomlens.report.wording import SIGNS, is_energy, property_words
+from atomlens.report.wording import SIGNS, is_energy
 from atomlens.surveys import PAIR_KINDS, ComparedRun, Comparison, correlation, kind_strengths, order_shares
 from atomlens.tables import RELATIONS, package_version
 
-_SCRIPTS = ("state.js", "draw.js", "tables.js", "compare_pictures.js", "compare.js")
+_SCRIPTS = ("state.js", "draw.js", "tables.js", "exports.js", "compare_pictures.js", "compare.js")
 # Pair terms of a frame on the page, strongest first; the table beside it holds all.
 _MAX_PAIRS = 400
 

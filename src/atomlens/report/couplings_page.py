@@ -46,7 +46,7 @@ def couplings_html(summary: Mapping[str, Any], first: pl.DataFrame, drawn: pl.Da
         strongest=rows,
         picture=svg_address(figure),
         style=Markup(assets.template_text("style.css")),
-        script=assets.script_text("\n".join(assets.template_text(name) for name in ("draw.js", "tables.js"))),
+        script=assets.plain_script(),
     )
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from atomlens.reference import property_words
 from atomlens.report import assets
-from atomlens.report.answers import summary_sentences
+from atomlens.report.answers import Answer, counted, summary_answers
 from atomlens.report.records import MAX_PAIRS, Orientation, frame_record, vocabulary
 from atomlens.report.wording import (
     PRODUCT_RULES,
@@ -19,7 +20,6 @@ from atomlens.report.wording import (
     card_entry,
     documentation_address,
     is_energy,
-    property_words,
 )
 from atomlens.tables import ExplainedFrame, RunInfo, package_version
 
@@ -164,9 +164,10 @@ class Page:
             n_sampled=n_structures if n_sampled is None else n_sampled,
             headline=headline,
             answers=[
-                *(chapter.headline for chapter in chapters if chapter.headline),
-                *summary_sentences([chapter.verdict for chapter in chapters]),
+                *summary_answers([chapter.verdict for chapter in chapters]),
+                *(Answer("", chapter.headline) for chapter in chapters if chapter.headline),
             ],
+            counted=counted([chapter.verdict for chapter in chapters]) if headline else "",
             units=units,
             style=Markup(assets.template_text("style.css")),
             data=assets.json_text(data),

@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from atomlens.analyses import NOT_ASKED, AnalysedRun, Question, claims_of, finding_lines, questions_of
+from atomlens.analyses import NOT_ASKED, AnalysedRun, Question, claims_of, finding_lines, questions_of, without_question
 from atomlens.folders import PAGE
 from atomlens.models import written
+from atomlens.reference import property_words
 from atomlens.report import assets
 from atomlens.report.chapters import make_chapter
-from atomlens.report.wording import property_words
 from atomlens.structures import InputError
 from atomlens.tables import package_version
 
@@ -52,6 +52,7 @@ def verdicts_html(
         version=package_version(),
         models=[_facts(run, out) for run in runs],
         questions=questions,
+        answers=_answers(questions, [run.name for run in runs]),
         one_property=len(properties) == 1,
         one_rule=_one_rule(runs),
         differing=differing,
@@ -61,7 +62,24 @@ def verdicts_html(
         command=command,
         tables=list(tables),
         style=Markup(assets.template_text("style.css") + assets.template_text("verdicts.css")),
+        script=assets.plain_script(),
     )
+
+
+def _answers(questions: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
+    """What came out, in a sentence or two: how models do by themselves, and where their verdicts differ."""
+    kinds = ("agrees", "deviates")
+    of = [
+        {kind: sum(question["outcomes"][k] == kind for question in questions) for kind in kinds}
+        for k in range(len(names))
+    ]
+    alone = [
+        f"{name} agrees in {n['agrees']} and deviates in {n['deviates']}" for name, n in zip(names, of, strict=True)
+    ]
+    differ = [question["title"] for question in questions if len(set(question["outcomes"])) > 1]
+    asked = f"{len(questions)} question{'s' if len(questions) != 1 else ''}"
+    said = f"Verdicts differ in: {', '.join(differ)}." if differ else "All models have the same verdicts."
+    return [f"Of {asked}, {'; '.join(alone)}.", said]
 
 
 def _question(question: Question, runs: Sequence[AnalysedRun]) -> dict[str, Any]:
@@ -96,7 +114,7 @@ def _cell(finding: dict[str, Any] | None) -> dict[str, Any] | None:
     if finding is None:
         return None
     # Where nothing could be measured, the sentence says why.
-    effect, *others = finding_lines(finding) or ["", finding["sentence"]]
+    effect, *others = finding_lines(finding) or ["", without_question(finding["sentence"])]
     return {"outcome": finding["outcome"], "effect": effect, "others": others, "sentence": finding["sentence"]}
 
 

@@ -94,30 +94,9 @@ SIGNS: dict[str, SignText] = {
 }
 
 
-# What data sets call their energies, and what a chemist calls them.
-_ENERGIES = {
-    "U0": "internal energy at 0 K",
-    "U0_atomization": "atomisation energy",
-    "U_atomization": "atomisation energy at 298 K",
-    "H_atomization": "atomisation enthalpy",
-    "G_atomization": "atomisation free energy",
-}
-
-
 def is_energy(words: str) -> bool:
     """Whether a readable property is an energy, so that lower means more stable."""
     return any(kind in words for kind in ("energy", "enthalpy"))
-
-
-def property_words(name: str) -> str:
-    """Readable name of a property.
-
-    Examples
-    --------
-    >>> property_words("U0_atomization"), property_words("dipole_moment"), property_words("")
-    ('atomisation energy', 'dipole moment', 'prediction')
-    """
-    return _ENERGIES.get(name) or name.replace("_", " ").strip() or "prediction"
 
 
 def card_entry(value: Any) -> str:

@@ -27,7 +27,8 @@ from atomlens.folders import MARK, PAGE, below, open_run, remove_if_empty, to_pl
 from atomlens.models import Potential, outside, to_internal
 from atomlens.potentials import AnyModel, AnyPotential, CalculatorModel
 from atomlens.recording import DEFAULT_PRODUCT_RULE
-from atomlens.report import Chapter, Page, calculated_html, frames_on_page, property_words
+from atomlens.reference import property_words
+from atomlens.report import Chapter, Page, calculated_html, frames_on_page
 from atomlens.runs.answering import answer
 from atomlens.runs.calculated import calculated_sample
 from atomlens.structures import InputError

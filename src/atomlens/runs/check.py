@@ -19,7 +19,7 @@ from atomlens.analyses import Effect, Finding, Outcome, Verdict, Wall, scan_wall
 from atomlens.dynamics import AtomlensCalculator, Exits, find_exits
 from atomlens.folders import MARK, PAGE, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import outside
+from atomlens.models import one_thread, outside
 from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.report import Chapter, Page, check_figure, svg_address
@@ -32,8 +32,8 @@ CHECK_FILES = ("exits.parquet", "walls.parquet", "check.svg")
 HOW = """
 <p>The structure is relaxed on the model's own energy. Every bond is then stretched and compressed by 0.5 &Aring;, the
 difference at which a simulation counts it as broken
-(<a href="https://arxiv.org/abs/2210.07237">arXiv:2210.07237</a>), and everything else is relaxed by descent with that
-bond held. The closest pairs three bonds or more apart are pushed to 60 % of their distance and let go. The marks are
+(<a href="https://arxiv.org/abs/2210.07237">arXiv:2210.07237</a>), and everything else is relaxed by descent at that
+length. The closest pairs three bonds or more apart are pushed to 60 % of their distance and let go. The marks are
 energies of GFN2-xTB at the same geometries, above the same relaxed structure. Walls: one atom moves towards another
 along the line between them down to 0.5 &Aring;, all others stay. A wall gives way where the energy, on the way in,
 falls more than 0.1 eV below the highest value passed; such walls have colours, the others are grey.</p>
@@ -104,7 +104,7 @@ def run_check(
         raise InputError("check needs one molecule; this structure is periodic")
     calculator = calculator_of(model)
     settings = {"model": model_path, "structure": structure_name, "temperature": temperature}
-    with remove_if_empty(out), open_run(out, settings, CHECK_FILES, overwrite) as folder:
+    with one_thread(), remove_if_empty(out), open_run(out, settings, CHECK_FILES, overwrite) as folder:
         found = find_exits(calculator, atoms, progress=progress)
         walls = scan_walls(calculator, found.relaxed)
         thermal = units.kB * temperature

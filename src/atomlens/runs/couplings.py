@@ -152,7 +152,7 @@ def couplings_figure(table: pl.DataFrame, title: str = "") -> Figure:
     title
         Line above the picture.
     """
-    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     axes = figure.add_subplot()
     there = table.filter((pl.col("coupling") > 0) & (pl.col("distance") > 0))
     shown = there.gather_every(max(1, -(-len(there) // _DRAWN)))
@@ -164,11 +164,10 @@ def couplings_figure(table: pl.DataFrame, title: str = "") -> Figure:
     if len(shown):
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.legend(frameon=False, fontsize=9)
-        for axis in (axes.xaxis,):
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter("{x:g}")
-            axis.set_tick_params(which="minor", labelsize=7)
+        axes.legend(frameon=False, fontsize=9, title="bonds apart", title_fontsize=9, alignment="left")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
+        axes.xaxis.set_tick_params(which="both", labelsize=9)
     axes.set_title(title, loc="left", fontsize=9.5, parse_math=False)
     notes = [f"{len(table)} pairs"]
     if len(there) < len(table):

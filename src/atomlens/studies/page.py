@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from atomlens.analyses import minus_signs
 from atomlens.report import (
     BLUE,
     GREEN,
@@ -20,7 +21,7 @@ from atomlens.report import (
     QUIET,
     page_template,
     plain,
-    script_text,
+    plain_script,
     svg_address,
     template_text,
 )
@@ -97,12 +98,12 @@ def mean_and_spread(column: pl.Series, form: str = ".4g") -> str:
     numbers = values.to_numpy()
     mean, spread = float(numbers.mean()), float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
     if not spread:
-        return f"{mean:{form}}"
+        return minus_signs(f"{mean:{form}}")
     # Two figures of the spread, and the mean to the same decimal place.
     digits = 1 - math.floor(math.log10(spread))
     if digits > 5:
-        return f"{mean:{form}} ± {spread:.2g}"
-    return f"{round(mean, digits):.{max(digits, 0)}f} ± {round(spread, digits):.{max(digits, 0)}f}"
+        return minus_signs(f"{mean:{form}} ± {spread:.2g}")
+    return minus_signs(f"{round(mean, digits):.{max(digits, 0)}f} ± {round(spread, digits):.{max(digits, 0)}f}")
 
 
 def setting_columns(table: pl.DataFrame) -> list[str]:
@@ -140,7 +141,7 @@ def study_page(
         common=common,
         command=command,
         style=Markup(template_text("style.css")),
-        script=script_text("\n".join(template_text(name) for name in ("draw.js", "tables.js"))),
+        script=plain_script(),
     )
 
 
@@ -173,7 +174,9 @@ def survival_figure(table: pl.DataFrame) -> Figure:
             axes.plot(rows[name], rows[SURVIVAL], "o", color=colour, alpha=0.8, label=kind)
         if name in (GIVEN, "energy_error", "disagreement"):
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            low, high = axes.get_xlim()
+            # Within half a decade a logarithmic locator crowds the axis.
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 4 * low else MaxNLocator(4))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
         plain(axes, x=LABELS[name])
@@ -191,4 +194,4 @@ def _sort_key(value: Any) -> float | None:
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return minus_signs(f"{value:.4g}") if isinstance(value, float) else str(value)

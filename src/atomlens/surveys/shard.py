@@ -7,8 +7,7 @@ import shutil
 import uuid
 import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +15,10 @@ from pathlib import Path
 import ase
 import numpy as np
 import polars as pl
-import torch
 
 from atomlens.folders import read_json, reading, whole
 from atomlens.interactions import BatchExplanation, explain_batch, explain_graphs
-from atomlens.models import Potential, impossible
+from atomlens.models import Potential, impossible, one_thread
 from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model, load_potential
 from atomlens.structures import AtomGraph, InputError, check_regular
 from atomlens.surveys.sources import StructureSource
@@ -97,7 +95,7 @@ def make_shard(task: ShardTask) -> ShardReport:
     part = target.with_name(f".{target.name}.part-{uuid.uuid4().hex}")
     part.mkdir(parents=True)
     try:
-        with _one_thread():
+        with one_thread():
             tables = _tables(task)
         files = {name: write_table(table, part / f"{name}.parquet") for name, table in tables.items()}
         skipped = tables[SKIPPED]
@@ -142,17 +140,6 @@ def _check(path: Path) -> list[int]:
     check_regular(path)  # a device would never end
     data = path.read_bytes()
     return [len(data), zlib.crc32(data)]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # Sums come out alike only if they are cut up alike; and several workers share the cores.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @lru_cache(maxsize=2)

@@ -10,12 +10,11 @@ import numpy as np
 import polars as pl
 from scipy.spatial.distance import cdist, pdist
 
-from atomlens.analyses.assemblies import predictions
+from atomlens.analyses.assemblies import knows_element, predictions
 from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.interactions import Terms
-from atomlens.potentials import AnyPotential, CalculatorModel
+from atomlens.potentials import AnyPotential
 from atomlens.reference import DimerCurve, ReferenceUnavailable
-from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
 POINTS = {
@@ -48,24 +47,12 @@ def known_curves(model: AnyPotential, curves: Sequence[DimerCurve]) -> tuple[lis
     found: dict[str, bool] = {}
     for curve in curves:
         symbols = sorted(set(curve.structures[0].get_chemical_symbols()))
-        found |= {symbol: _knows(model, symbol) for symbol in symbols if symbol not in found}
+        found |= {symbol: knows_element(model, symbol) for symbol in symbols if symbol not in found}
         strangers = [symbol for symbol in symbols if not found[symbol]]
         unknown.update(strangers)
         if not strangers:
             kept.append(curve)
     return kept, dict(unknown.most_common())
-
-
-def _knows(model: AnyPotential, symbol: str) -> bool:
-    atom = ase.Atoms(symbol)
-    if isinstance(model, CalculatorModel):
-        return True  # it does not say
-    try:
-        model.check_elements(atom)
-        model.graph(atom)  # a model that does not say what it was trained on may still have no place for an element
-    except InputError:
-        return False
-    return True
 
 
 def dimer_points(

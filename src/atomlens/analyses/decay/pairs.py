@@ -23,6 +23,13 @@ from atomlens.surveys import Progress, evenly_spread, no_progress
 NON_BONDED = ("1-4", "further", "other molecule")
 # Columns of the wide table: the model's terms and couplings, then references, in the order of the page.
 SOURCES = ("term", "untrained", "model_response", "untrained_response", "gfn2_response", "d4")
+# What progress is called while a source is computed.
+_WORDS = {
+    "model_response": "couplings of the model",
+    "gfn2_response": "couplings of GFN2",
+    "d4": "D4 dispersion",
+    "untrained_response": "couplings of untrained models",
+}
 # Couplings of each untrained model are computed for so many structures.
 N_UNTRAINED_RESPONSE = 10
 _BIN = 0.25
@@ -162,10 +169,11 @@ def _looked_up(
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """Entries of a pair matrix for the pairs of the table, of some structures by their frame."""
     failures: dict[str, int] = {}
+    words = _WORDS[source.partition("/")[0]]
     rows_of = table.select(_KEYS).filter(pl.col("frame").is_in(list(structures))).partition_by("frame", as_dict=True)
     parts = [table.select(*_KEYS, pl.lit(None, dtype=pl.Float64).alias(source)).clear()]
     for done, (k, atoms) in enumerate(structures.items()):
-        progress(source, done, len(structures))
+        progress(words, done, len(structures))
         if (k,) not in rows_of:
             continue
         try:
@@ -176,5 +184,5 @@ def _looked_up(
         rows = rows_of[(k,)]
         values = matrix[rows["atom_1"].to_numpy(), rows["atom_2"].to_numpy()]
         parts.append(rows.with_columns(pl.Series(source, values, dtype=pl.Float64)))
-    progress(source, len(structures), len(structures))
+    progress(words, len(structures), len(structures))
     return pl.concat(parts), failures

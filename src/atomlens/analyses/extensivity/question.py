@@ -34,7 +34,7 @@ from atomlens.analyses.verdict import (
     control_of,
     not_applicable,
 )
-from atomlens.reference import Kind, composed
+from atomlens.reference import Kind, composed, property_words
 
 __all__ = ["SLUG", "TITLE", "ExtensivityResult", "compute", "judge"]
 
@@ -99,8 +99,8 @@ def _composes(result: ExtensivityResult) -> Finding:
         return not_applicable(claim, f"What do two molecules have together? No rule: {result.reason}.")
     kind = Kind(result.kind)
     claim = Claim(
-        f"Of two molecules far apart, the {result.property} is {_WORDS[kind]}.",
-        f"Is the {result.property} of two molecules far apart {_WORDS[kind]}?",
+        f"Of two molecules far apart, the {property_words(result.property)} is {_WORDS[kind]}.",
+        f"Is the {property_words(result.property)} of two molecules far apart {_WORDS[kind]}?",
         "Predictions for several molecules can be trusted as far as those for one.",
         "Do not use this model for several molecules at once.",
         result.reason,
@@ -228,9 +228,10 @@ def _scan(result: ExtensivityResult, column: str) -> tuple[np.ndarray, np.ndarra
 
 def _grows(result: ExtensivityResult) -> Finding:
     extensive, expected = result.kind == Kind.SUM, result.kind in (Kind.SUM, Kind.LARGER, Kind.SMALLER)
+    name = property_words(result.property)
     claim = Claim(
-        f"Summed absolute terms of the {result.property} {'grow' if extensive else 'do not grow'} with N.",
-        f"Do summed absolute terms of the {result.property} {'grow in proportion to' if extensive else 'not grow with'}"
+        f"Summed absolute terms of the {name} {'grow' if extensive else 'do not grow'} with N.",
+        f"Do summed absolute terms of the {name} {'grow in proportion to' if extensive else 'not grow with'}"
         " the number N of atoms?",
         "Terms of molecules of different size may be compared."
         if extensive
@@ -262,11 +263,10 @@ def _grows(result: ExtensivityResult) -> Finding:
 
 def _spreads(result: ExtensivityResult) -> Finding:
     extensive, expected = result.kind == Kind.SUM, result.kind in (Kind.SUM, Kind.LARGER, Kind.SMALLER)
+    name = property_words(result.property)
     claim = Claim(
-        f"Atomic shares of the {result.property} {'spread over all' if extensive else 'stay on few'} atoms as"
-        " molecules grow.",
-        f"Do atomic shares of the {result.property} {'spread over all' if extensive else 'stay on few'} atoms as "
-        "molecules grow?",
+        f"Atomic shares of the {name} {'spread over all' if extensive else 'stay on few'} atoms as molecules grow.",
+        f"Do atomic shares of the {name} {'spread over all' if extensive else 'stay on few'} atoms as molecules grow?",
         "Shares of atoms may be read as where the property sits.",
         "Do not read shares of atoms as where the property sits.",
         "participation ratio: R. J. Bell and P. Dean, Discuss. Faraday Soc. 50, 55 (1970)",

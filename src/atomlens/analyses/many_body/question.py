@@ -181,7 +181,7 @@ def _like_reference(result: ManyBodyResult, order: int) -> Finding:
     # Without terms, the model's own many-body energies are asked for: what it loses when molecules are removed.
     what = f"terms of {name} molecules" if result.has_terms else f"{name}-body energies"
     known = f"GFN2's {name}-body energies" if result.has_terms else "GFN2's"
-    short = "terms" if result.has_terms else what
+    short = f"terms of {name} molecules" if result.has_terms else what
     claim = Claim(
         f"{sentence_case(what)} rank as {known}.",
         f"Do {what} rank as {known}?",

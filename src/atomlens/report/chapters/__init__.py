@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib import rc_context
 
-from atomlens.analyses import Finding, Question, Verdict
+from atomlens.analyses import Finding, Outcome, Question, Verdict, without_question
 from atomlens.report.answers import Meaning, meaning
 
 
@@ -47,8 +47,25 @@ class Chapter:
     @property
     def came_out(self) -> str:
         """The verdict's sentence without the question that it begins with: the page shows that beside it."""
-        asked, mark, answer = self.verdict.sentence.partition("? ")
-        return answer if mark else asked
+        return without_question(self.verdict.sentence)
+
+    @property
+    def answered(self) -> list[Finding]:
+        """Findings that deviate, then those that agree; where there are none, what the architecture gives."""
+        found = [finding for finding in self.verdict.findings if finding.decides]
+        kinds = (Outcome.DEVIATES, Outcome.AGREES)
+        answers = [finding for kind in kinds for finding in found if finding.outcome is kind]
+        return answers or [finding for finding in found if finding.outcome is Outcome.BY_CONSTRUCTION]
+
+    @property
+    def unanswered(self) -> str:
+        """How many other findings there are, by outcome; empty for none."""
+        listed = {id(finding) for finding in self.answered}
+        rest = [finding.outcome for finding in self.verdict.findings if finding.decides and id(finding) not in listed]
+        counts = {outcome: rest.count(outcome) for outcome in Outcome}
+        words = {Outcome.CANNOT_TELL: "could not be decided"}
+        parts = [f"{n} {words.get(outcome, outcome.value)}" for outcome, n in counts.items() if n]
+        return ", ".join(parts)
 
     @property
     def meaning(self) -> Meaning | None:

@@ -7,9 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from atomlens.analyses import ExtensivityResult
-from atomlens.reference import Kind, composed
+from atomlens.reference import Kind, composed, property_words
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, QUIET, plain, say
-from atomlens.report.wording import property_words
 
 HOW = """
 <p>Pairs of molecules of the set, each molecule in one pair, are turned at random and moved apart along a line; the

@@ -46,7 +46,7 @@ function scatter() {
 
 function pairTable() {
   const f = frame(), { i, j, d, kind, terms, total } = f.pairs;
-  const rows = d.slice(0, 200).map((_, k) => node("tr", {}, node("td", {}, `${label(i[k])}\u2013${label(j[k])}`),
+  const rows = d.slice(0, 200).map((_, k) => node("tr", {}, node("td", { class: "name" }, `${label(i[k])}\u2013${label(j[k])}`),
     numberCell(d[k], d[k].toFixed(2)), node("td", {}, kindName(kind[k])),
     ...terms.map((column) => numberCell(column[k] ?? 0, column[k] === null ? "\u2013" : amount(column[k]), tone(column[k] ?? 0)))));
   fillRows("pair-rows", rows);
@@ -94,6 +94,14 @@ function details() {
   document.querySelectorAll("[data-frame-row]").forEach((row) => row.classList.toggle("chosen", Number(row.dataset.frameRow) === state.frame));
 }
 
+// Listed pairs of the chosen molecule, in full.
+function pairsCsv() {
+  const f = frame(), { i, j, d, kind, terms } = f.pairs;
+  const head = ["atom_1", "atom_2", "element_1", "element_2", "distance_angstrom", "kind", ...DATA.models.map((name) => `${name}_${state.unit}`)];
+  return [head, ...d.map((distance, k) => [i[k], j[k], f.symbols[i[k]], f.symbols[j[k]], distance, DATA.vocabulary.kinds[kind[k]],
+    ...terms.map((column) => (column[k] === null ? "" : column[k] * factor()))])];
+}
+
 const frames = byId("frame-choice");
 DATA.frames.forEach((f, k) => frames.append(node("option", { value: k }, f.name)));
 frames.addEventListener("change", () => choose(Number(frames.value)));
@@ -109,6 +117,8 @@ on("unit", () => { glance(); unitsEverywhere(); details(); });
 document.querySelectorAll("main table").forEach(makeSortable);
 const drawAll = () => { glance(); unitsEverywhere(); details(); };
 drawAll();
+chartExports();
+tableExport(byId("pair-rows").closest("table"), "pairs", pairsCsv);
 let lastWidth = document.documentElement.clientWidth, pause = null;
 window.addEventListener("resize", () => {
   if (document.documentElement.clientWidth === lastWidth) return;

@@ -26,7 +26,7 @@ function pairLines(f, k) {
 }
 function kindName(k) {
   const name = DATA.vocabulary.kinds[k];
-  return { unknown: "bonded, order unknown", further: "more than 3 bonds apart" }[name] ??
+  return { unknown: "bonded, order unknown", further: "beyond 1-4" }[name] ??
     (DATA.vocabulary.relations.includes(name) ? name : `${name} bond`);
 }
 

@@ -37,7 +37,7 @@ function distanceChart() {
   const cutoff = DATA.model.cutoff;
   if (cutoff < end) {
     svg.append(line(x(cutoff), top, x(cutoff), height - bottom, { class: "mark" }),
-      text(x(cutoff) - 5, height - bottom - 6, `cutoff ${angstrom(cutoff)}`, { class: "tick end" }));
+      text(x(cutoff) - 5, top + 10, `cutoff ${angstrom(cutoff)}`, { class: "tick end" }));
   }
   const { names, of } = seriesOf();
   const present = new Set();

@@ -1,4 +1,4 @@
-// Save what is shown: charts as SVG and PNG, tables as CSV.
+// Save what is shown: charts and figures as SVG and PNG, tables as CSV. `pageName()` begins the names of all files.
 function save(name, content, type) {
   const address = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type }));
   const link = node("a", { href: address, download: name });
@@ -7,7 +7,7 @@ function save(name, content, type) {
   link.remove();
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
-const fileName = (what, ending) => `${[frame().name, what].join("-").replace(/[^\w.-]+/g, "_").slice(0, 80)}.${ending}`;
+const fileName = (what, ending) => `${[pageName(), what].join("-").replace(/[^\w.-]+/g, "_").slice(0, 80)}.${ending}`;
 
 // A drawing that looks the same without this page's style sheet.
 const KEPT = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-size",
@@ -46,6 +46,11 @@ const exportButton = (kind, what, run) => {
   button.addEventListener("click", run);
   return button;
 };
+// Content of a base64 data address; the page may not fetch, not even from itself.
+function blobOf(address) {
+  const [, type, content] = address.match(/^data:([^;,]+)[^,]*,(.*)$/s);
+  return new Blob([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], { type });
+}
 // Buttons below every chart that holds a drawing.
 function chartExports() {
   document.querySelectorAll(".chart[data-export]").forEach((host) => {
@@ -55,9 +60,32 @@ function chartExports() {
       exportButton("PNG", what, async () => svg() && save(fileName(what, "png"), await pngOf(svg())))));
   });
 }
+// Buttons below every figure that is a picture.
+async function pngOfPicture(image, scale = 3) {
+  const drawing = node("canvas", { width: image.naturalWidth * scale, height: image.naturalHeight * scale });
+  const pen = drawing.getContext("2d");
+  pen.fillStyle = "#fff"; // as the figure lies on the page
+  pen.fillRect(0, 0, drawing.width, drawing.height);
+  pen.drawImage(image, 0, 0, drawing.width, drawing.height);
+  return new Promise((done) => drawing.toBlob(done, "image/png"));
+}
+function pictureExports() {
+  document.querySelectorAll("img[data-export]").forEach((image) => {
+    const what = image.dataset.export;
+    (image.closest(".wide") ?? image).after(node("p", { class: "exports" },
+      exportButton("SVG", what, () => save(fileName(what, "svg"), blobOf(image.src))),
+      exportButton("PNG", what, async () => save(fileName(what, "png"), await pngOfPicture(image)))));
+  });
+}
 // A button below a table; `rows` makes head and body from the data, not from what happens to be listed.
-function tableExport(id, what, rows) {
-  const table = byId(id).closest("table");
-  const place = table.closest(".scroll") ?? table;
+function tableExport(table, what, rows) {
+  const place = table.closest(".scroll, .wide") ?? table;
   place.after(node("p", { class: "exports" }, exportButton("CSV", what, () => save(fileName(what, "csv"), csvText(rows()), "text/csv"))));
+}
+// A table that holds all there is, as it stands: numbers in full, words as they are read.
+const cellsOf = (row) => [...row.cells].flatMap((cell) =>
+  [cell.dataset.value ?? cell.textContent.trim().replace(/\s+/g, " "), ...Array(cell.colSpan - 1).fill("")]);
+function plainTableExports() {
+  document.querySelectorAll("table[data-export]").forEach((table) =>
+    tableExport(table, table.dataset.export, () => [...table.rows].map(cellsOf)));
 }

@@ -87,13 +87,24 @@ window.addEventListener("hashchange", () => { // a link within the page: keep th
   if (!location.hash.includes("?")) return writeAddress();
   location.reload();
 });
+// The bar that stays on top must not hide the heading of a section that was jumped to.
+function measureBar() {
+  const bar = document.querySelector(".bar-line");
+  const height = getComputedStyle(bar).position === "sticky" ? bar.offsetHeight : 0;
+  document.documentElement.style.setProperty("--bar", `${height}px`);
+}
 let width = document.documentElement.clientWidth, pause = null;
 window.addEventListener("resize", () => {
   if (document.documentElement.clientWidth === width) return; // a phone's bar that comes and goes changes the height alone
   width = document.documentElement.clientWidth;
+  measureBar();
+  hintScrolling();
   clearTimeout(pause);
   pause = setTimeout(draw, 150);
 });
 window.addEventListener("beforeprint", () => flatView(byId("print-view"), 620, 420));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", updateViewer);
+measureBar();
+hintScrolling();
+document.addEventListener("toggle", hintScrolling, true); // what was closed had no width
 document.documentElement.dataset.drawn = "yes";

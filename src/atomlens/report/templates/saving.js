@@ -56,13 +56,16 @@ function chemiscopeFile() {
 }
 
 function buildExports() {
+  const tableOf = (id) => byId(id).closest("table");
   chartExports();
-  tableExport("pair-rows", "pairs", pairsCsv);
-  tableExport("triple-rows", "triples", triplesCsv);
-  tableExport("walk-rows", "walks", walksCsv);
-  tableExport("group-rows", "groups", groupsCsv);
+  pictureExports();
+  plainTableExports();
+  tableExport(tableOf("pair-rows"), "pairs", pairsCsv);
+  tableExport(tableOf("triple-rows"), "triples", triplesCsv);
+  tableExport(tableOf("walk-rows"), "walks", walksCsv);
+  tableExport(tableOf("group-rows"), "groups", groupsCsv);
   byId("atom-shares").nextElementSibling.append(exportButton("CSV", "atoms", () => save(fileName("atoms", "csv"), csvText(atomsCsv()), "text/csv")));
   byId("view-exports").append(
-    exportButton("PNG", "the view", async () => viewer.box && save(fileName("view", "png"), await (await fetch(viewer.box.exportPNG())).blob())),
+    exportButton("PNG", "the view", () => viewer.box && save(fileName("view", "png"), blobOf(viewer.box.exportPNG()))),
     exportButton("chemiscope", "all structures", () => save(fileName("structures", "chemiscope.json"), JSON.stringify(chemiscopeFile()), "application/json")));
 }

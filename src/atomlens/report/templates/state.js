@@ -18,6 +18,7 @@ const state = {
 };
 
 const frame = () => DATA.frames[state.frame];
+const pageName = () => frame().name;
 const listeners = { frame: [], unit: [], shown: [], pair: [], atom: [], walk: [], colour: [], arrows: [] };
 // Run everything that listens to a kind of change.
 const changed = (...kinds) => kinds.forEach((kind) => listeners[kind].forEach((run) => run()));

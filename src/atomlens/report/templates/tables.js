@@ -36,6 +36,10 @@ function resort(table) {
     : String(a).localeCompare(String(b), undefined, { numeric: true }));
   body.append(...[...body.rows].sort((a, b) => direction * before(sortKey(a, column), sortKey(b, column))));
 }
+// Say so where something is wider than its place.
+function hintScrolling() {
+  document.querySelectorAll(".wide").forEach((box) => box.classList.toggle("scrolls", box.scrollWidth > box.clientWidth + 2));
+}
 function makeSortable(table) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {

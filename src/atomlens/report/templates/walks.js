@@ -77,6 +77,7 @@ function showWalk() {
     drawWalk(layers.terms, at, radius, atoms[k], { kind: tone(r[k]), width: lineWidth, centre, numbered: state.walk !== null });
   }
   document.querySelectorAll("#walk-rows tr").forEach((row) => pressed(row, Number(row.dataset.walk) === state.walk && state.walk !== null));
+  byId("all-walks").textContent = state.walk === null ? "show one walk" : "show all listed walks at once";
   byId("walk-name").textContent = state.walk === null ? `all ${atoms.length} listed walks, width by strength`
     : atoms.length ? `${atoms[list[0]].map(label).join(" \u2192 ")}: ${withUnit(r[list[0]])}` : "no walk";
 }

@@ -1,0 +1,5 @@
+"""Does a third molecule change the contact of two as it should?"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+from .question import ThreeBodiesResult
+
+__all__ = [
+    "ThreeBodiesResult",
+]

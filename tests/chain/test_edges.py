@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from atomlens.chain import ChannelWeights, EdgeMatrices, EdgeOperator
 from atomlens.chain.edges import VectorWeights
+from atomlens.chain.on_demand import OnDemand
+from atomlens.models import EdgeFeatures
 
 WIDTH = 3
 
@@ -48,3 +50,19 @@ def test_all_edges_in_order_need_no_index(kind):
     edges = torch.arange(6)
     torch.testing.assert_close(operator.apply(m, None), operator.apply(m, edges), rtol=0, atol=0)
     torch.testing.assert_close(operator.pull(u, None), operator.pull(u, edges), rtol=0, atol=0)
+
+
+@given(seed=st.integers(0, 10**6), several=st.booleans())
+def test_weights_made_on_demand_are_the_weights_of_those_edges(seed, several):
+    generator = torch.Generator().manual_seed(seed)
+    radial = torch.randn(6, WIDTH, dtype=torch.float64, generator=generator)
+    ends, ones = torch.arange(6), torch.ones(6, dtype=torch.float64)
+    features = EdgeFeatures(ends, ends.flip(0), radial, ones, radial)
+    made = OnDemand(features, lambda some: ChannelWeights(some.radial * some.envelope[:, None]))
+    edges = torch.randint(6, (9,), generator=generator) if several else None
+    rows = torch.arange(6) if edges is None else edges
+    messages = torch.randn(len(rows), 2, WIDTH, dtype=torch.float64, generator=generator)
+    expected = messages * radial[rows][:, None]
+    torch.testing.assert_close(made.apply(messages, edges), expected)
+    torch.testing.assert_close(made.pull(messages, edges), expected)
+    torch.testing.assert_close(made.norms(), ChannelWeights(radial).norms())

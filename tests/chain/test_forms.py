@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import ase
@@ -9,7 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from atomlens.chain import Chain, make_automatic_chain, make_chain, make_rule
+from atomlens.chain import Chain, make_automatic_chain, make_chain, make_rule, merge_images
+from atomlens.chain.geometry import EdgeBlocks
+from atomlens.chain.on_demand import OnDemand
+from atomlens.chain.painn import painn_layers
 from atomlens.models import Potential
 from samples import FORMS, RULES, branched, crowded_cell, crystals, small_model
 
@@ -159,3 +163,21 @@ def test_what_a_chain_is_not_made_for():
         make_chain(model, collate([graph, graph]), make_rule("gate"))
     with pytest.raises(ValueError, match="product rule 'half' is not known; choose full or scalar"):
         make_chain(model, graph, make_rule("gate"), "half")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("product_rule", ["scalar", "full"])
+@pytest.mark.parametrize("atoms", [branched(), crowded_cell()])
+def test_weights_of_edges_that_are_not_kept(product_rule, rule, atoms):
+    """As in large systems: made when they are asked for, unless images of a pair have to be added up."""
+    model = small_model("painn", cutoff=3.1).requires_grad_(True)
+    graph, held = model.graph(atoms), make_rule(rule)
+    images = merge_images(graph.target, graph.source, graph.n_atoms)
+    blocks = EdgeBlocks(graph, model.representation.basis, model.representation.cutoff, block=2, kept=False)
+    layers, _ = painn_layers(model.representation, blocks, images, held, product_rule)
+    assert all(isinstance(layer.edges, OnDemand) for layer in layers) == images.every_edge_is_a_pair
+    made = replace(make_chain(model, graph, held, product_rule), layers=tuple(layers))
+    with torch.enable_grad():
+        assert_same_chain(made, make_automatic_chain(model, graph, held, product_rule))
+        assert not made.step(0, made.embedding).requires_grad

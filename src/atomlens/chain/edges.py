@@ -184,6 +184,11 @@ class Images:
     pair_of_edge: Int[Tensor, " E"] | None
     own: tuple[Int[Tensor, " S"], Int[Tensor, " S"]] | None
 
+    @property
+    def every_edge_is_a_pair(self) -> bool:
+        """Whether no pair has several images, and no atom one of its own."""
+        return self.pair_of_edge is None and self.own is None
+
     def to_pairs(self, per_edge: Float[Tensor, "E ..."]) -> Float[Tensor, "P ..."]:
         """Sum what images of one pair carry."""
         if self.pair_of_edge is None:

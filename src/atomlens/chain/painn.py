@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float
@@ -12,22 +12,26 @@ from torch import Tensor
 from atomlens.chain.chain import Layer
 from atomlens.chain.edges import ChannelWeights, EdgeOperator, Images, OwnImages, VectorWeights
 from atomlens.chain.geometry import EdgeBlocks
+from atomlens.chain.on_demand import OnDemand
 from atomlens.chain.operators import AtomOperator, Compose, GatedSum, Residual, Total
 from atomlens.chain.painn_vectors import VectorMixing, VectorSource
 from atomlens.chain.rules import Affine, Rule
-from atomlens.models import AtomFeatures, PaiNN, PaiNNMixing, mix_vectors
+from atomlens.models import AtomFeatures, EdgeFeatures, PaiNN, PaiNNMixing, mix_vectors
+
+# Of more weights than this a layer (128 MB in float64), each is made when it is asked for.
+_KEPT = 2**24
 
 
 @dataclass(frozen=True)
 class _Messages:
     """What one interaction did.
 
-    The map from state to message; the weights of the edges, (E, F) or with vectors (E, 5, F); the state after it; what
-    every atom gathered of offsets of messages, (N, F) or with vectors (N, 4F).
+    The map from state to message; the weights of the edges, (E, F) or with vectors (E, 5, F), or what makes them; the
+    state after it; what every atom gathered of offsets of messages, (N, F) or with vectors (N, 4F).
     """
 
     source: AtomOperator
-    weights: Float[Tensor, "E ..."]
+    weights: Float[Tensor, "E ..."] | OnDemand
     q: Float[Tensor, "N F"]
     mu: Float[Tensor, "N 3 F"]
     offset: Float[Tensor, "N _"]
@@ -44,6 +48,8 @@ def painn_layers(
     q = model.embedding(edges.numbers)
     mu = q.new_zeros(len(q), 3, q.shape[1])
     full = product_rule == "full"
+    many = edges.graph.n_edges * q.shape[1] * (5 if full else 1) > _KEPT
+    edges = replace(edges, kept=(edges.kept and not many) or not images.every_edge_is_a_pair)
     layers = []
     for t, mixing in enumerate(model.mixings):
         messages = (_interact_with_vectors if full else _interact)(model, t, q, mu, edges, rule)
@@ -67,8 +73,8 @@ def _interact(
     context = first.then(rule.linear(out.weight[:width], out.bias[:width], active))
 
     new_q, new_mu, offset = q.clone(), mu.clone(), torch.zeros_like(q)
-    weights = q.new_empty(edges.graph.n_edges, width)
-    for block, kept_weights in zip(edges, weights.split(edges.block), strict=True):
+    weights = edges.room(q, width)
+    for block, kept_weights in zip(edges, edges.parts(weights), strict=True):
         filters = model.filters(t, block)
         s, r, v = (filters * value.index_select(0, block.source)).chunk(3, dim=-1)
         new_q.index_add_(0, block.target, s)
@@ -78,7 +84,26 @@ def _interact(
         new_mu.index_add_(0, block.target, dmu)
         kept_weights.copy_(filters[:, :width])
         offset.index_add_(0, block.target, kept_weights * context.bias.index_select(0, block.source))
-    return _Messages(context.operator, weights, new_q, new_mu, offset)
+    kept = weights if edges.kept else OnDemand(edges.whole, partial(_gate_weights, model, t))
+    return _Messages(context.operator, kept, new_q, new_mu, offset)
+
+
+def _gate_weights(model: PaiNN, t: int, edges: EdgeFeatures) -> ChannelWeights:
+    """Weights of scalar messages along edges."""
+    return ChannelWeights(model.filters(t, edges)[:, : model.config.n_features])
+
+
+def _vector_weights(model: PaiNN, t: int, edges: EdgeFeatures, out: Float[Tensor, "E 5 F"]) -> VectorWeights:
+    """Weights of messages [s, R, P] along edges, written to `out`."""
+    filters = model.filters(t, edges).unflatten(1, (3, -1))
+    out[:, ::4] = filters[:, ::2]
+    torch.mul(filters[:, 1:2], edges.directions[:, :, None], out=out[:, 1:4])
+    return VectorWeights(out)
+
+
+def _made_vector_weights(model: PaiNN, t: int, edges: EdgeFeatures) -> VectorWeights:
+    room = edges.radial.new_empty(len(edges.target), 5, model.config.n_features)
+    return _vector_weights(model, t, edges, room)
 
 
 def _interact_with_vectors(
@@ -97,16 +122,15 @@ def _interact_with_vectors(
     sent = torch.stack([torch.cat([value[:, :2], product], 1), torch.cat([bias[:, :2], left], 1)], dim=1).flatten(2)
 
     gathered = q.new_zeros(len(q), 2, 4 * q.shape[1])
-    weights = q.new_empty(edges.graph.n_edges, 5, q.shape[1])
-    for block, kept_weights in zip(edges, weights.split(edges.block), strict=True):
-        filters = model.filters(t, block).unflatten(1, (3, -1))
-        kept_weights[:, ::4] = filters[:, ::2]
-        torch.mul(filters[:, 1:2], block.directions[:, :, None], out=kept_weights[:, 1:4])
-        carried = VectorWeights(kept_weights).apply(sent.index_select(0, block.source), None)
+    weights = edges.room(q, 5, q.shape[1])
+    for block, kept_weights in zip(edges, edges.parts(weights), strict=True):
+        operator = _vector_weights(model, t, block, kept_weights)
+        carried = operator.apply(sent.index_select(0, block.source), None)
         gathered.index_add_(0, block.target, carried)
     received = gathered[:, 0].unflatten(1, (4, -1))
     source = VectorSource.of(context.operator, held_v, mu, share)
-    return _Messages(source, weights, q + received[:, 0], mu + received[:, 1:], gathered[:, 1])
+    kept = weights if edges.kept else OnDemand(edges.whole, partial(_made_vector_weights, model, t))
+    return _Messages(source, kept, q + received[:, 0], mu + received[:, 1:], gathered[:, 1])
 
 
 @dataclass(frozen=True)
@@ -182,6 +206,8 @@ def _layer(
     images: Images,
     edge_type: type[ChannelWeights] | type[VectorWeights],
 ) -> Layer:
+    if isinstance(messages.weights, OnDemand):
+        return Layer(stay=mix, source=messages.source, edges=messages.weights, target=mix, bias=bias)
     stay, own = mix, images.to_own(messages.weights)
     if own is not None:
         operator: EdgeOperator = edge_type(own)

@@ -125,14 +125,17 @@ def meeting_terms(chain: Chain, max_order: int, triples: Triples | None = None) 
     if max_order == 1:
         return terms
     through = None if triples is None else _Through(chain, atoms)
-    of_pairs = [terms[0][:0]]
+    of_pairs = terms[0].new_empty(chain.pairs.n_pairs // 2)
+    first = 0
     for both, reverse in _pair_blocks(chain):
         vectors = _per_pair(chain, atoms, both, reverse)
         directed = _of_directed(chain, atoms, vectors, chain.pairs.target[both], reverse)
-        of_pairs.append(directed.view(2, -1).sum(dim=0))
+        # In its place at once: small results that stay would break up the memory that blocks use again.
+        of_pairs[first : first + len(both) // 2] = directed.view(2, -1).sum(dim=0)
+        first += len(both) // 2
         if through is not None:
             through.put(chain, vectors, both, reverse)
-    terms.append(torch.cat(of_pairs))
+    terms.append(of_pairs)
     if through is not None and triples is not None:
         of_path = _open_paths(chain, through, triples) + _triangles(chain, through, triples)
         terms.append(of_path.new_zeros(len(triples.atoms)).index_add_(0, triples.triple_of_path, of_path))

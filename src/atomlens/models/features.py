@@ -33,6 +33,11 @@ class EdgeFeatures:
     envelope: Float[Tensor, " E"]
     directions: Float[Tensor, "E 3"]
 
+    def of(self, edges: Int[Tensor, " B"]) -> EdgeFeatures:
+        """Features of some of the edges."""
+        parts = (self.target, self.source, self.radial, self.envelope, self.directions)
+        return EdgeFeatures(*(part.index_select(0, edges) for part in parts))
+
 
 @dataclass(frozen=True)
 class AtomFeatures:

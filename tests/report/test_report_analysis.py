@@ -60,7 +60,7 @@ class _Module:
         return figure
 
 
-COUNT = Question("count", "count", "How many?")
+COUNT = Question("count", "count", "How many?", "Count")
 
 
 @pytest.fixture

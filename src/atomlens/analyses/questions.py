@@ -27,6 +27,8 @@ class Question:
         `atomlens.report.chapters`.
     asks
         The question in one sentence.
+    topic
+        What it is about, a word or two: its line on top of the page begins so.
     needs
         Option of the command line without which it cannot be asked; "" for none.
     """
@@ -34,6 +36,7 @@ class Question:
     slug: str
     module: str
     asks: str
+    topic: str
     needs: str = ""
 
     @property
@@ -70,16 +73,37 @@ class Question:
 
 
 QUESTIONS = (
-    Question("species", "species", "Are pair terms as strong as chemistry says of their elements and bonds?"),
-    Question("extensivity", "extensivity", "Does an extensive property add over molecules, and an intensive one not?"),
-    Question("decay", "decay", "Do interactions fall with distance as physics says?"),
+    Question("species", "species", "Are pair terms as strong as chemistry says of their elements and bonds?", "Bonds"),
     Question(
-        "contacts", "contacts", "Do interactions of two molecules follow those of benchmark dimers?", needs="--dimers"
+        "extensivity", "extensivity", "Does an extensive property add over molecules, and an intensive one not?", "Size"
     ),
-    Question("many-body", "many_body", "How much is carried by pairs, triples and more, and does it match removal?"),
-    Question("three-bodies", "three_bodies", "Does a third molecule change the contact of two as it should?"),
-    Question("smoothness", "smoothness", "Is the energy smooth, and does it rise where atoms meet?"),
-    Question("faithfulness", "faithfulness", "Do the terms predict what the model does when a message is cut?"),
+    Question("decay", "decay", "Do interactions fall with distance as physics says?", "Distance"),
+    Question(
+        "contacts",
+        "contacts",
+        "Do interactions of two molecules follow those of benchmark dimers?",
+        "Contacts",
+        needs="--dimers",
+    ),
+    Question(
+        "many-body",
+        "many_body",
+        "How much is carried by pairs, triples and more, and does it match removal?",
+        "Many bodies",
+    ),
+    Question(
+        "three-bodies",
+        "three_bodies",
+        "Does a third molecule change the contact of two as it should?",
+        "Three molecules",
+    ),
+    Question("smoothness", "smoothness", "Is the energy smooth, and does it rise where atoms meet?", "Energy surface"),
+    Question(
+        "faithfulness",
+        "faithfulness",
+        "Do the terms predict what the model does when a message is cut?",
+        "Explanations",
+    ),
 )
 
 

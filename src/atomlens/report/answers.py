@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from atomlens.analyses import Finding, Outcome, Verdict
+from atomlens.analyses import QUESTIONS, Finding, Outcome, Verdict
 
 # Outcomes that decide nothing, each for its own reason.
 _OPEN = "cannot tell"
@@ -206,16 +206,7 @@ _GENERAL: Mapping[str, Meaning] = {
 }
 
 # What a question is about, in a word or two for the top of the page.
-_TOPICS = {
-    "species": "Bonds",
-    "extensivity": "Size",
-    "decay": "Distance",
-    "contacts": "Contacts",
-    "many-body": "Many bodies",
-    "three-bodies": "Three molecules",
-    "smoothness": "Energy surface",
-    "faithfulness": "Explanations",
-}
+_TOPICS = {question.slug: question.topic for question in QUESTIONS}
 
 
 @dataclass(frozen=True)

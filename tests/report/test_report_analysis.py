@@ -191,7 +191,7 @@ def test_of_many_structures_some_are_judged_and_all_are_in_the_tables(model: Pot
     summary = json.loads((found.folder / "summary.json").read_text())
     assert [summary[key] for key in ("n_structures", "n_skipped", "n_sampled")] == [6, 1, 3]
     assert summary["options"]["sample"] == 3
-    assert "answered from 3 of 6 structures" in (found.folder / "report.html").read_text()
+    assert "Answered from 3 of 6 structures" in (found.folder / "report.html").read_text()
     sample = pl.read_parquet(found.folder / "questions" / "sample.parquet")
     assert sample["sample"].to_list() == [0, 1, 2]
     assert sample["frame"].to_list() == [0, 2, 6]  # water, methanol, ammonia; silane is frame 3

@@ -15,6 +15,7 @@ import shutil
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -45,9 +46,20 @@ def processor_seconds(*clients: Client) -> float:
     return time.process_time() + sum(sum(client.run(time.process_time).values()) for client in clients)
 
 
-def survey(model: str, structures: list[ase.Atoms], folder: Path, max_order: int, scheduler: str | None) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What is surveyed, and how."""
+
+    model: str
+    count: int
+    max_order: int
+    product_rule: str | None
+
+
+def survey(asked: Asked, structures: list[ase.Atoms], folder: Path, scheduler: str | None = None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    survey_structures(model, structures, folder, max_order=max_order, scheduler=scheduler, shard_size=64)
+    rules = {"max_order": asked.max_order, "product_rule": asked.product_rule}
+    survey_structures(asked.model, structures, folder, scheduler=scheduler, shard_size=64, **rules)
 
 
 @cache
@@ -56,18 +68,18 @@ def loaded(count: int) -> list[ase.Atoms]:
     return molecules(count)
 
 
-def survey_here(model: str, count: int, max_order: int) -> None:
+def survey_here(asked: Asked) -> None:
     """A survey in a folder of its own, by this process alone."""
     with tempfile.TemporaryDirectory() as scratch:
-        survey(model, loaded(count), Path(scratch) / "run", max_order, None)
+        survey(asked, loaded(asked.count), Path(scratch) / "run")
 
 
-def run_alone(client: Client, model: str, count: int, max_order: int) -> None:
+def run_alone(client: Client, asked: Asked) -> None:
     """Every worker makes a survey of its own, all at the same time."""
-    client.run(survey_here, model, count, max_order)
+    client.run(survey_here, asked)
 
 
-def profile(model: str, structures: list[ase.Atoms], folder: Path, max_order: int) -> None:
+def profile(asked: Asked, structures: list[ase.Atoms], folder: Path) -> None:
     import cProfile
     import pstats
 
@@ -92,7 +104,7 @@ def profile(model: str, structures: list[ase.Atoms], folder: Path, max_order: in
         "all explaining": batch.explain_graphs,
     }
     watch = cProfile.Profile()
-    watch.runcall(survey, model, structures, folder, max_order, None)
+    watch.runcall(survey, asked, structures, folder)
     stats = pstats.Stats(watch)
     entries = {(where[0], where[2]): numbers[3] for where, numbers in stats.stats.items()}  # pyright: ignore
     for name, function in named.items():
@@ -107,8 +119,10 @@ def main() -> None:
     parser.add_argument("--max-order", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--profile", action="store_true", help="where the time of one process goes")
+    parser.add_argument("--product-rule", choices=("full", "scalar"), help="of PaiNN; full unless named")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    asked = Asked(options.model, options.count, options.max_order, options.product_rule)
     model, structures = atomlens.load_model(options.model), molecules(options.count)
     n = len(structures)
     with tempfile.TemporaryDirectory() as scratch:
@@ -125,18 +139,14 @@ def main() -> None:
                 assert len(client.nthreads()) == n_workers
             print(f"workers ready in {time.perf_counter() - start:.1f} s (not counted below)")
             for client in (a, b):  # every process has imported everything and met the model
-                survey(options.model, structures[:512], folder, options.max_order, client.scheduler.address)
+                survey(asked, structures[:512], folder, client.scheduler.address)
             works = {
                 "energies one by one": lambda: energies(model, structures),
-                "one process": lambda: survey(options.model, structures, folder, options.max_order, None),
-                "one worker": lambda: survey(
-                    options.model, structures, folder, options.max_order, one.scheduler_address
-                ),
-                "two workers": lambda: survey(
-                    options.model, structures, folder, options.max_order, two.scheduler_address
-                ),
-                "alone": lambda: run_alone(a, options.model, options.count, options.max_order),
-                "side by side": lambda: run_alone(b, options.model, options.count, options.max_order),
+                "one process": lambda: survey(asked, structures, folder),
+                "one worker": lambda: survey(asked, structures, folder, one.scheduler_address),
+                "two workers": lambda: survey(asked, structures, folder, two.scheduler_address),
+                "alone": lambda: run_alone(a, asked),
+                "side by side": lambda: run_alone(b, asked),
             }
             works["alone"](), works["side by side"]()  # molecules are loaded
             rounds: list[dict[str, float]] = []
@@ -166,7 +176,7 @@ def main() -> None:
         print(f"two processes with nothing in common against one: {most:.2f}x ({mosts})")
         if options.profile:
             print("share of one process's time:")
-            profile(options.model, structures[:256], folder, options.max_order)
+            profile(asked, structures[:256], folder)
 
 
 if __name__ == "__main__":

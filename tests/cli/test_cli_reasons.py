@@ -46,7 +46,7 @@ def test_all_claims_of_an_analysis(tmp_path, monkeypatch, capsys):
         assert finding["sentence"].count("This decides nothing:") <= 1  # one reason, not two
         # Of what was decided by a number, the page shows number, interval and threshold.
         if finding["outcome"] == OPEN or finding["effect"] is None:
-            assert plain(finding["sentence"]) in page, finding["claim"]
+            assert plain(finding["answer"]) in page, finding["claim"]
     for verdict in summary["verdicts"]:
         assert says_why(verdict | {"claim": verdict["question"]}), verdict["question"]
         assert plain(verdict["sentence"]).replace(" ", "") in unfolded(done.out), verdict["question"]
@@ -78,5 +78,5 @@ def test_all_claims_of_a_simulation(tmp_path, monkeypatch, capsys):
     assert [f["outcome"] for f in findings].count(OPEN) > 0
     for finding in findings:
         assert says_why(finding), finding
-        assert plain(finding["sentence"]) in page, finding["claim"]
+        assert plain(finding["answer"]) in page, finding["claim"]
         assert plain(f"{finding['outcome']}: {finding['claim']} {finding['sentence']}") in plain(done.out)

@@ -16,6 +16,7 @@ from atomlens.structures import InputError
 
 # A configuration is a few kilobytes and a few hundred entries; more is something else.
 _MAX_BYTES, _MAX_ENTRIES = 2**20, 20_000
+_MAX_DEPTH = 100
 _STANDARD = "tag:yaml.org,2002:"
 _PLAIN = ("str", "int", "float", "bool", "null", "map", "seq")
 
@@ -67,6 +68,8 @@ def _check_size(text: str) -> None:
                 sizes[event.anchor] = 1
         elif isinstance(event, yaml.CollectionStartEvent):
             open_nodes.append((event.anchor, total))
+            if len(open_nodes) > _MAX_DEPTH:  # reading takes the square of the depth
+                raise ValueError(f"it is nested more than {_MAX_DEPTH} deep")
             total += 1
             if event.anchor:  # an alias inside its own anchor would never end
                 sizes[event.anchor] = _MAX_ENTRIES

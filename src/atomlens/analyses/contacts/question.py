@@ -13,13 +13,21 @@ from dataclasses import dataclass, replace
 import ase
 import polars as pl
 
-from atomlens.analyses.claims import Claim, describe, judge_claim, sentence_case
+from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.contacts.points import POINTS, dimer_points, known_curves
 from atomlens.analyses.contacts.scores import charge_score, charge_slope, rank_score
 from atomlens.analyses.inputs import AnalysisInputs, untrained_models
 from atomlens.analyses.pair_scores import Score, is_energy, no_score
 from atomlens.analyses.statistics import N_RESAMPLES
-from atomlens.analyses.verdict import Control, Finding, Verdict, cannot_tell, conclude, not_applicable
+from atomlens.analyses.verdict import (
+    Control,
+    Finding,
+    Verdict,
+    cannot_tell,
+    conclude,
+    not_applicable,
+    sentence_case,
+)
 from atomlens.potentials import AnyPotential
 from atomlens.reference import DimerCurve, gfn2_energy, read_nciatlas, sapt_file
 from atomlens.surveys import Progress, evenly_spread, no_progress

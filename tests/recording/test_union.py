@@ -100,6 +100,27 @@ def test_sums_are_those_of_walks_one_by_one(message, structure):
         assert value == pytest.approx(inside, abs=1e-11)
 
 
+class Numbers(Toy):
+    """Atoms hold one number each, without an axis of features."""
+
+    def energy(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        q = self.table(tensors["z"])[:, 0]
+        decay = torch.exp(-tensors["r"].norm(dim=1))
+        for _ in self.linear:
+            q = q + torch.tanh(torch.zeros_like(q).index_add(0, tensors["i"], q[tensors["j"]] * decay))
+        return q.sum() + 2.5
+
+
+@pytest.mark.parametrize("n_layers", [2, 3])
+def test_states_of_one_number_an_atom(n_layers):
+    ex = atomlens.explain_module(Numbers(plain, n_layers), branched())
+    walks = [ex.walks(), *ex.bias_walks()]
+    for members in ([0], [1, 2], [0, 1, 2]):
+        inside = sum(float(w.relevance[np.isin(w.atoms, members).all(axis=1)].sum()) for w in walks)
+        (value,) = restricted_sums(ex.sums, AtomSets.of([members])).tolist()
+        assert value == pytest.approx(inside, abs=1e-11)
+
+
 @pytest.mark.parametrize("message", list(MESSAGES))
 def test_relevance_by_starting_atom_is_that_of_autograd(message):
     toy, atoms = Toy(MESSAGES[message]), branched()

@@ -73,8 +73,8 @@ class Union:
                 total.index_add_(0, found.owners["atoms"], per_atom)
                 for name, weights in along.items():
                     sent = values.index_select(0, found.indices[name])
-                    per_edge = (sent * weights[node].index_select(0, found.picks["edges"])).flatten(1).sum(dim=1)
-                    total.index_add_(0, found.owners["edges"], per_edge)
+                    product = sent * weights[node].index_select(0, found.picks["edges"])
+                    total.index_add_(0, found.owners["edges"], self._per_row(product, self._layout(node)))
             return total
         late = layers.linear.run(state, self._late, local, self._late_schedule)
         for node, values in zip(self._late, late, strict=True):

@@ -51,7 +51,7 @@ class Chain:
     pairs
         Directed pairs of atoms that exchange messages.
     embedding
-        x[0], shape (N, C).
+        x[0], shape (N, C); a first layer may change the width, as PaiNN's does where vectors carry relevance.
     layers
         The T steps.
     readout

@@ -115,13 +115,12 @@ class PaiNN(nn.Module):
         self.interactions: Sequence[PaiNNInteraction] = cast(Any, nn.ModuleList(interactions))
         self.mixings: Sequence[PaiNNMixing] = cast(Any, nn.ModuleList(mixings))
 
-    def filters(self, layer: int, edges: EdgeFeatures) -> Float[Tensor, "E F3"]:
-        """Filters w of one layer, in the order scalar, radial, vector."""
-        width = 3 * self.config.n_features
-        first = 0 if self.config.shared_filters else layer * width
-        net = self.filter_net
-        out = nn.functional.linear(edges.radial, net.weight[first : first + width], net.bias[first : first + width])
-        return out * edges.envelope[:, None]
+    def filters(self, layer: int, edges: EdgeFeatures, parts: int = 3) -> Float[Tensor, "E _"]:
+        """Filters w of one layer, in the order scalar, radial, vector: the first `parts` of these."""
+        width = self.config.n_features
+        first = 0 if self.config.shared_filters else layer * 3 * width
+        net, wanted = self.filter_net, slice(first, first + parts * width)
+        return nn.functional.linear(edges.radial, net.weight[wanted], net.bias[wanted]).mul(edges.envelope[:, None])
 
     def forward(self, graph: AtomGraph) -> AtomFeatures:
         """Atom features of a graph."""

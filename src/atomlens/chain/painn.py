@@ -76,9 +76,9 @@ def _interact(
     context = first.then(rule.linear(out.weight[:width], out.bias[:width], active))
 
     new_q, new_mu, offset = q.clone(), mu.clone(), torch.zeros_like(q)
-    weights = edges.room(q, width)
+    weights, filter_weights = edges.room(q, width), model.filter_weights(t).detach()
     for block, kept_weights in zip(edges, edges.parts(weights), strict=True):
-        filters = model.filters(t, block)
+        filters = block.expansion @ filter_weights.T
         s, r, v = (filters * value.index_select(0, block.source)).chunk(3, dim=-1)
         new_q.index_add_(0, block.target, s)
         dmu = r[:, None, :] * block.directions[:, :, None]
@@ -87,18 +87,21 @@ def _interact(
         new_mu.index_add_(0, block.target, dmu)
         kept_weights.copy_(filters[:, :width])
         offset.index_add_(0, block.target, kept_weights * context.bias.index_select(0, block.source))
-    kept = ChannelWeights(weights) if edges.kept else OnDemand(edges.whole, partial(_gate_weights, model, t))
+    kept = ChannelWeights(weights) if edges.kept else OnDemand(edges.whole, partial(_gate_weights, filter_weights[:width]))
     return _Messages(context.operator, kept, new_q, new_mu, offset)
 
 
-def _gate_weights(model: PaiNN, t: int, edges: EdgeFeatures) -> ChannelWeights:
+def _gate_weights(weights: Float[Tensor, "F R1"], edges: EdgeFeatures) -> ChannelWeights:
     """Weights of scalar messages along edges."""
-    return ChannelWeights(model.filters(t, edges)[:, : model.config.n_features])
+    return ChannelWeights(edges.expansion @ weights.T)
 
 
-def _vector_filters(model: PaiNN, t: int, parts: int, edges: EdgeFeatures) -> VectorFilters:
-    """Filters of messages [s, R] or [s, R, P] along edges."""
-    return VectorFilters(model.filters(t, edges, parts).unflatten(1, (parts, -1)), edges.directions)
+def _vector_filters(
+    weights: Float[Tensor, "O R1"], parts: int, edges: EdgeFeatures, room: Float[Tensor, "E O"] | None = None
+) -> VectorFilters:
+    """Filters of messages [s, R] or [s, R, P] along edges, written to `room` where there is some."""
+    filters = torch.mm(edges.expansion, weights.T, out=room)
+    return VectorFilters(filters.unflatten(1, (parts, -1)), edges.directions)
 
 
 def _interact_with_vectors(
@@ -127,16 +130,15 @@ def _interact_with_vectors(
         source = VectorSource.of(context.operator, before[:, 0, 2], mu, share)
 
     gathered = q.new_zeros(len(q), 2, 4 * width)
-    filters = edges.room(q, parts, width)
-    for block, kept_filters in zip(edges, edges.parts(filters), strict=True):
-        operator = _vector_filters(model, t, parts, block)
+    filters, filter_weights = edges.room(q, parts * width), model.filter_weights(t, parts).detach()
+    for block, room in zip(edges, edges.parts(filters), strict=True):
+        operator = _vector_filters(filter_weights, parts, block, room)
         gathered.index_add_(0, block.target, operator.apply(sent.index_select(0, block.source), None))
-        kept_filters.copy_(operator.filters)
     received = gathered[:, 0].unflatten(1, (4, -1))
     if edges.kept:
-        kept: EdgeOperator = VectorFilters(filters, torch.cat([block.directions for block in edges]))
+        kept: EdgeOperator = VectorFilters(filters.unflatten(1, (parts, -1)), torch.cat([block.directions for block in edges]))
     else:
-        kept = OnDemand(edges.whole, partial(_vector_filters, model, t, parts))
+        kept = OnDemand(edges.whole, partial(_vector_filters, filter_weights, parts))
     return _Messages(source, kept, q + received[:, 0], mu + received[:, 1:], gathered[:, 1])
 
 

@@ -115,12 +115,16 @@ class PaiNN(nn.Module):
         self.interactions: Sequence[PaiNNInteraction] = cast(Any, nn.ModuleList(interactions))
         self.mixings: Sequence[PaiNNMixing] = cast(Any, nn.ModuleList(mixings))
 
-    def filters(self, layer: int, edges: EdgeFeatures, parts: int = 3) -> Float[Tensor, "E _"]:
-        """Filters w of one layer, in the order scalar, radial, vector: the first `parts` of these."""
-        width = self.config.n_features
+    def filter_weights(self, layer: int, parts: int = 3) -> Float[Tensor, "O R1"]:
+        """Weights of a layer's filters over `EdgeFeatures.expansion`: the first `parts` of scalar, radial, vector."""
+        width, net = self.config.n_features, self.filter_net
         first = 0 if self.config.shared_filters else layer * 3 * width
-        net, wanted = self.filter_net, slice(first, first + parts * width)
-        return nn.functional.linear(edges.radial, net.weight[wanted], net.bias[wanted]).mul(edges.envelope[:, None])
+        wanted = slice(first, first + parts * width)
+        return torch.cat([net.weight[wanted], net.bias[wanted, None]], dim=1)
+
+    def filters(self, layer: int, edges: EdgeFeatures) -> Float[Tensor, "E F3"]:
+        """Filters w of one layer, in the order scalar, radial, vector."""
+        return edges.expansion @ self.filter_weights(layer).T
 
     def forward(self, graph: AtomGraph) -> AtomFeatures:
         """Atom features of a graph."""

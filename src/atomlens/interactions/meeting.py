@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from jaxtyping import Float, Int
@@ -43,7 +44,8 @@ class _Atoms:
 class _Pairs:
     """Per-pair vectors on both sides of the cut, for directed pairs closed under reversal.
 
-    Where the middle layer's staying map and target map are one, l·(stay n) = Q·n, so `left` is Q and `s` is n.
+    Where the middle layer's staying map and target map are one, l·(stay n) = Q·n, so `left` is Q, and `s` is n, which
+    `arrived` has in it already.
     """
 
     left: Tensor
@@ -58,17 +60,16 @@ class _Pairs:
 
 def _per_atom(chain: Chain) -> _Atoms:
     first, middle, last = chain.layers
-    atoms = chain.all_atoms()
-    beta = first.stay.apply(chain.embedding, atoms) + first.bias
-    received = last.target.pull(chain.readout, atoms)
-    alpha = received if last.stay is last.target else last.stay.pull(chain.readout, atoms)
+    beta = first.stay.apply(chain.embedding, None) + first.bias
+    received = last.target.pull(chain.readout, None)
+    alpha = received if last.stay is last.target else last.stay.pull(chain.readout, None)
     return _Atoms(
-        sent=first.source.apply(chain.embedding, atoms),
-        stayed=middle.stay.apply(beta, atoms) + middle.bias,
-        k=middle.source.apply(beta, atoms),
+        sent=first.source.apply(chain.embedding, None),
+        stayed=middle.stay.apply(beta, None) + middle.bias,
+        k=middle.source.apply(beta, None),
         received=received,
         alpha=alpha,
-        q=middle.target.pull(alpha, atoms),
+        q=middle.target.pull(alpha, None),
     )
 
 
@@ -81,6 +82,7 @@ def _per_pair(chain: Chain, atoms: _Atoms, pairs: Int[Tensor, " B"]) -> _Pairs:
     l = last.source.pull(last.edges.pull(atoms.received.index_select(0, a), pairs), b)  # noqa: E741
     Q = middle.target.pull(l, b)
     R = _add_reversed(atoms.k.index_select(0, b), K)
+    arrived = middle.edges.apply(R, pairs)
     one_map = middle.stay is middle.target
     return _Pairs(
         left=Q if one_map else l,
@@ -89,7 +91,7 @@ def _per_pair(chain: Chain, atoms: _Atoms, pairs: Int[Tensor, " B"]) -> _Pairs:
         K=K,
         pulled=_add_reversed(atoms.q.index_select(0, a), Q),
         R=R,
-        arrived=middle.edges.apply(R, pairs),
+        arrived=arrived.add_(n) if one_map else arrived,
         onward=_dot(l, atoms.stayed.index_select(0, b)),
     )
 
@@ -121,7 +123,7 @@ def _pair_blocks(chain: Chain) -> Iterator[Int[Tensor, " B"]]:
 def _of_directed(atoms: _Atoms, vectors: _Pairs, a: Tensor, *, one_map: bool) -> Float[Tensor, " B"]:
     """Contribution of every directed pair to the term of its two atoms."""
     if one_map:
-        return _dot(vectors.pulled, vectors.s + vectors.arrived).add_(vectors.onward)
+        return _dot(vectors.pulled, vectors.arrived).add_(vectors.onward)
     alone = _add_reversed(atoms.alpha.index_select(0, a), vectors.left)
     return _dot(alone, vectors.s) + vectors.onward + _dot(vectors.pulled, vectors.arrived)
 
@@ -170,11 +172,18 @@ class _Through:
 
     def put(self, chain: Chain, vectors: _Pairs, both: Int[Tensor, " B"]) -> None:
         """Keep the vectors of a block of pairs."""
-        y, pulled = vectors.arrived, chain.layers[1].edges.pull(vectors.pulled, both)
-        incoming = [vectors.s + y] if self.one_map else [y, vectors.s]
-        outgoing = [vectors.Q] if self.one_map else [vectors.Q, vectors.left]
-        self.incoming[both] = torch.cat([*incoming, vectors.K], dim=1)
-        self.outgoing[both.roll(len(both) // 2)] = torch.cat([*outgoing, pulled], dim=1)  # l[e] goes from b to a
+        pulled = chain.layers[1].edges.pull(vectors.pulled, both)
+        incoming = [vectors.arrived, vectors.K] if self.one_map else [vectors.arrived, vectors.s, vectors.K]
+        outgoing = [vectors.Q, pulled] if self.one_map else [vectors.Q, vectors.left, pulled]
+        _write(self.incoming, both, incoming)
+        _write(self.outgoing, both.roll(len(both) // 2), outgoing)  # l[e] goes from b to a
+
+
+def _write(room: Float[Tensor, "P _"], rows: Int[Tensor, " B"], parts: list[Tensor]) -> None:
+    """Write vectors side by side into some rows."""
+    stops = [0, *accumulate(part.shape[1] for part in parts)]
+    for first, last, part in zip(stops, stops[1:], parts, strict=False):
+        room[rows, first:last] = part
 
 
 def _open_paths(chain: Chain, through: _Through, triples: Triples) -> Float[Tensor, " Q"]:

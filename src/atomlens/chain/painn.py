@@ -87,7 +87,10 @@ def _interact(
         new_mu.index_add_(0, block.target, dmu)
         kept_weights.copy_(filters[:, :width])
         offset.index_add_(0, block.target, kept_weights * context.bias.index_select(0, block.source))
-    kept = ChannelWeights(weights) if edges.kept else OnDemand(edges.whole, partial(_gate_weights, filter_weights[:width]))
+    if edges.kept:
+        kept: EdgeOperator = ChannelWeights(weights)
+    else:
+        kept = OnDemand(edges.whole, partial(_gate_weights, filter_weights[:width]))
     return _Messages(context.operator, kept, new_q, new_mu, offset)
 
 
@@ -136,7 +139,8 @@ def _interact_with_vectors(
         gathered.index_add_(0, block.target, operator.apply(sent.index_select(0, block.source), None))
     received = gathered[:, 0].unflatten(1, (4, -1))
     if edges.kept:
-        kept: EdgeOperator = VectorFilters(filters.unflatten(1, (parts, -1)), torch.cat([block.directions for block in edges]))
+        directions = torch.cat([block.directions for block in edges])
+        kept: EdgeOperator = VectorFilters(filters.unflatten(1, (parts, -1)), directions)
     else:
         kept = OnDemand(edges.whole, partial(_vector_filters, filter_weights, parts))
     return _Messages(source, kept, q + received[:, 0], mu + received[:, 1:], gathered[:, 1])

@@ -24,8 +24,8 @@ from torch import Tensor
 from atomlens.chain import Chain
 from atomlens.interactions.subsets import Triples, undirected
 
-# Numbers in one array of a block: 1 MB of float64, which stays in cache from one map to the next.
-_BLOCK = 131_072
+# Numbers in one array of a block: 2 MB of float64, which stays in cache from one map to the next.
+_BLOCK = 262_144
 
 
 @dataclass(frozen=True)

@@ -98,12 +98,12 @@ def from_model(model: atomlens.Potential, graph: atomlens.AtomGraph, product_rul
 def output_bound(rule: str, explanation: atomlens.Explanation, walks: atomlens.Walks, repeats: int) -> None:
     """Compare with writing the output once plus the matrix products at this machine's rates."""
     n, steps = walks.atoms.shape
-    like, n_features = explanation.chain.embedding, explanation.chain.embedding.shape[1]
-    # Channels of a message, and F × F products that a half-walk passes through; vectors come as four times F.
+    like, n_features = explanation.chain.embedding, explanation.chain.readout.shape[1]
+    # Channels of a message, and F × F products that a half-walk passes through; states come as four times F.
     width, maps = n_features, 10
     if rule == "full":
         n_features //= 4
-        width, maps = 5 * n_features, 30
+        width, maps = 5 * n_features, 26
 
     def write() -> None:
         torch.empty((n, steps), dtype=torch.int32).fill_(1)

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomlens.chain import ChannelWeights, EdgeMatrices, EdgeOperator
-from atomlens.chain.edges import VectorWeights
 from atomlens.chain.on_demand import OnDemand
+from atomlens.chain.operators import Shared
+from atomlens.chain.painn_vectors import VectorMixing
+from atomlens.chain.vector_edges import VectorFilters, VectorWeights
 from atomlens.models import EdgeFeatures
 
 WIDTH = 3
@@ -25,10 +27,15 @@ def random_edges(kind: str, generator: torch.Generator) -> tuple[EdgeOperator, i
         return ChannelWeights(normal(6, WIDTH)), WIDTH, WIDTH
     if kind == "matrices":
         return EdgeMatrices(normal(6, 2, WIDTH)), WIDTH, 2
-    return VectorWeights(normal(6, 5, WIDTH)), 5 * WIDTH, 4 * WIDTH
+    parts, n_messages = (3, 5) if kind.startswith("vectors") else (2, 2)
+    filters = VectorFilters(normal(6, parts, WIDTH), torch.nn.functional.normalize(normal(6, 3), dim=1))
+    return VectorWeights.of(filters) if kind.endswith("images") else filters, n_messages * WIDTH, 4 * WIDTH
 
 
-@given(seed=st.integers(0, 10**6), kind=st.sampled_from(["channels", "matrices", "vectors"]))
+KINDS = ["channels", "matrices", "vectors", "vectors, images", "no vectors yet", "no vectors yet, images"]
+
+
+@given(seed=st.integers(0, 10**6), kind=st.sampled_from(KINDS))
 def test_no_vector_is_lengthened_by_more_than_the_norm(seed, kind):
     generator = torch.Generator().manual_seed(seed)
     operator, width_in, width_out = random_edges(kind, generator)
@@ -41,7 +48,7 @@ def test_no_vector_is_lengthened_by_more_than_the_norm(seed, kind):
         torch.testing.assert_close(operator.norms(), spectral)
 
 
-@pytest.mark.parametrize("kind", ["channels", "matrices", "vectors"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_all_edges_in_order_need_no_index(kind):
     generator = torch.Generator().manual_seed(0)
     operator, width_in, width_out = random_edges(kind, generator)
@@ -50,6 +57,22 @@ def test_all_edges_in_order_need_no_index(kind):
     edges = torch.arange(6)
     torch.testing.assert_close(operator.apply(m, None), operator.apply(m, edges), rtol=0, atol=0)
     torch.testing.assert_close(operator.pull(u, None), operator.pull(u, edges), rtol=0, atol=0)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_a_vector_along_its_edge_is_mixed_as_any_other(seed):
+    """The short cut for messages of the first layer does what edges and mixing do one after the other."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+    edges, width_in, _ = random_edges("no vectors yet", generator)
+    mixing = VectorMixing(Shared(normal(3 * WIDTH, 2 * WIDTH)), normal(2 * WIDTH, WIDTH), normal(4, 10, WIDTH))
+    some, atoms = (torch.randint(n, (9,), generator=generator) for n in (6, 4))
+    messages = normal(9, width_in)
+    expected = mixing.apply(edges.apply(messages, some), atoms)
+    torch.testing.assert_close(edges.arrive(messages, some, mixing, atoms), expected)
 
 
 @given(seed=st.integers(0, 10**6), several=st.booleans())

@@ -44,14 +44,15 @@ def assert_same_chain(closed: Chain, automatic: Chain) -> None:
     assert torch.equal(closed.pairs.source, automatic.pairs.source)
     close(closed.embedding, automatic.embedding, 1.0)
     for t, (first, second) in enumerate(zip(closed.layers, automatic.layers, strict=True)):
-        x = torch.randn(closed.embedding.shape, generator=generator, dtype=torch.float64)
+        before = closed.embedding if t == 0 else closed.layers[t - 1].bias
+        x, u = (torch.randn(y.shape, generator=generator, dtype=torch.float64) for y in (before, second.bias))
         image = automatic.step(t, x)
         size = max(1.0, float(image.abs().max()))
         close(closed.step(t, x), image, size)
-        pulled = automatic.step_back(t, x)
-        close(closed.step_back(t, x), pulled, max(1.0, float(pulled.abs().max())))
+        pulled = automatic.step_back(t, u)
+        close(closed.step_back(t, u), pulled, max(1.0, float(pulled.abs().max())))
         # The two are transposes of each other, and map one atom's state along pairs alone.
-        assert float((image * x).sum()) == pytest.approx(float((pulled * x).sum()), rel=1e-9, abs=1e-9 * size)
+        assert float((image * u).sum()) == pytest.approx(float((pulled * x).sum()), rel=1e-9, abs=1e-9 * size)
         close(first.bias, second.bias, max(1.0, float(second.bias.abs().max())))
     weight = max(1.0, float(automatic.readout.abs().max()))
     close(closed.readout, automatic.readout, weight)

@@ -111,13 +111,12 @@ def make_chain_batch(
     else:
         layers, features = so3net_layers(representation, edges, images)
     embedding = representation.embedding(graph.numbers).detach()
-    if layers[0].bias.shape[1] != embedding.shape[1]:  # vectors start at zero
-        embedding = torch.nn.functional.pad(embedding, (0, layers[0].bias.shape[1] - embedding.shape[1]))
+    width = layers[-1].bias.shape[1] if layers else embedding.shape[1]
 
     linear = linear_readout(model.readout, features, graph, rule, product_rule)
     weights = linear.weights
-    if weights.shape[1] != embedding.shape[1]:  # the readout takes no vectors
-        weights = torch.nn.functional.pad(weights, (0, embedding.shape[1] - weights.shape[1]))
+    if weights.shape[1] != width:  # the readout takes no vectors
+        weights = torch.nn.functional.pad(weights, (0, width - weights.shape[1]))
     scale, offsets = float(model.scale), model.offset(graph).double()
     constants = scale * linear.constants.double() + offsets
     if not rule.keeps_values:
@@ -154,7 +153,7 @@ def layer_functions(model: Potential, graph: AtomGraph, product_rule: str) -> tu
         functions += [
             lambda s, t=t: _vector_step(representation, t, s, edges) for t in range(len(representation.mixings))
         ]
-        return functions, torch.nn.functional.pad(x, (0, 3 * x.shape[1]))
+        return functions, x
     q, mu = x, x.new_zeros(len(x), 3, x.shape[1])
     with torch.no_grad():
         for t, (interaction, mixing) in enumerate(
@@ -172,6 +171,8 @@ def layer_functions(model: Potential, graph: AtomGraph, product_rule: str) -> tu
 
 
 def _vector_step(model: PaiNN, t: int, state: Tensor, edges: EdgeFeatures) -> Tensor:
+    if t == 0:  # vectors start at zero
+        state = torch.cat([state, *[torch.zeros_like(state)] * 3], dim=1)
     q, mu = state.unflatten(1, (4, -1)).split([1, 3], dim=1)
     q, mu = model.interactions[t](q[:, 0], mu, model.filters(t, edges), edges)
     q, mu = model.mixings[t](q, mu)

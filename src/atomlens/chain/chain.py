@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from atomlens.chain.edges import EdgeOperator, PairIndex
@@ -51,7 +51,7 @@ class Chain:
     pairs
         Directed pairs of atoms that exchange messages.
     embedding
-        x[0], shape (N, C).
+        x[0], shape (N, C); a first layer may change the width, as PaiNN's does where vectors carry relevance.
     layers
         The T steps.
     readout
@@ -95,34 +95,41 @@ class Chain:
         """Indices of all directed pairs, in blocks that bound memory."""
         return torch.arange(self.pairs.n_pairs, device=self.embedding.device).split(_PAIR_BLOCK)
 
-    def step(self, t: int, x: Float[Tensor, "N C"]) -> Float[Tensor, "N D"]:
-        """Apply J[t] (all atoms, no bias): stay, plus what neighbours send. Streams over blocks of pairs."""
-        layer, atoms = self.layers[t], self.all_atoms()
-        sent = layer.source.apply(x, atoms)
+    def _some(self, block: Int[Tensor, " B"]) -> Int[Tensor, " B"] | None:
+        """The block, or None if it is all pairs: nothing of theirs has to be gathered then."""
+        return None if len(block) == self.pairs.n_pairs else block
+
+    def step(self, t: int, x: Float[Tensor, "N ... C"]) -> Float[Tensor, "N ... D"]:
+        """Apply J[t] (all atoms, no bias): stay, plus what neighbours send. Streams over blocks of pairs.
+
+        Several states of every atom (N, k, C) share what is gathered for them.
+        """
+        layer = self.layers[t]
+        sent = layer.source.apply(x, None)
         gathered = None
         for pairs in self.pair_blocks():
-            carried = layer.edges.apply(sent.index_select(0, self.pairs.source[pairs]), pairs)
+            carried = layer.edges.apply(sent.index_select(0, self.pairs.source[pairs]), self._some(pairs))
             if gathered is None:
-                gathered = carried.new_zeros(self.n_atoms, carried.shape[1])
+                gathered = carried.new_zeros(self.n_atoms, *carried.shape[1:])
             gathered.index_add_(0, self.pairs.target[pairs], carried)
         if gathered is None:
-            return layer.stay.apply(x, atoms)
+            return layer.stay.apply(x, None)
         if layer.stay is layer.target:
-            return layer.stay.apply(x + gathered, atoms)
-        return layer.stay.apply(x, atoms) + layer.target.apply(gathered, atoms)
+            return layer.stay.apply(x + gathered, None)
+        return layer.stay.apply(x, None) + layer.target.apply(gathered, None)
 
     def step_back(self, t: int, u: Float[Tensor, "N D"]) -> Float[Tensor, "N C"]:
         """Apply J[t] transposed (all atoms)."""
-        layer, atoms = self.layers[t], self.all_atoms()
-        pulled = layer.target.pull(u, atoms)
-        stay = pulled if layer.stay is layer.target else layer.stay.pull(u, atoms)
+        layer = self.layers[t]
+        pulled = layer.target.pull(u, None)
+        stay = pulled if layer.stay is layer.target else layer.stay.pull(u, None)
         gathered = None
         for pairs in self.pair_blocks():
-            carried = layer.edges.pull(pulled.index_select(0, self.pairs.target[pairs]), pairs)
+            carried = layer.edges.pull(pulled.index_select(0, self.pairs.target[pairs]), self._some(pairs))
             if gathered is None:
                 gathered = carried.new_zeros(self.n_atoms, carried.shape[1])
             gathered.index_add_(0, self.pairs.source[pairs], carried)
-        return stay if gathered is None else stay + layer.source.pull(gathered, atoms)
+        return stay if gathered is None else stay + layer.source.pull(gathered, None)
 
     def states(self) -> list[Float[Tensor, "N _"]]:
         """States x[0], ..., x[T] of all atoms."""

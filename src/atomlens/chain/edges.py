@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atomlens.chain.operators import AtomOperator, Atoms, rows_of, scaled
+from atomlens.chain.operators import AtomOperator, Atoms, scaled
 
 Edges = Int[Tensor, " B"] | None  # None: all edges, in order
 
@@ -25,6 +25,10 @@ class EdgeOperator(ABC):
     @abstractmethod
     def pull(self, u: Tensor, edges: Edges) -> Tensor:
         """Return the transposed map: (B, ..., M_out) to (B, ..., M_in)."""
+
+    def arrive(self, m: Tensor, edges: Edges, target: AtomOperator, atoms: Atoms) -> Tensor:
+        """What `target` makes at each atom of the one message that comes along each edge."""
+        return target.apply(self.apply(m, edges), atoms)
 
     @abstractmethod
     def norms(self) -> Float[Tensor, " E"]:
@@ -67,42 +71,6 @@ class EdgeMatrices(EdgeOperator):
     def norms(self) -> Float[Tensor, " E"]:
         """Frobenius norm, which bounds the spectral norm."""
         return torch.linalg.matrix_norm(self.matrices)
-
-
-@dataclass(frozen=True)
-class VectorWeights(EdgeOperator):
-    r"""Edge part of PaiNN with vectors: messages [s, R, P_x, P_y, P_z] (5F) to [q, μ_x, μ_y, μ_z] (4F).
-
-    q = w_s s and μ_k = (w_R r̂_k) R + w_v P_k, with `weights` holding w_s, w_R r̂_x, w_R r̂_y, w_R r̂_z, w_v.
-    """
-
-    weights: Float[Tensor, "E 5 F"]
-
-    def apply(self, m: Tensor, edges: Edges) -> Tensor:
-        """Carry scalar and vector messages along the edges."""
-        w = rows_of(self.weights, edges, m)
-        message = m.unflatten(-1, (5, -1))
-        state = m.new_empty(*m.shape[:-1], 4, message.shape[-1])
-        torch.mul(w[..., :1, :], message[..., :1, :], out=state[..., :1, :])
-        mu = torch.mul(w[..., 1:4, :], message[..., 1:2, :], out=state[..., 1:, :])
-        mu.addcmul_(w[..., 4:, :], message[..., 2:, :])
-        return state.flatten(-2)
-
-    def pull(self, u: Tensor, edges: Edges) -> Tensor:
-        """Carry state derivatives back along the edges."""
-        w = rows_of(self.weights, edges, u)
-        state = u.unflatten(-1, (4, -1))
-        message = u.new_empty(*u.shape[:-1], 5, state.shape[-1])
-        torch.mul(w[..., :1, :], state[..., :1, :], out=message[..., :1, :])
-        radial = torch.mul(w[..., 1, :], state[..., 1, :], out=message[..., 1, :])
-        radial.addcmul_(w[..., 2, :], state[..., 2, :]).addcmul_(w[..., 3, :], state[..., 3, :])
-        torch.mul(w[..., 4:, :], state[..., 1:, :], out=message[..., 2:, :])
-        return message.flatten(-2)
-
-    def norms(self) -> Float[Tensor, " E"]:
-        """Largest spectral norm of a channel: that of w_s alone, or of (R, P) to w_R r̂ R + w_v P."""
-        w = self.weights.square()
-        return torch.maximum(w[:, 0], w[:, 1:].sum(dim=1)).amax(dim=1).sqrt()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atomlens.chain.edges import EdgeOperator, Edges
+from atomlens.chain.operators import AtomOperator, Atoms
 from atomlens.models import EdgeFeatures
 
 _BLOCK = 1024
@@ -37,6 +38,10 @@ class OnDemand(EdgeOperator):
     def pull(self, u: Tensor, edges: Edges) -> Tensor:
         """Return the transposed map."""
         return self._of(edges).pull(u, None)
+
+    def arrive(self, m: Tensor, edges: Edges, target: AtomOperator, atoms: Atoms) -> Tensor:
+        """What the target makes of single messages."""
+        return self._of(edges).arrive(m, None, target, atoms)
 
     def norms(self) -> Float[Tensor, " E"]:
         """Bound of the factor of every edge."""

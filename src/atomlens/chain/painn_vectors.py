@@ -45,9 +45,11 @@ class VectorSource(AtomOperator):
         """Return the transposed map."""
         message, held = u.unflatten(-1, (5, -1)), rows_of(self.held, atoms, u)
         p = message[..., 2:, :]
-        v = (p * held[..., 1:, :]).sum(dim=-2, keepdim=True)
+        context = u.new_empty(*u.shape[:-1], 3, message.shape[-1])
+        context[..., :2, :] = message[..., :2, :]
+        _over_components(p, held[..., 1:, :], out=context[..., 2:, :])
         state = u.new_empty(*u.shape[:-1], 4, message.shape[-1])
-        state[..., 0, :] = self.context.pull(torch.cat([message[..., :2, :], v], dim=-2).flatten(-2), atoms)
+        state[..., 0, :] = self.context.pull(context.flatten(-2), atoms)
         torch.mul(p, held[..., :1, :], out=state[..., 1:, :])
         return state.flatten(-2)
 
@@ -56,13 +58,12 @@ class VectorSource(AtomOperator):
 class VectorMixing(AtomOperator):
     """PaiNN's mixing as a map of [q, μ] (4F) to itself; notation of `atomlens.models.painn.PaiNNMixing`.
 
-    `held` has what is frozen in one array, which takes one gather: V and W (3 each), 1/n, share² e, share <V, W> and
-    share b.
+    `held` has what is frozen in one array, which takes one gather, with the share of products in it: share V and
+    share W (3 each), 1/(share n), share e, share <V, W> and share b.
     """
 
     context: AtomOperator
     vector_weight: Float[Tensor, "F2 F"]
-    share: float
     held: Float[Tensor, "N 10 F"]
 
     @classmethod
@@ -71,35 +72,68 @@ class VectorMixing(AtomOperator):
         context: AtomOperator,
         vector_weight: Float[Tensor, "F2 F"],
         share: float,
-        vectors: tuple[Float[Tensor, "N 3 F"], Float[Tensor, "N 3 F"]],
+        vectors: Float[Tensor, "N 6 F"],
         inverse_norm: Float[Tensor, "N F"],
-        gates: tuple[Float[Tensor, "N F"], Float[Tensor, "N F"]],
+        products: tuple[Float[Tensor, "N F"], Float[Tensor, "N F"], Float[Tensor, "N F"]],
     ) -> VectorMixing:
-        """The map at frozen vectors (V, W) and gates (b, e)."""
-        (v, w), (b, e) = vectors, gates
-        scalars = torch.stack([inverse_norm, share**2 * e, share * (v * w).sum(dim=1), share * b], dim=1)
-        return cls(context, vector_weight, share, torch.cat([v, w, scalars], dim=1))
+        """The map at frozen vectors [V, W], and frozen e, <V, W> and b."""
+        held = torch.cat([vectors, inverse_norm[:, None], torch.stack(products, dim=1)], dim=1).mul_(share)
+        held[:, 6].mul_(1 / share**2)
+        return cls(context, vector_weight, held)
 
     def _held(self, atoms: Atoms, like: Tensor) -> tuple[Tensor, ...]:
         return rows_of(self.held, atoms, like).split([3, 3, 1, 1, 1, 1], dim=-2)
 
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
         """Mix scalars and vectors."""
+        return self._mix(x, atoms)
+
+    def with_offsets(
+        self, x: Float[Tensor, "N F4"], norm: Float[Tensor, "N F"], context: Float[Tensor, "N F3"]
+    ) -> Float[Tensor, "N F4"]:
+        """`apply` to all atoms where offsets add to the norms that their context sees, and to the context."""
+        return self._mix(x, None, norm[:, None], context.unflatten(-1, (3, -1)))
+
+    def _mix(self, x: Tensor, atoms: Atoms, norm: Tensor | None = None, offset: Tensor | None = None) -> Tensor:
         state = x.unflatten(-1, (4, -1))
         q, mu = state[..., :1, :], state[..., 1:, :]
         held_v, held_w, inverse_norm, e, dot, b = self._held(atoms, x)
         # One product of matrices for all three components: torch would take one a row for what is not contiguous.
         mixed = (mu.reshape(-1, mu.shape[-1]) @ self.vector_weight.T).view(*mu.shape[:-1], len(self.vector_weight))
         v, w = mixed.chunk(2, dim=-1)
-        n = (held_v * v).sum(dim=-2, keepdim=True).mul_(inverse_norm)
-        context = self.context.apply(torch.cat([q, n], dim=-2).flatten(-2), atoms).unflatten(-1, (3, -1))
+        n = _over_components(held_v, v).mul_(inverse_norm)
+        context = self._context(q, n if norm is None else n.add_(norm), atoms)
+        if offset is not None:
+            context = context + offset
         new = torch.empty_like(state)
         (
             torch.add(q, context[..., :1, :], out=new[..., :1, :])
-            .addcmul_(e, (held_v * w).addcmul_(held_w, v).sum(dim=-2, keepdim=True))
+            .addcmul_(e, _over_components(held_v, w, held_w, v))
             .addcmul_(dot, context[..., 2:, :])
         )
-        torch.addcmul(mu, b, w, out=new[..., 1:, :]).addcmul_(context[..., 1:2, :], held_w, value=self.share)
+        torch.addcmul(mu, b, w, out=new[..., 1:, :]).addcmul_(context[..., 1:2, :], held_w)
+        return new.flatten(-2)
+
+    def apply_along(
+        self, directions: Float[Tensor, "B 3 1"], q: Float[Tensor, "B F"], g: Float[Tensor, "B F"], atoms: Atoms
+    ) -> Float[Tensor, "B F4"]:
+        """`apply` of scalars q and vectors that all point one way, μ_k = r̂_k g: one product of matrices for three."""
+        mixed = (g @ self.vector_weight.T).unflatten(-1, (2, -1))
+        held = rows_of(self.held, atoms, g)
+        inverse_norm, e, dot, b = held[..., 6:, :].unbind(-2)
+        vectors = held[..., :6, :].unflatten(-2, (2, 3))
+        along = vectors[..., 0, :] * directions[:, :1]
+        for k in (1, 2):
+            along.addcmul_(vectors[..., k, :], directions[:, k : k + 1])  # V and W along the direction
+        inputs = q.new_empty(len(q), 2, q.shape[-1])
+        inputs[:, 0] = q
+        torch.mul(along[:, 0], mixed[:, 0], out=inputs[:, 1]).mul_(inverse_norm)
+        context = self.context.apply(inputs.flatten(-2), atoms).unflatten(-1, (3, -1))
+        new = q.new_empty(len(q), 4, q.shape[-1])
+        overlap = along.mul_(mixed.flip(-2)).sum(-2)
+        torch.add(q, context[:, 0], out=new[:, 0]).addcmul_(e, overlap).addcmul_(dot, context[:, 2])
+        torch.mul(directions, torch.addcmul(g, b, mixed[:, 1])[:, None], out=new[:, 1:])
+        new[:, 1:].addcmul_(context[:, 1:2], held[:, 3:6])
         return new.flatten(-2)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
@@ -107,8 +141,11 @@ class VectorMixing(AtomOperator):
         state = u.unflatten(-1, (4, -1))
         uq, umu = state[..., :1, :], state[..., 1:, :]
         held_v, held_w, inverse_norm, e, dot, b = self._held(atoms, u)
-        ub = (umu * held_w).sum(dim=-2, keepdim=True).mul_(self.share)
-        inputs = self.context.pull(torch.cat([uq, ub, uq * dot], dim=-2).flatten(-2), atoms).unflatten(-1, (2, -1))
+        context = u.new_empty(*u.shape[:-1], 3, state.shape[-1])
+        context[..., :1, :] = uq
+        _over_components(umu, held_w, out=context[..., 1:2, :])
+        torch.mul(uq, dot, out=context[..., 2:, :])
+        inputs = self.context.pull(context.flatten(-2), atoms).unflatten(-1, (2, -1))
         un, ud = inputs[..., 1:, :] * inverse_norm, uq * e
         mixed = u.new_empty(*umu.shape[:-1], 2, umu.shape[-1])
         torch.mul(un, held_v, out=mixed[..., 0, :]).addcmul_(ud, held_w)
@@ -118,3 +155,37 @@ class VectorMixing(AtomOperator):
         torch.add(uq, inputs[..., :1, :], out=new[..., :1, :])
         torch.add(umu, pulled, out=new[..., 1:, :])
         return new.flatten(-2)
+
+    def _context(self, q: Tensor, n: Tensor, atoms: Atoms) -> Tensor:
+        return self.context.apply(torch.cat([q, n], dim=-2).flatten(-2), atoms).unflatten(-1, (3, -1))
+
+
+@dataclass(frozen=True)
+class FromScalars(AtomOperator):
+    """A mixing before which there are no vectors: q (F) to [q, μ] (4F)."""
+
+    mixing: VectorMixing
+
+    def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
+        """Mix scalars."""
+        *_, held_w, _, _, dot, _ = self.mixing._held(atoms, x)
+        q = x[..., None, :]
+        context = self.mixing._context(q, torch.zeros_like(q), atoms)
+        scalar = (q + context[..., :1, :]).addcmul_(dot, context[..., 2:, :])
+        return torch.cat([scalar, context[..., 1:2, :] * held_w], dim=-2).flatten(-2)
+
+    def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
+        """Return the transposed map."""
+        return self.mixing.pull(u, atoms).unflatten(-1, (4, -1))[..., 0, :]
+
+
+def _over_components(*pairs: Tensor, out: Tensor | None = None) -> Float[Tensor, "... 1 F"]:
+    """Sum over components of products of two (..., 3, F) each: a·b, or a·b + c·d; less to write than all products."""
+    (first, second), *more = list(zip(pairs[::2], pairs[1::2], strict=True))
+    total = torch.mul(first[..., :1, :], second[..., :1, :], out=out)
+    for k in (1, 2):
+        total.addcmul_(first[..., k : k + 1, :], second[..., k : k + 1, :])
+    for a, b in more:
+        for k in range(3):
+            total.addcmul_(a[..., k : k + 1, :], b[..., k : k + 1, :])
+    return total

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from jaxtyping import Float, Int
@@ -23,8 +24,8 @@ from torch import Tensor
 from atomlens.chain import Chain
 from atomlens.interactions.subsets import Triples, undirected
 
-# Numbers in one array of a block: 1 MB of float64, which stays in cache from one map to the next.
-_BLOCK = 131_072
+# Numbers in one array of a block: 2 MB of float64, which stays in cache from one map to the next.
+_BLOCK = 262_144
 
 
 @dataclass(frozen=True)
@@ -43,52 +44,64 @@ class _Atoms:
 class _Pairs:
     """Per-pair vectors on both sides of the cut, for directed pairs closed under reversal.
 
-    Where the middle layer's staying map and target map are one, l·(stay n) = Q·n, so `left` is Q and `s` is n.
+    Where the middle layer's staying map and target map are one, l·(stay n) = Q·n, so `left` is Q, and `s` is n, which
+    `arrived` has in it already.
     """
 
     left: Tensor
     s: Tensor  # n through the middle layer's staying map (or n itself, see above)
     Q: Tensor
     K: Tensor
-    D: Tensor  # the left half with all that involves a and b only, pulled along the middle pair
-    R: Tensor  # the right half with all that involves a and b only
+    pulled: Tensor  # the left half with all that involves a and b only, at the target of the middle pair
+    R: Tensor  # the right half with all that involves a and b only, as it is sent along the middle pair
+    arrived: Tensor  # R carried along the middle pair
     onward: Tensor  # l·(what stays of beta[b]): b alone, then on to a
 
 
 def _per_atom(chain: Chain) -> _Atoms:
     first, middle, last = chain.layers
-    atoms = chain.all_atoms()
-    beta = first.stay.apply(chain.embedding, atoms) + first.bias
-    received = last.target.pull(chain.readout, atoms)
-    alpha = received if last.stay is last.target else last.stay.pull(chain.readout, atoms)
+    beta = first.stay.apply(chain.embedding, None) + first.bias
+    received = last.target.pull(chain.readout, None)
+    alpha = received if last.stay is last.target else last.stay.pull(chain.readout, None)
     return _Atoms(
-        sent=first.source.apply(chain.embedding, atoms),
-        stayed=middle.stay.apply(beta, atoms) + middle.bias,
-        k=middle.source.apply(beta, atoms),
+        sent=first.source.apply(chain.embedding, None),
+        stayed=middle.stay.apply(beta, None) + middle.bias,
+        k=middle.source.apply(beta, None),
         received=received,
         alpha=alpha,
-        q=middle.target.pull(alpha, atoms),
+        q=middle.target.pull(alpha, None),
     )
 
 
-def _per_pair(chain: Chain, atoms: _Atoms, pairs: Int[Tensor, " B"], reverse: Int[Tensor, " B"]) -> _Pairs:
-    """Vectors of a block of pairs; ``reverse`` is the position of each pair's reverse within the block."""
+def _per_pair(chain: Chain, atoms: _Atoms, pairs: Int[Tensor, " B"]) -> _Pairs:
+    """Vectors of a block of pairs; the second half of the block are the reverses of the first."""
     first, middle, last = chain.layers
     a, b = chain.pairs.target[pairs], chain.pairs.source[pairs]
-    n = first.target.apply(first.edges.apply(atoms.sent.index_select(0, b), pairs), a)
+    n = first.edges.arrive(atoms.sent.index_select(0, b), pairs, first.target, a)
     K = middle.source.apply(n, a)
     l = last.source.pull(last.edges.pull(atoms.received.index_select(0, a), pairs), b)  # noqa: E741
     Q = middle.target.pull(l, b)
+    R = _add_reversed(atoms.k.index_select(0, b), K)
+    arrived = middle.edges.apply(R, pairs)
     one_map = middle.stay is middle.target
     return _Pairs(
         left=Q if one_map else l,
         s=n if one_map else middle.stay.apply(n, a),
         Q=Q,
         K=K,
-        D=middle.edges.pull(atoms.q.index_select(0, a) + Q.index_select(0, reverse), pairs),
-        R=atoms.k.index_select(0, b) + K.index_select(0, reverse),
+        pulled=_add_reversed(atoms.q.index_select(0, a), Q),
+        R=R,
+        arrived=arrived.add_(n) if one_map else arrived,
         onward=_dot(l, atoms.stayed.index_select(0, b)),
     )
+
+
+def _add_reversed(x: Float[Tensor, "B C"], y: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+    """Add to every pair's vector, in place, another one of the reverse pair."""
+    half = len(x) // 2
+    x[:half] += y[half:]
+    x[half:] += y[:half]
+    return x
 
 
 def _dot(x: Tensor, y: Tensor) -> Tensor:
@@ -100,19 +113,19 @@ def _rows(*widths: int) -> int:
     return max(1, _BLOCK // max(widths))
 
 
-def _pair_blocks(chain: Chain) -> Iterator[tuple[Int[Tensor, " B"], Int[Tensor, " B"]]]:
-    """Blocks of directed pairs closed under reversal, and the position of each pair's reverse within its block."""
+def _pair_blocks(chain: Chain) -> Iterator[Int[Tensor, " B"]]:
+    """Blocks of directed pairs: some pairs and then, in equal order, their reverses."""
     widths = [layer.bias.shape[1] for layer in chain.layers]
     for block in undirected(chain.pairs).split(max(1, _rows(*widths) // 2)):
-        both = torch.cat([block, chain.pairs.reverse[block]])
-        yield both, torch.arange(len(both), device=both.device).roll(len(block))
+        yield torch.cat([block, chain.pairs.reverse[block]])
 
 
-def _of_directed(chain: Chain, atoms: _Atoms, vectors: _Pairs, a: Tensor, reverse: Tensor) -> Float[Tensor, " B"]:
+def _of_directed(atoms: _Atoms, vectors: _Pairs, a: Tensor, *, one_map: bool) -> Float[Tensor, " B"]:
     """Contribution of every directed pair to the term of its two atoms."""
-    alone = atoms.q if chain.layers[1].stay is chain.layers[1].target else atoms.alpha
-    staying = _dot(alone.index_select(0, a) + vectors.left.index_select(0, reverse), vectors.s)
-    return staying + vectors.onward + _dot(vectors.D, vectors.R)
+    if one_map:
+        return _dot(vectors.pulled, vectors.arrived).add_(vectors.onward)
+    alone = _add_reversed(atoms.alpha.index_select(0, a), vectors.left)
+    return _dot(alone, vectors.s) + vectors.onward + _dot(vectors.pulled, vectors.arrived)
 
 
 def meeting_terms(chain: Chain, max_order: int, triples: Triples | None = None) -> list[Float[Tensor, " _"]]:
@@ -127,14 +140,15 @@ def meeting_terms(chain: Chain, max_order: int, triples: Triples | None = None) 
     through = None if triples is None else _Through(chain, atoms)
     of_pairs = terms[0].new_empty(chain.pairs.n_pairs // 2)
     first = 0
-    for both, reverse in _pair_blocks(chain):
-        vectors = _per_pair(chain, atoms, both, reverse)
-        directed = _of_directed(chain, atoms, vectors, chain.pairs.target[both], reverse)
+    one_map = chain.layers[1].stay is chain.layers[1].target
+    for both in _pair_blocks(chain):
+        vectors = _per_pair(chain, atoms, both)
+        directed = _of_directed(atoms, vectors, chain.pairs.target[both], one_map=one_map)
         # In its place at once: small results that stay would break up the memory that blocks use again.
         of_pairs[first : first + len(both) // 2] = directed.view(2, -1).sum(dim=0)
         first += len(both) // 2
         if through is not None:
-            through.put(chain, vectors, both, reverse)
+            through.put(chain, vectors, both)
     terms.append(of_pairs)
     if through is not None and triples is not None:
         of_path = _open_paths(chain, through, triples) + _triangles(chain, through, triples)
@@ -156,13 +170,20 @@ class _Through:
         self.outgoing = torch.empty_like(self.incoming)
         self.Q, self.K = self.outgoing[:, :to_q], self.incoming[:, -to_k:]
 
-    def put(self, chain: Chain, vectors: _Pairs, both: Int[Tensor, " B"], reverse: Int[Tensor, " B"]) -> None:
-        """Keep the vectors of a block of pairs; `reverse` as in `_per_pair`."""
-        y = chain.layers[1].edges.apply(vectors.R, both)
-        incoming = [vectors.s + y] if self.one_map else [y, vectors.s]
-        outgoing = [vectors.Q] if self.one_map else [vectors.Q, vectors.left]
-        self.incoming[both] = torch.cat([*incoming, vectors.K], dim=1)
-        self.outgoing[both[reverse]] = torch.cat([*outgoing, vectors.D], dim=1)  # l[e] goes from b to a
+    def put(self, chain: Chain, vectors: _Pairs, both: Int[Tensor, " B"]) -> None:
+        """Keep the vectors of a block of pairs."""
+        pulled = chain.layers[1].edges.pull(vectors.pulled, both)
+        incoming = [vectors.arrived, vectors.K] if self.one_map else [vectors.arrived, vectors.s, vectors.K]
+        outgoing = [vectors.Q, pulled] if self.one_map else [vectors.Q, vectors.left, pulled]
+        _write(self.incoming, both, incoming)
+        _write(self.outgoing, both.roll(len(both) // 2), outgoing)  # l[e] goes from b to a
+
+
+def _write(room: Float[Tensor, "P _"], rows: Int[Tensor, " B"], parts: list[Tensor]) -> None:
+    """Write vectors side by side into some rows."""
+    stops = [0, *accumulate(part.shape[1] for part in parts)]
+    for first, last, part in zip(stops, stops[1:], parts, strict=False):
+        room[rows, first:last] = part
 
 
 def _open_paths(chain: Chain, through: _Through, triples: Triples) -> Float[Tensor, " Q"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +33,11 @@ class EdgeFeatures:
     radial: Float[Tensor, "E R"]
     envelope: Float[Tensor, " E"]
     directions: Float[Tensor, "E 3"]
+
+    @cached_property
+    def expansion(self) -> Float[Tensor, "E R1"]:
+        r"""Functions :math:`f_c e_1, \dots, f_c e_R, f_c`, in which filters :math:`f_c\,(W e + b)` are linear."""
+        return torch.cat([self.radial * self.envelope[:, None], self.envelope[:, None]], dim=1)
 
     def of(self, edges: Int[Tensor, " B"]) -> EdgeFeatures:
         """Features of some of the edges."""

@@ -115,13 +115,16 @@ class PaiNN(nn.Module):
         self.interactions: Sequence[PaiNNInteraction] = cast(Any, nn.ModuleList(interactions))
         self.mixings: Sequence[PaiNNMixing] = cast(Any, nn.ModuleList(mixings))
 
+    def filter_weights(self, layer: int, parts: int = 3) -> Float[Tensor, "O R1"]:
+        """Weights of a layer's filters over `EdgeFeatures.expansion`: the first `parts` of scalar, radial, vector."""
+        width, net = self.config.n_features, self.filter_net
+        first = 0 if self.config.shared_filters else layer * 3 * width
+        wanted = slice(first, first + parts * width)
+        return torch.cat([net.weight[wanted], net.bias[wanted, None]], dim=1)
+
     def filters(self, layer: int, edges: EdgeFeatures) -> Float[Tensor, "E F3"]:
         """Filters w of one layer, in the order scalar, radial, vector."""
-        width = 3 * self.config.n_features
-        first = 0 if self.config.shared_filters else layer * width
-        net = self.filter_net
-        out = nn.functional.linear(edges.radial, net.weight[first : first + width], net.bias[first : first + width])
-        return out * edges.envelope[:, None]
+        return edges.expansion @ self.filter_weights(layer).T
 
     def forward(self, graph: AtomGraph) -> AtomFeatures:
         """Atom features of a graph."""

@@ -89,16 +89,16 @@ class _Ends:
 def _first_layer(chain: Chain) -> _Ends | None:
     if chain.n_layers < 2:
         return None
-    layer, atoms = chain.layers[0], chain.all_atoms()
-    stay = chain.embedding if layer.stay is layer.target else layer.stay.apply(chain.embedding, atoms)
-    return _Ends(stay, layer.source.apply(chain.embedding, atoms))
+    layer = chain.layers[0]
+    stay = chain.embedding if layer.stay is layer.target else layer.stay.apply(chain.embedding, None)
+    return _Ends(stay, layer.source.apply(chain.embedding, None))
 
 
 def _last_layer(chain: Chain) -> _Ends | None:
     if chain.n_layers < 1:
         return None
-    layer, atoms = chain.layers[-1], chain.all_atoms()
-    return _Ends(layer.stay.pull(chain.readout, atoms), layer.target.pull(chain.readout, atoms))
+    layer = chain.layers[-1]
+    return _Ends(layer.stay.pull(chain.readout, None), layer.target.pull(chain.readout, None))
 
 
 def _batch_sums(chain: Chain, sets: AtomSets, first: _Ends | None, last: _Ends | None) -> Float[Tensor, " S"]:

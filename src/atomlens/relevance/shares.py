@@ -32,7 +32,7 @@ class AtomShares(NamedTuple):
 
 
 def atom_shares(chain: Chain | RecordedSums) -> AtomShares:
-    r"""Shares of every atom, by one backward and two forward passes.
+    r"""Shares of every atom, by one backward and one forward pass.
 
     ``readout`` is r_i·x[T]_i + ρ_i, ``start`` is Σ_t u[t]_i·b[t]_i with u[t] the derivative of the prediction by the
     state, and ``passage`` is Σ_t u[t]_i·z[t]_i: walks that enter at layer t have T - t + 1 steps to divide by, so z is
@@ -45,14 +45,15 @@ def atom_shares(chain: Chain | RecordedSums) -> AtomShares:
         derivatives.append(chain.step_back(t, derivatives[-1]))
     derivatives.reverse()
 
-    readout = (chain.readout * chain.states()[-1]).sum(1) + chain.readout_bias
     start = chain.readout_bias + (derivatives[0] * chain.embedding).sum(1)
-    divided = chain.embedding / (chain.n_layers + 1)
-    passage = chain.readout_bias + (derivatives[0] * divided).sum(1)
+    passage = chain.readout_bias + (derivatives[0] * chain.embedding).sum(1) / (chain.n_layers + 1)
+    # The state, and z, side by side.
+    both = torch.stack([chain.embedding, chain.embedding / (chain.n_layers + 1)], dim=1)
     for t, layer in enumerate(chain.layers):
         start += (derivatives[t + 1] * layer.bias).sum(1)
-        divided = chain.step(t, divided) + layer.bias / (chain.n_layers - t)
-        passage += (derivatives[t + 1] * divided).sum(1)
+        both = chain.step(t, both) + torch.stack([layer.bias, layer.bias / (chain.n_layers - t)], dim=1)
+        passage += (derivatives[t + 1] * both[:, 1]).sum(1)
+    readout = (chain.readout * both[:, 0]).sum(1) + chain.readout_bias
     if chain.long_range is not None:
         halves = (0.5 * chain.long_range.energies)[:, None].expand(-1, 2).flatten()
         of_pairs = torch.zeros_like(readout).index_add_(0, chain.long_range.atoms.flatten(), halves)

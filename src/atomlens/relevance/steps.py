@@ -75,11 +75,13 @@ def forward_half(chain: Chain, n_steps: int, first: Int[Tensor, " A"]) -> HalfWa
         # Pairs sorted by target hold the neighbours of an atom; their reverses lead away from it.
         walk, pair = ragged_ranges(pairs.starts.index_select(0, here), pairs.degrees.index_select(0, here))
         there, out = pairs.source.index_select(0, pair), pairs.reverse.index_select(0, pair)
-        moved = layer.edges.apply(layer.source.apply(vectors, here).index_select(0, walk), out)
+        sent = layer.source.apply(vectors, here).index_select(0, walk)
         if layer.stay is layer.target:
+            moved = layer.edges.apply(sent, out)
             vectors = layer.target.apply(torch.cat([vectors, moved]), torch.cat([here, there]))
         else:
-            vectors = torch.cat([layer.stay.apply(vectors, here), layer.target.apply(moved, there)])
+            moved = layer.edges.arrive(sent, out, layer.target, there)
+            vectors = torch.cat([layer.stay.apply(vectors, here), moved])
         atoms = torch.cat([torch.stack([*atoms, here]), torch.stack([*atoms.index_select(1, walk), there])], dim=1)
     return _sorted_by(atoms[-1], atoms, vectors, chain.n_atoms)
 

@@ -15,7 +15,16 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 # What may take tensors of two devices.
-_MOVES = {"to", "copy_", "__getitem__", "__setitem__", "set_", "__set__", "__get__"}
+_MOVES = {
+    "to",
+    "copy_",
+    "__getitem__",
+    "__setitem__",
+    "set_",
+    "__set__",
+    "__get__",
+    "_has_compatible_shallow_copy_type",
+}
 _HOME = {"cpu", "tolist", "item", "__float__", "__int__", "__bool__", "__index__", "__len__", "__format__", "__repr__"}
 _NUMPY = {"numpy", "__array__"}
 
@@ -26,6 +35,8 @@ class TwoDevicesError(RuntimeError):
 
 def is_elsewhere(tensor: Tensor) -> bool:
     """Whether the tensor is on the pretend device."""
+    while torch._C._functorch.is_batchedtensor(tensor):  # inside of vmap
+        tensor = torch._C._functorch.get_unwrapped(tensor)
     return getattr(tensor, "_elsewhere", False)
 
 
@@ -60,6 +71,8 @@ class PretendDevice(TorchFunctionMode):
         if away and mixed and name not in _MOVES:
             raise TwoDevicesError(f"{name} of a tensor on the device and one {tuple(mixed[0].shape)} on the processor")
         result = func(*args, **kwargs)
+        if name == "__set__" and len(args) > 1 and isinstance(args[1], Tensor):  # the data of a parameter that is moved
+            args[0]._elsewhere = is_elsewhere(args[1])
         asked = kwargs.get("device")
         if name == "to" and asked is None:
             asked = next((a for a in args[1:] if isinstance(a, str | torch.device)), None)

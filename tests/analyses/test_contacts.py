@@ -12,18 +12,20 @@ import polars as pl
 import pytest
 import torch
 from ase.units import kcal, mol
-from scipy.spatial.distance import cdist
+from made_calculators import calculated
+from scipy.spatial.distance import cdist, pdist
 from scipy.special import erf
 from scipy.stats import spearmanr
 
-from atomlens.analyses import AnalysisInputs, Outcome, Settings
+from atomlens.analyses import AnalysisInputs, ContactsResult, Outcome, Settings
 from atomlens.analyses.contacts.points import dimer_points, known_curves
-from atomlens.analyses.contacts.question import compute, judge
+from atomlens.analyses.contacts.question import CLAIMS, compute, judge
 from atomlens.analyses.contacts.scores import charge_score, curve_ranks, rank_score
 from atomlens.analyses.statistics import median_effect
 from atomlens.folders import load_result, save_result
 from atomlens.models.long_range import COULOMB
 from atomlens.reference import ReferenceUnavailable, read_nciatlas
+from atomlens.report.answers import meaning
 from atomlens.report.chapters import contacts as chapter
 from dimer_files import FACTORS, energy, write_set
 from samples import long_range_model, small_model
@@ -194,3 +196,36 @@ def test_what_is_no_energy_is_not_asked(tmp_path: Path) -> None:
     assert {finding.outcome for finding in judge(found).findings} == {Outcome.NOT_APPLICABLE}
     chapter.figure(found).savefig(tmp_path / "a.svg")
     assert "--dimers" in judge(compute(inputs(small_model()), energy=None)).findings[0].sentence
+
+
+def asked(path: Path, sign: float) -> ContactsResult:
+    """The question to a calculator with walls and tails between molecules, or with both upside down."""
+
+    def wall_and_tail(atoms: ase.Atoms) -> float:
+        near = pdist(atoms.positions)
+        near = near[near > 1.7]  # bonds and angles do not change
+        return sign * float(((1.9 / near) ** 12 - (1.9 / near) ** 6).sum())
+
+    found = compute(inputs(calculated(wall_and_tail), path), energy=None)
+    curve = read_nciatlas(path)[0]
+    alone = sum(wall_and_tail(part) for part in curve.alone[2])
+    assert found.points["interaction"][2] == pytest.approx(wall_and_tail(curve.structures[2]) - alone)
+    assert found.points["pair_terms"].null_count() == len(found.points) == 12 * len(FACTORS)
+    return found
+
+
+@pytest.mark.parametrize(("sign", "outcome"), [(1.0, Outcome.AGREES), (-1.0, Outcome.DEVIATES)])
+def test_energies_of_a_calculator_decide_and_terms_do_not_apply(tmp_path: Path, sign: float, outcome: Outcome) -> None:
+    found = asked(write_set(tmp_path, "MADE_x10", DIMERS * 6), sign)
+    verdict = judge(found)
+    assert verdict.outcome is outcome
+    by_claim = {finding.claim: finding for finding in verdict.findings}
+    decides = by_claim.pop(CLAIMS["energy"].text)
+    assert decides.outcome is outcome
+    assert {control.name for control in decides.controls} >= {"energies shuffled along each curve"}
+    assert {finding.outcome for finding in by_claim.values()} == {Outcome.NOT_APPLICABLE}
+    assert "neither terms nor charges" in by_claim[CLAIMS["terms"].text].sentence
+    assert chapter.figure(found).axes
+    means = meaning(verdict, has_terms=False)
+    assert means is not None
+    assert "terms" not in means.use.lower()

@@ -10,7 +10,7 @@ import ase
 import numpy as np
 import polars as pl
 import pytest
-from ase.calculators.calculator import Calculator, all_changes
+from made_calculators import calculated
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import spearmanr
 
@@ -20,8 +20,6 @@ from atomlens.analyses.three_bodies.question import compute, judge
 from atomlens.analyses.three_bodies.scores import of_points, ranks_at_one_size, ratio_of_sizes, three_body_score
 from atomlens.analyses.three_bodies.trimers import MIXTURES, SIZES, make_trimers
 from atomlens.folders import load_result, save_result
-from atomlens.potentials import CalculatorModel
-from atomlens.potentials.calculated import CalculatorOrigin
 from atomlens.reference import ReferenceUnavailable, gfn2_energy, many_body_expansion
 from atomlens.report.chapters.three_bodies import figure
 from samples import small_model
@@ -46,24 +44,6 @@ def fields(atoms: ase.Atoms) -> np.ndarray:
 def induction(atoms: ase.Atoms) -> float:
     """Energy of polarisable heavy atoms in the fields of other molecules: -1/2 of the squared sum of the fields."""
     return -0.5 * float((fields(atoms).sum(axis=1) ** 2).sum())
-
-
-class Made(Calculator):
-    """An energy by a function."""
-
-    implemented_properties = ["energy", "forces"]  # noqa: RUF012
-
-    def __init__(self, energy) -> None:
-        super().__init__()
-        self.energy_of = energy
-
-    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:
-        super().calculate(atoms, list(properties), list(system_changes))
-        self.results = {"energy": self.energy_of(self.atoms), "forces": np.zeros((len(self.atoms), 3))}  # pyright: ignore[reportArgumentType]
-
-
-def calculated(energy) -> CalculatorModel:
-    return CalculatorModel(Made(energy), CalculatorOrigin("made:up"))
 
 
 def test_rings_keep_their_molecules_and_come_apart_with_size() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from atomlens.analyses import scan_walls
 from atomlens.dynamics import find_exits
 from atomlens.dynamics.exits import HeldDistance, closest_contacts
 from atomlens.dynamics.stability import bond_reference
+from atomlens.potentials import CalculatorModel
+from atomlens.potentials.calculated import CalculatorOrigin
 from atomlens.runs import run_check
 from atomlens.structures import side_of
 
@@ -172,9 +175,17 @@ def test_a_run_has_tables_page_and_reference(tmp_path: Path) -> None:
         run_check(model, "zoo:rmd17-ethanol-painn", water, "water", tmp_path / "run", temperature=300.0)
 
 
-def test_a_calculator_has_tables_and_no_page(tmp_path: Path) -> None:
-    run = run_check(morse(), "morse", ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]), "H2", tmp_path / "run")
-    assert not (run.folder / "report.html").exists()
+def opened(calculator: Calculator) -> CalculatorModel:
+    return CalculatorModel(calculator, CalculatorOrigin("made:up"))
+
+
+def test_the_page_of_a_calculator_has_findings_and_no_terms(tmp_path: Path) -> None:
+    run = run_check(opened(morse()), "morse", ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]), "H2", tmp_path / "run")
+    page = (run.folder / "report.html").read_text()
+    assert html.escape(run.verdict.findings[0].sentence.split(".")[0]) in page
+    assert "A calculator gives energies and forces" in page
+    assert page.count("data:image/svg+xml") >= 1
+    assert json.loads((run.folder / "summary.json").read_text())["model"]["has_terms"] is False
     assert (run.folder / "check.svg").is_file()
     assert run.exits["name"].to_list() == ["H0-H1 stretched", "H0-H1 compressed"]
 
@@ -191,10 +202,12 @@ def test_a_molecule_is_checked_on_one_thread(tmp_path: Path) -> None:
     torch.set_num_threads(2)
     try:
         pair = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]])
-        run_check(Counting(epsilon=DEPTH, rho0=STEEP * LENGTH, r0=LENGTH), "morse", pair, "H2", tmp_path / "run")
+        run_check(
+            opened(Counting(epsilon=DEPTH, rho0=STEEP * LENGTH, r0=LENGTH)), "morse", pair, "H2", tmp_path / "run"
+        )
         assert set(seen) == {1}
         with pytest.raises(InputError, match="periodic"):
-            run_check(morse(), "morse", ase.Atoms("H", pbc=True), "cell", tmp_path / "refused")
+            run_check(opened(morse()), "morse", ase.Atoms("H", pbc=True), "cell", tmp_path / "refused")
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -203,7 +216,7 @@ def test_a_molecule_is_checked_on_one_thread(tmp_path: Path) -> None:
 def test_cells_and_atoms_alone_are_refused_or_said(tmp_path: Path) -> None:
     cell = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], cell=[5, 5, 5], pbc=True)
     with pytest.raises(InputError, match="periodic"):
-        run_check(morse(), "morse", cell, "cell", tmp_path / "run")
+        run_check(opened(morse()), "morse", cell, "cell", tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    alone = run_check(morse(), "morse", ase.Atoms("H"), "H", tmp_path / "alone")
+    alone = run_check(opened(morse()), "morse", ase.Atoms("H"), "H", tmp_path / "alone")
     assert "no bonds" in alone.verdict.findings[0].sentence

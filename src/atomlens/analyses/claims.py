@@ -9,7 +9,15 @@ import math
 from dataclasses import dataclass
 
 from atomlens.analyses.statistics import MIN_MOLECULES
-from atomlens.analyses.verdict import DECIDES_NOTHING, Control, Effect, Finding, Outcome, decide, decide_within
+from atomlens.analyses.verdict import (
+    DECIDES_NOTHING,
+    Control,
+    Effect,
+    Finding,
+    Outcome,
+    decide,
+    decide_within,
+)
 
 
 @dataclass(frozen=True)
@@ -92,30 +100,21 @@ def judge_claim(
     answer = " ".join(part for part in (means, why) if part)
     threshold = claim.threshold if claim.band is None else claim.band[1]
     sentence = f"{claim.asked} {number} {answer}"
-    return Finding(claim.text, found, sentence, effect, threshold, controls, claim.reference, answer)
+    return Finding(
+        claim.text, found, sentence, effect, threshold, controls, claim.reference, answer, allowed=claim.allowed
+    )
 
 
 def measured(claim: Claim, effect: Effect) -> str:
     """The score with its interval, what is allowed, and how many units it rests on."""
-    return f"{sentence_case(effect.name)}: {effect} in {effect.n} {claim.counted} (expected: {claim.allowed})"
+    return f"{effect.named} in {effect.n} {claim.counted} (expected: {claim.allowed})"
 
 
 def describe(claim: Claim, effect: Effect, why: str, controls: tuple[Control, ...] = ()) -> Finding:
     """A number without a verdict: what it is, and why it is not judged."""
-    number = f"{sentence_case(effect.name)}: {effect} in {effect.n} {claim.counted}."
+    number = f"{effect.named} in {effect.n} {claim.counted}."
     sentence = f"{claim.asked} {number} {why}"
     return Finding(claim.text, Outcome.DESCRIPTIVE, sentence, effect, math.nan, controls, claim.reference)
-
-
-def sentence_case(text: str) -> str:
-    """The text with a capital at its start, the rest as it is.
-
-    Examples
-    --------
-    >>> sentence_case("scatter per 1 Å")
-    'Scatter per 1 Å'
-    """
-    return text[:1].upper() + text[1:]
 
 
 def _open(claim: Claim, effect: Effect, controls: tuple[Control, ...]) -> str:

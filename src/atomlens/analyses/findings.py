@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,23 +115,11 @@ def finding_lines(finding: dict[str, Any]) -> list[str]:
     if effect["low"] is not None:
         text += f" [{number_text(effect['low'])}, {number_text(effect['high'])}]"
     lines = [text + f" {effect['unit']}".rstrip() + f", n = {effect['n']}"]
-    if expected := expected_text(finding["sentence"]):
-        lines.append(expected)
+    if finding.get("allowed"):
+        lines.append(f"expected: {finding['allowed']}")
     elif finding["threshold"] is not None:
         lines.append(f"compared with {number_text(finding['threshold'])}")
     return lines + [f"{control['name']}: {_control_text(control)}" for control in finding["controls"]]
-
-
-def expected_text(sentence: str) -> str:
-    """What a score should be, as the sentence of a finding says it; empty where it does not.
-
-    Examples
-    --------
-    >>> expected_text("Slope: 1.1 in 30 structures (expected: 0.5 to 2).")
-    'expected: 0.5 to 2'
-    """
-    found = re.search(r"\((expected: [^)]+)\)", sentence)
-    return found[1] if found else ""
 
 
 def _control_text(control: dict[str, Any]) -> str:

@@ -71,6 +71,11 @@ class Effect:
         """Whether both limits are numbers."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
+    @property
+    def named(self) -> str:
+        """Its name, and the number with interval and unit."""
+        return f"{sentence_case(self.name)}: {self}"
+
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
         interval = f" [{self.low:.3g}, {self.high:.3g}]" if self.has_interval else ""
@@ -139,6 +144,8 @@ class Finding:
         Scores of the controls.
     reference
         Where the expectation comes from.
+    allowed
+        What the score should be, in words ("0.5 to 2"); empty where nothing is expected.
     answer
         What the outcome means to users, or the reason why there is none: the last part of the sentence. The sentence
         without its question where none is given.
@@ -155,6 +162,7 @@ class Finding:
     reference: str = ""
     answer: str = ""
     decides: bool = True
+    allowed: str = ""
 
     def __post_init__(self) -> None:
         """Say why nothing can be said, wherever the sentence is shown."""
@@ -193,6 +201,17 @@ class Verdict:
     outcome: Outcome
     sentence: str
     findings: tuple[Finding, ...]
+
+
+def sentence_case(text: str) -> str:
+    """The text with a capital at its start, the rest as it is.
+
+    Examples
+    --------
+    >>> sentence_case("scatter per 1 Å")
+    'Scatter per 1 Å'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def minus_signs(text: str) -> str:
@@ -325,4 +344,4 @@ def not_applicable(claim: str, reason: str, reference: str = "") -> Finding:
 
 def _sentence(reason: str) -> str:
     """A reason as a sentence, which is how it stands alone on the terminal and on the page."""
-    return reason[:1].upper() + reason[1:] + ("" if reason.endswith((".", "?", "!")) else ".")
+    return sentence_case(reason) + ("" if reason.endswith((".", "?", "!")) else ".")

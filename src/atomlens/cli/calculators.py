@@ -12,9 +12,8 @@ from atomlens.structures import InputError
 
 if TYPE_CHECKING:
     import ase
-    from ase.calculators.calculator import Calculator
 
-    from atomlens.potentials import AnyModel
+    from atomlens.potentials import AnyPotential
     from atomlens.reference import Response
 
 GFN2 = "gfn2"
@@ -59,7 +58,7 @@ def responder(
 
 def calculator_or_model(
     name: str, kwargs: str | None, output: str | None, unit: str | None, trust: bool
-) -> AnyModel | Calculator:
+) -> AnyPotential:
     """A model, or the ASE calculator of an import path.
 
     Raises
@@ -67,13 +66,13 @@ def calculator_or_model(
     InputError
         If there is neither, or options do not apply.
     """
-    from atomlens.potentials import import_calculator, is_import_path, load_model
+    from atomlens.potentials import is_import_path, load_calculator, load_model
 
     if is_import_path(name):
         for option, value in (("--output", output), ("--unit", unit)):
             if value is not None:
                 raise InputError(f"{option} {value} is for model files; {name} is none")
-        return import_calculator(name, keyword_arguments(kwargs), trust=trust)
+        return load_calculator(name, keyword_arguments(kwargs), trust=trust)
     if kwargs is not None:
         raise InputError("--kwargs is for import paths, package.module:NAME")
 

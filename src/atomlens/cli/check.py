@@ -22,7 +22,7 @@ The lowest ways out of ethanol in a shipped model, and the walls between its ele
 
     atomlens check zoo:rmd17-ethanol-painn ethanol.xyz --out check
 
-Any ASE calculator by import path, which runs the code that it names (tables and a picture, no page):
+Any ASE calculator by import path, which runs the code that it names:
 
     atomlens check tblite.ase:TBLite ethanol.xyz --kwargs '{"method": "GFN2-xTB", "verbosity": 0}' --out xtb
 
@@ -91,8 +91,7 @@ def check(
         echo(f"{row['name']:<24} {row['energy_eV']:8.2f} eV {row['kT']:7.0f} kT{other}")
     for finding in run.verdict.findings:
         echo(finding.sentence)
-    page = run.folder / PAGE
-    finished(page if page.is_file() else run.folder / "check.svg")
+    finished(run.folder / PAGE)
 
 
 @contextmanager

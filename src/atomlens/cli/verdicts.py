@@ -79,4 +79,4 @@ def _said(verdict: Verdict) -> str:
     decides = next((finding for finding in verdict.findings if finding.sentence == verdict.sentence), None)
     if decides is None or decides.effect is None:
         return without_question(verdict.sentence)
-    return f"{decides.answer} {decides.effect.name[:1].upper()}{decides.effect.name[1:]}: {decides.effect}."
+    return f"{decides.answer} {decides.effect.named}."

@@ -187,7 +187,7 @@ def _made(wanted: list[tuple[Task, Path]], workers: int) -> Iterator[int]:
             yield make_block(task, path)
         return
     # Spawned and not forked: libraries with threads of their own do not survive a fork.
-    with _one_thread(), ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with _one_thread_each(), ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(make_block, task, path) for task, path in wanted]
         try:
             for future in as_completed(futures):
@@ -197,7 +197,7 @@ def _made(wanted: list[tuple[Task, Path]], workers: int) -> Iterator[int]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _one_thread_each() -> Iterator[None]:
     """Processes that start meanwhile use one thread each."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -111,7 +111,7 @@ class Gfn2:
             If it does not converge, or tblite refuses the geometry.
         """
         try:
-            with one_thread():
+            with _one_tblite_thread():
                 self._calculator.update(positions=positions / Bohr)
                 self._last = self._calculator.singlepoint(self._last)
         except (RuntimeError, ValueError) as error:
@@ -176,7 +176,7 @@ def stated_charge(atoms: ase.Atoms) -> int:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def _one_tblite_thread() -> Iterator[None]:
     """Hold tblite to one thread: 22 atoms on a busy machine take 7 ms so, 200 ms with two that wait for each other."""
     with _threads().limit(limits=1):
         yield

@@ -178,6 +178,21 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
 
 # An ASE calculator has no terms: what was compared with GFN2 are its own many-body energies.
 _WITHOUT_TERMS: Mapping[str, Mapping[str, Meaning]] = {
+    "contacts": {
+        "agrees": Meaning(
+            "It knows where two molecules repel and bind each other.",
+            "Its energies rank contacts of one pair of molecules as good quantum chemistry does; how deep they are was "
+            "not judged.",
+        ),
+        "deviates": Meaning(
+            "It does not know the contacts of two molecules.",
+            "Do not use it for liquids, clusters or adsorption.",
+        ),
+        _OPEN: Meaning(
+            "Whether it knows the contacts of two molecules could not be decided.",
+            "Treat interactions between molecules with caution.",
+        ),
+    },
     "many-body": {
         "agrees": Meaning(
             "Energies of two and three molecules in contact are about those of GFN2.",

@@ -10,10 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from pathlib import Path
 
-import torch
-
 from atomlens.analyses import AnalysisInputs, Question
 from atomlens.folders import atomic_folder, load_result, reading, save_result
+from atomlens.models import one_thread
 from atomlens.report import Chapter, make_chapter, unanswered_chapter
 from atomlens.surveys import Progress, keep_memory, no_progress
 
@@ -58,7 +57,8 @@ def answer(
 
 def _compute(question: Question, inputs: AnalysisInputs, folder: Path, progress: Progress = no_progress) -> None:
     keep_memory()  # a process that gives pages back at once takes twice the time
-    result = question.compute(inputs, progress)
+    with one_thread():  # as in a worker: the same numbers, and small molecules gain nothing from threads
+        result = question.compute(inputs, progress)
     with atomic_folder(folder / question.slug) as part:
         save_result(result, part)
 
@@ -85,5 +85,4 @@ def _compute_in_processes(
 
 
 def _start_worker() -> None:
-    torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all processes, and one of them says so

@@ -19,10 +19,10 @@ from atomlens.analyses import Effect, Finding, Outcome, Verdict, Wall, scan_wall
 from atomlens.dynamics import AtomlensCalculator, Exits, find_exits
 from atomlens.folders import MARK, PAGE, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
-from atomlens.models import one_thread, outside
-from atomlens.potentials import AnyModel, OpenedModel
+from atomlens.models import Potential, one_thread, outside
+from atomlens.potentials import AnyPotential, CalculatorModel
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
-from atomlens.report import Chapter, Page, check_figure, svg_address
+from atomlens.report import Chapter, Page, calculated_html, check_figure, svg_address
 from atomlens.structures import InputError, reading_notes
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
@@ -65,7 +65,7 @@ class CheckRun:
 
 
 def run_check(
-    model: AnyModel | Calculator,
+    model: AnyPotential,
     model_path: str,
     atoms: ase.Atoms,
     structure_name: str,
@@ -81,7 +81,8 @@ def run_check(
     Parameters
     ----------
     model, model_path
-        A model or any ASE calculator, and what the user calls it. A calculator has no terms, so no page.
+        A model or any ASE calculator (`load_calculator`), and what the user calls it. The page of a calculator has no
+        terms.
     atoms, structure_name
         One molecule, and what the user calls it.
     out
@@ -136,28 +137,26 @@ def run_check(
             "exits": exits.to_dicts(),
             "walls": barriers.to_dicts(),
         }
-        if not isinstance(model, Calculator):
-            info = RunInfo(model_path, structure_name, model.facts, command, settings)
-            summary |= {"model": model_summary(info), "outside": list(outside(model.facts, atoms))}
-            chapter = Chapter(
-                "check",
-                "Ways out and walls",
-                "What keeps this molecule whole?",
-                verdict,
-                svg_address(figure),
-                Markup(HOW),
-                headline=_headline(exits, findings),
-            )
-            write_text(folder / PAGE, _page(model, info, found, chapter))
+        info = RunInfo(model_path, structure_name, model.facts, command, settings)
+        summary |= {"model": model_summary(info), "outside": list(outside(model.facts, atoms))}
+        chapter = Chapter(
+            "check",
+            "Ways out and walls",
+            "What keeps this molecule whole?",
+            verdict,
+            svg_address(figure),
+            Markup(HOW),
+            has_terms=model.facts.has_terms,
+            headline=_headline(exits, findings),
+        )
+        write_text(folder / PAGE, _page(model, info, found, chapter))
         write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         return CheckRun(folder, exits, barriers, verdict)
 
 
-def calculator_of(model: AnyModel | Calculator) -> Calculator:
+def calculator_of(model: AnyPotential) -> Calculator:
     """ASE calculator of a model; the library's own for models of other libraries."""
-    if isinstance(model, Calculator):
-        return model
-    return model.calculator() if isinstance(model, OpenedModel) else AtomlensCalculator(model)
+    return AtomlensCalculator(model) if isinstance(model, Potential) else model.calculator()
 
 
 def exit_table(found: Exits, thermal: float) -> pl.DataFrame:
@@ -272,8 +271,12 @@ def _wall_finding(walls: list[Wall]) -> Finding:
     return Finding(claim, Outcome.DESCRIPTIVE, said)
 
 
-def _page(model: AnyModel, info: RunInfo, found: Exits, chapter: Chapter) -> str:
-    """The relaxed structure and the lowest ways out, explained, under the two findings."""
+def _page(model: AnyPotential, info: RunInfo, found: Exits, chapter: Chapter) -> str:
+    """The relaxed structure and the lowest ways out, explained, under the two findings; of a calculator these alone."""
+    tables = ["exits.parquet", "walls.parquet"]
+    headline = f"What keeps {found.relaxed.get_chemical_formula()} whole in {info.model_path}"
+    if isinstance(model, CalculatorModel):
+        return calculated_html(info, [chapter], headline=headline, units="molecule", tables=tables)
     frames = [found.relaxed.copy()]
     frames[0].info["name"] = "relaxed structure"
     symbols = found.relaxed.get_chemical_symbols()
@@ -286,7 +289,4 @@ def _page(model: AnyModel, info: RunInfo, found: Exits, chapter: Chapter) -> str
     page = Page(info, len(frames))
     for index, frame in enumerate(frames):
         page.add(explained_frame(explain(model, frame), index=index, with_forces=True))
-    headline = f"What keeps {found.relaxed.get_chemical_formula()} whole in {info.model_path}"
-    return page.html(
-        ["exits.parquet", "walls.parquet"], chapters=[chapter], n_structures=1, units="molecule", headline=headline
-    )
+    return page.html(tables, chapters=[chapter], n_structures=1, units="molecule", headline=headline)

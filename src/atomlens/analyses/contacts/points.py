@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import ase
 import numpy as np
 import polars as pl
+from jaxtyping import Int
 from scipy.spatial.distance import cdist, pdist
 
 from atomlens.analyses.assemblies import knows_element, predictions
@@ -64,10 +65,11 @@ def dimer_points(
     r"""One row per dimer and distance, energies in eV.
 
     ``benchmark`` is the interaction energy by CCSD(T), ``electrostatics`` that part of it by DFT-SAPT. Of the model:
-    ``pair_terms`` :math:`\sum_{i \in A, j \in B} I(\{i, j\})`, ``group_term`` :math:`I(\{A, B\})` of the molecules as
-    groups, ``interaction`` :math:`E_{AB} - E_A - E_B`, ``charges`` the Coulomb energy of learned charges across the
-    molecules. ``gfn2`` is :math:`E_{AB} - E_A - E_B` by `energy`. Null where there is none. ``gap`` is the smallest
-    distance between the molecules, ``separation`` that of their centres of mass, in Å.
+    ``pair_terms`` :math:`\sum_{i \in A, j \in B} I(\{i, j\})`, ``group_term`` :math:`I(\{A, B\})` of the molecules
+    as groups, ``interaction`` :math:`E_{AB} - E_A - E_B`, ``charges`` the Coulomb energy of learned charges across
+    the molecules; of an ASE calculator there is the interaction alone. ``gfn2`` is :math:`E_{AB} - E_A - E_B` by
+    `energy`. Null where there is none. ``gap`` is the smallest distance between the molecules, ``separation`` that
+    of their centres of mass, in Å.
 
     Returns
     -------
@@ -86,14 +88,10 @@ def dimer_points(
                 reason = str(error)
         static = curve.sapt.get("electrostatics")
         for k, atoms in enumerate(curve.structures):
-            explained = inputs.explained(atoms)
             first, second = curve.monomers
-            apart = np.zeros(len(atoms), dtype=bool)
-            apart[second] = True
             between = cdist(atoms.positions[first], atoms.positions[second])
             centres = [atoms[part].get_center_of_mass() for part in curve.monomers]
-            groups = explained.group_interactions([first.tolist(), second.tolist()], max_order=2)
-            charged = "coulomb" in explained.long_range_kinds
+            parts = _parts(inputs, atoms, curve.monomers) if inputs.model.facts.has_terms else (None, None, None)
             rows.append(
                 (
                     number,
@@ -107,15 +105,30 @@ def dimer_points(
                     float(np.linalg.norm(centres[1] - centres[0])),
                     float(curve.energies[k]),
                     None if static is None else float(static[k]),
-                    _across(explained.interactions(max_order=2).order(2), apart),
-                    float(groups.order(2).relevance.sum()),
+                    *parts[:2],
                     own[k],
-                    _across(explained.long_range_terms("coulomb"), apart) if charged else None,
+                    parts[2],
                     known[k],
                 )
             )
     progress("benchmark dimers", len(curves), len(curves))
     return pl.DataFrame(rows, schema=POINTS, orient="row"), reason
+
+
+def _parts(
+    inputs: AnalysisInputs, atoms: ase.Atoms, monomers: tuple[Int[np.ndarray, " a"], Int[np.ndarray, " b"]]
+) -> tuple[float, float, float | None]:
+    """Pair terms across the molecules, their group term, and the energy of learned charges, if there are any."""
+    explained, (first, second) = inputs.explained(atoms), monomers
+    apart = np.zeros(len(atoms), dtype=bool)
+    apart[second] = True
+    groups = explained.group_interactions([first.tolist(), second.tolist()], max_order=2)
+    charged = "coulomb" in explained.long_range_kinds
+    return (
+        _across(explained.interactions(max_order=2).order(2), apart),
+        float(groups.order(2).relevance.sum()),
+        _across(explained.long_range_terms("coulomb"), apart) if charged else None,
+    )
 
 
 def _across(terms: Terms, apart: np.ndarray) -> float:

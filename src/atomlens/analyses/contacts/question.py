@@ -13,14 +13,21 @@ from dataclasses import dataclass, replace
 import ase
 import polars as pl
 
-from atomlens.analyses.claims import Claim, describe, judge_claim, sentence_case
+from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.contacts.points import POINTS, dimer_points, known_curves
 from atomlens.analyses.contacts.scores import charge_score, charge_slope, rank_score
 from atomlens.analyses.inputs import AnalysisInputs, untrained_models
 from atomlens.analyses.pair_scores import Score, is_energy, no_score
 from atomlens.analyses.statistics import N_RESAMPLES
-from atomlens.analyses.verdict import Control, Finding, Verdict, cannot_tell, conclude, not_applicable
-from atomlens.potentials import AnyPotential
+from atomlens.analyses.verdict import (
+    Control,
+    Finding,
+    Verdict,
+    cannot_tell,
+    conclude,
+    not_applicable,
+    sentence_case,
+)
 from atomlens.reference import DimerCurve, gfn2_energy, read_nciatlas, sapt_file
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -30,6 +37,8 @@ TITLE = "Contacts of two molecules"
 _RANK, _CHARGES = 0.5, 0.9
 _BENCHMARK = "CCSD(T)/CBS interaction energies of NCIAtlas"
 _CURVES = "curves"
+# Claims that an ASE calculator says nothing of.
+_OF_TERMS = ("terms", "charges", "gfn2")
 
 CLAIMS = {
     "terms": Claim(
@@ -94,6 +103,8 @@ class ContactsResult:
         How many hold any such element, and were left out.
     is_energy
         Whether the property is an energy of the whole molecule.
+    has_terms
+        Whether it was asked about terms; an ASE calculator is asked about energies alone.
     """
 
     property: str
@@ -106,6 +117,7 @@ class ContactsResult:
     left_out: dict[str, int]
     n_left_out: int
     is_energy: bool
+    has_terms: bool = True
 
 
 def compute(
@@ -163,6 +175,9 @@ def compute(
             scores["gfn2"] = no_score(CLAIMS["gfn2"].text, failed)
         if scores["charges"].missing and not scores["charges"].inapplicable:
             scores["charges"] = no_score(CLAIMS["charges"].text, _no_electrostatics(inputs, scores["charges"].missing))
+        if not inputs.model.facts.has_terms:
+            reason = "an ASE calculator has neither terms nor charges to look at"
+            scores |= {key: no_score(CLAIMS[key].text, reason, inapplicable=True) for key in _OF_TERMS}
         medians = {
             "group_term": rank_score(points, "group_term", "benchmark", seed=seed),
             "gfn2": rank_score(points, "gfn2", "benchmark", seed=seed),
@@ -180,6 +195,7 @@ def compute(
         left_out=left_out,
         n_left_out=len(curves) - len(known) if asked else 0,
         is_energy=asked,
+        has_terms=inputs.model.facts.has_terms,
     )
 
 
@@ -190,13 +206,6 @@ def _sampled(curves: list[DimerCurve], count: int) -> list[DimerCurve]:
         own = [curve for curve in curves if curve.data_set == name]
         found += [own[k] for k in evenly_spread(len(own), count)]
     return found
-
-
-def why_not(model: AnyPotential) -> str:
-    """Without terms, energies of dimers are asked about in the question of decay."""
-    if model.facts.has_terms:
-        return ""
-    return "It is about terms of dimers; of an ASE calculator, energies of dimers are part of decay (--s66x8)."
 
 
 def judge(result: ContactsResult) -> Verdict:

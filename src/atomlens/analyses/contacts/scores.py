@@ -17,6 +17,7 @@ from atomlens.analyses.verdict import Control, control_of
 # Charge energies are compared with electrostatics from here on, in units of the distance at equilibrium: nearer,
 # charge clouds overlap, which no charges of points or Gaussians describe.
 FAR = 1.5
+_TERMS = ("pair_terms", "group_term")
 _FEWEST = 5  # points of a curve whose order says something
 
 
@@ -76,7 +77,7 @@ def rank_score(
     shuffled = [_median(_ranks(shuffled_within(own, curve, rng), energies, curve)) for _ in range(SHUFFLES)]
     fresh = [_median(curve_ranks(table, source, "benchmark")) for table in untrained]
     controls = [
-        control_of("terms shuffled along each curve", shuffled),
+        control_of(f"{'terms' if source in _TERMS else 'energies'} shuffled along each curve", shuffled),
         # An attraction that only falls with distance knows of no wall and of no place where it is strongest.
         Control("distance alone", _median(_ranks(-1.0 / factor, energies, curve))),
     ]

@@ -6,10 +6,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from atomlens.analyses.claims import Claim, describe, judge_claim, sentence_case
+from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.decay.distance_range import DecayRange
 from atomlens.analyses.pair_scores import Score
-from atomlens.analyses.verdict import Effect, Finding, Outcome, cannot_tell, decide, not_applicable
+from atomlens.analyses.verdict import (
+    Effect,
+    Finding,
+    Outcome,
+    cannot_tell,
+    decide,
+    not_applicable,
+    sentence_case,
+)
 
 # Tolerances are our choice: exponents within one, an edge below half, one dimer in ten, a rank correlation of a half.
 _EXPONENT, _EDGE, _FLIPS, _CURVES = 1.0, 0.5, 0.1, 0.5
@@ -172,7 +180,7 @@ def _finding(
         found = _growth(claim, score, where)
     elif key == "steepening":
         share = scores["cutoff_share"]
-        left = "" if share.missing else f" {sentence_case(share.effect.name)}: {share.effect} ({_beside(share)})."
+        left = "" if share.missing else f" {share.effect.named} ({_beside(share)})."
         why = "Not judged: the cutoff function bends every term to zero there."
         found = describe(claim, score.effect, f"{sentence_case(_beside(score))}. {why}{left}", score.controls)
     elif key == "pair_forces":

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from atomlens.analyses.claims import Claim, describe, judge_claim, sentence_case
+from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.inputs import N_UNTRAINED, seed_column
 from atomlens.analyses.many_body.clusters import WATER
 from atomlens.analyses.many_body.result import ManyBodyResult, compute
@@ -28,6 +28,7 @@ from atomlens.analyses.verdict import (
     conclude,
     control_of,
     not_applicable,
+    sentence_case,
 )
 from atomlens.reference import Kind
 

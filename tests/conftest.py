@@ -50,6 +50,17 @@ def _seed() -> Iterator[None]:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def few_assemblies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Analyses pull three dimers apart and build three clusters, for tests that look at what is made of the answers."""
+    from atomlens.analyses.decay import question as decay
+    from atomlens.analyses.many_body import result as many_body
+
+    make, find = decay.make_dimers, many_body.find_clusters
+    monkeypatch.setattr(decay, "make_dimers", lambda structures, n, seed=0: make(structures, min(n, 3), seed))
+    monkeypatch.setattr(many_body, "find_clusters", lambda inputs, n, rng: find(inputs, min(n, 2), rng))
+
+
 @pytest.fixture(scope="session")
 def ethanol_painn() -> Potential:
     """PaiNN that SchNetPack's authors trained on rMD17 ethanol, in float64."""

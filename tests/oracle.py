@@ -124,6 +124,7 @@ class Oracle:
         self.representation = model.representation
         self.n_layers = model.config.representation.n_layers
         self.edges = edge_features(graph, self.representation.basis, self.representation.cutoff)
+        self._arrived: dict[tuple[int, ...], Tensor] = {}
 
     def value(self, x: Tensor, atoms: dict[int, int], leaves: dict[int, Tensor]) -> Tensor:
         """Output before scale and references; state t keeps ``atoms[t]``, offsets of layer t-1 carry ``leaves[t]``."""
@@ -177,11 +178,13 @@ class Oracle:
         return self.representation.embedding(self.graph.numbers).detach()
 
     def full_walk(self, walk: tuple[int, ...]) -> float:
-        """R of (w_0, ..., w_T)."""
-        x = self.embedding().requires_grad_()
-        y = self.value(x, dict(enumerate(walk)), {})
-        (gradient,) = torch.autograd.grad(self.model.scale * y, x)
-        return float((gradient[walk[0]] * x[walk[0]].detach()).sum())
+        """R of (w_0, ..., w_T). Nothing is masked before the first layer, so one pass serves walks from all atoms."""
+        if walk[1:] not in self._arrived:
+            x = self.embedding().requires_grad_()
+            y = self.value(x, dict(enumerate(walk[1:], start=1)), {})
+            (gradient,) = torch.autograd.grad(self.model.scale * y, x)
+            self._arrived[walk[1:]] = (gradient * x.detach()).sum(1)
+        return float(self._arrived[walk[1:]][walk[0]])
 
     def bias_walk(self, walk: tuple[int, ...]) -> float:
         """R of (w_t, ..., w_T): what offsets of layer t-1 bring to atom w_t, and that atom passes on along the walk.

@@ -3,20 +3,24 @@
 A check costs more than most of the functions that it guards, and a bootstrap or a trajectory calls the same function
 thousands of times with arrays of the same kind. So each test has the first calls of every function checked, and a few
 of the later ones. Calls that are not checked go past jaxtyping altogether, whose wrapper binds all arguments first.
+A function within a function is made again by every call of the outer one; its calls are counted together, since a
+check is compiled for each of them anew, which takes milliseconds.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
+from types import CodeType
 from typing import Any, Self
 
 import jaxtyping
 import jaxtyping._decorator
 from beartype import BeartypeConf, FrozenDict, beartype
 
-ALL_OF_THE_FIRST = 10
+ALL_OF_THE_FIRST = 3
 ONE_OF = 100
 
 # beartype sees one method at a time here, and cannot know which class `Self` means.
@@ -24,6 +28,17 @@ ONE_OF = 100
 check = beartype(conf=BeartypeConf(hint_overrides=FrozenDict({Self: Any}), is_pep484_tower=True))
 _jaxtyped = jaxtyping.jaxtyped
 _test = 0
+
+
+@dataclass
+class _Count:
+    """Calls of what was written in one place, since a test began."""
+
+    calls: int = 0
+    test: int = -1
+
+
+_counts: dict[CodeType, _Count] = {}
 
 
 def begin_test() -> None:
@@ -44,15 +59,15 @@ def sampled(fn: Any = jaxtyping._decorator._sentinel, *, typechecker: Any = None
     if hasattr(fn, "calls_are_sampled"):
         return fn
     checked: Callable[..., Any] | None = None
-    calls, test = 0, -1
+    count = _counts.setdefault(fn.__code__, _Count())
 
     @wraps(fn)
     def some(*args: Any, **kwargs: Any) -> Any:
-        nonlocal checked, calls, test
-        if test != _test:
-            calls, test = 0, _test
-        calls += 1
-        if calls > ALL_OF_THE_FIRST and calls % ONE_OF:
+        nonlocal checked
+        if count.test != _test:
+            count.calls, count.test = 0, _test
+        count.calls += 1
+        if count.calls > ALL_OF_THE_FIRST and count.calls % ONE_OF:
             return fn(*args, **kwargs)
         if checked is None:  # what is never called in a run is never compiled
             checked = _jaxtyped(fn, typechecker=typechecker)

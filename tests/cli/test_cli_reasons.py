@@ -29,6 +29,7 @@ def says_why(finding):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_assemblies")
 def test_all_claims_of_an_analysis(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")

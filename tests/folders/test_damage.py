@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,6 +63,13 @@ def _analysed(folder: Path) -> None:
     options = AnalysisOptions(chosen_questions("species"), max_order=2)
     run_analysis(small_model(), "m", [ase.build.molecule(n) for n in ("H2O", "CH3OH")], "w.xyz", folder / "a", options)
     copied(folder / "a", folder / "b")
+
+
+def _judged(folder: Path) -> None:
+    """Runs without what their pictures are drawn from, since drawing takes most of the time of a comparison."""
+    _analysed(folder)
+    for name in ("a", "b"):
+        shutil.rmtree(folder / name / "questions")
 
 
 def _verdicts(folder: Path) -> list[str]:
@@ -170,8 +178,6 @@ def _xtb(folder: Path) -> object:
 
 
 def _xtb_stopped(folder: Path) -> None:
-    import shutil
-
     _xtb(folder)
     shutil.rmtree(folder / "dataset")
     (folder / "frames.xyz").unlink()
@@ -216,7 +222,7 @@ KINDS = {
     ),
     "an explanation": Kind(_explained, _compared, ("a/summary.json", "a/pairs.parquet", "b/atoms.parquet")),
     "an analysis": Kind(
-        _analysed, _verdicts, ("a/summary.json", "b/tables/survey.json", "b/tables/atoms.parquet"), slow=True
+        _judged, _verdicts, ("a/summary.json", "b/tables/survey.json", "b/tables/atoms.parquet"), slow=True
     ),
     "answers": Kind(
         _analysed, _answers, ("a/questions/species/result.json", "a/questions/species/classes.parquet"), slow=True

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from atomlens import InputError
 from atomlens.folders import RunFolder, alone_in, open_run, remove_if_empty
+from atomlens.folders.locks import take_lock
 from atomlens.folders.ownership import MARKER, check_replaceable, is_ours, mark, mark_as_it_is, remove_ours
 from atomlens.structures import NothingDone
 
@@ -40,6 +41,22 @@ def refused(out: Path, word: str) -> None:
         fill(out, "new", overwrite=True)
     assert contents(out) == before
     assert os.listdir(out.parent) == [out.name]
+
+
+def test_a_run_within_a_run_does_not_wait_for_its_own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(seconds: float) -> None:
+        raise AssertionError("waits for a lock")
+
+    with RunFolder(tmp_path / "out") as outer:
+        monkeypatch.setattr("atomlens.folders.locks.time.sleep", wait)
+        fill(outer.path / "inner", "x")
+        assert take_lock(outer.path) is None  # others are kept out
+    assert contents(tmp_path / "out")["inner/summary.json"] == "x"
+    lock = take_lock(tmp_path / "out")  # nobody keeps the folder any longer, and others are waited for again
+    assert lock is not None
+    with pytest.raises(AssertionError, match="waits"):
+        fill(tmp_path / "out" / "other", "x")
+    lock.release()
 
 
 @pytest.mark.parametrize("stranger", ["thesis.tex", "tables/mine.csv", "notes/a/b.txt", ".hidden"])

@@ -13,11 +13,6 @@ from browser import Browser
 _SCRIPT = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8")
 
 
-def complaints(browser: Browser, width: int) -> list[str]:
-    """What is wrong with the loaded page when the window has that many pixels."""
-    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-    browser.run("new Promise((done) => setTimeout(done, 500))")  # charts are drawn again for the new width
-    try:
-        return browser.run(_SCRIPT)
-    finally:
-        browser.call("Emulation.clearDeviceMetricsOverride")
+def complaints(browser: Browser) -> list[str]:
+    """What is wrong with the loaded page."""
+    return browser.run(_SCRIPT)

@@ -42,13 +42,40 @@ def pages(tmp_path_factory):
     return folder
 
 
-def open_page(browser, path, fragment=""):
+def resize(browser, width, height):
+    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+
+def open_page(browser, path, fragment="", size=(500, 400)):
+    """In a small window, since every frame is drawn by the processor; the tests of the layout say which size."""
+    resize(browser, *size)
     browser.errors = []
     browser.call("Page.navigate", url="about:blank")
-    browser.load(path, settle=0.6, fragment=fragment)
+    browser.load(path, settle=0.3, fragment=fragment)
     browser.run(_CATCH_SAVES)
     assert browser.errors == []
     return browser
+
+
+@pytest.fixture
+def unchanged(chromium, pages):
+    """Opens a page of `pages` as it is without any choice, for tests that make none.
+
+    One load takes seconds where WebGL is computed by the processor, so the page that the test before left is taken as
+    it is. Where other tests used the browser meanwhile, the page is gone, and loaded anew.
+    """
+
+    def show(name, width=1400):
+        size = (width, 900)
+        resize(chromium, *size)
+        if chromium.run("location.href") == (pages / name).as_uri():
+            chromium.run("saved.length = 0")
+            chromium.run("new Promise((done) => setTimeout(done, 500))")  # charts are drawn again for another width
+        else:
+            open_page(chromium, pages / name, size=size)
+        return chromium
+
+    return show
 
 
 def mouse(browser, x, y):
@@ -62,45 +89,102 @@ def text(browser, selector):
     return browser.run(f"document.querySelector('{selector}').textContent")
 
 
-def saved(browser, index=-1):
-    return browser.run(f"saved.at({index}).text()")
+def saved(browser):
+    return browser.run("saved.at(-1).text()")
 
 
 def click(browser, selector):
     browser.run(f"document.querySelector('{selector}').click()")
 
 
-def test_a_click_in_the_view_marks_an_atom_or_a_pair_everywhere(browser, pages):
-    open_page(browser, pages / "one.html")
-    browser.run("document.getElementById('viewer').scrollIntoView({ block: 'center' })")
-    box = browser.run("JSON.parse(JSON.stringify(document.getElementById('viewer').getBoundingClientRect()))")
-    found = set()
-    # Ethanol lies flat in the middle of the view: a grid of clicks meets atoms and cylinders alike.
-    for share, height in [(x, y) for y in (0.5, 0.45, 0.55, 0.4, 0.6) for x in np.linspace(0.35, 0.65, 7)]:
-        if len(found) == 2:
-            break
-        click(browser, "#clear-selection")
-        mouse(browser, box["x"] + share * box["width"], box["y"] + height * box["height"])
-        chosen = browser.run("document.getElementById('atom-choice').value")
-        if chosen:
-            found.add("atom")
-            assert f"atom={chosen}" in browser.run("location.hash")
-            assert browser.run("document.querySelectorAll('#matrix .frame:not([hidden])').length") == 2
-            pairs = frame().interactions.order(2)
-            mine = [int(chosen) in pair for pair in pairs.atoms.tolist()]
-            assert browser.run("document.querySelectorAll('#distance .mark-dot.lit').length") == sum(mine)
-        elif "pair=" in browser.run("location.hash"):
-            found.add("pair")
-            assert browser.run("document.querySelectorAll('#matrix .cell.lit').length") == 2
-            assert browser.run("document.querySelectorAll('#distance .mark-dot.lit').length") == 1
-            assert browser.run("document.querySelectorAll('#pair-rows tr[aria-current]').length") <= 1
-        if "=" in browser.run("location.hash"):
-            assert browser.run("document.getElementById('tip').hidden") is False
-    assert found == {"atom", "pair"}
+def test_tables_are_saved_whole_as_csv(unchanged):
+    browser = unchanged("one.html")
+    browser.run(
+        "[...document.querySelectorAll('button.export')].find((b) => b.ariaLabel === 'Save pairs as CSV').click()"
+    )
+    rows = list(csv.DictReader(io.StringIO(saved(browser))))
+    terms = frame().interactions.order(2)
+    assert len(rows) == len(terms.relevance)
+    found = {(int(row["atom_1"]), int(row["atom_2"])): float(row["term_eV"]) for row in rows}
+    for (i, j), value in zip(terms.atoms.tolist(), terms.relevance, strict=True):
+        assert found[i, j] == pytest.approx(value, rel=1e-5)
+    assert browser.run("savedName").endswith("pairs.csv")
+
+
+def test_charts_are_saved_as_pictures_that_stand_alone(unchanged):
+    browser = unchanged("one.html")
+    save = "exporter('Save matrix as {}').click()"
+    browser.run(save.format("SVG"))
+    drawing = saved(browser)
+    assert drawing.startswith("<svg")
+    assert "class=" not in drawing
+    assert "rgb(" in drawing
+    browser.run(save.format("PNG"))
+    browser.run("new Promise((done) => setTimeout(done, 1500))")
+    data = browser.run("saved.at(-1).arrayBuffer().then((b) => [...new Uint8Array(b)])")
+    image = np.asarray(Image.open(io.BytesIO(bytes(data))).convert("RGB")).astype(int)
+    assert image.shape[1] > 1000
+    assert (image[..., 2] - image[..., 0] > 60).sum() > 1000  # the blue cells are there
     assert browser.errors == []
 
 
-def test_only_the_pairs_of_one_atom(browser, pages):
+def test_the_view_is_saved_as_a_picture(unchanged):
+    browser = unchanged("one.html")
+    browser.run("exporter('Save the view as PNG').click()")
+    data = browser.run("saved.at(-1).arrayBuffer().then((b) => [...new Uint8Array(b)])")
+    image = np.asarray(Image.open(io.BytesIO(bytes(data))).convert("RGB")).astype(int)
+    assert (image[..., 2] - image[..., 0] > 60).sum() > 300  # the blue cylinders are there
+    assert browser.errors == []
+
+
+def test_pages_without_forces_offer_no_arrows(unchanged):
+    browser = unchanged("one.html")
+    assert browser.run("document.getElementById('arrows-line').hidden") is True
+
+
+# This page is opened wide and made narrow; that of the frames the other way round.
+@pytest.mark.parametrize("width", [1400, 400])
+def test_everybody_can_read_the_page(unchanged, width):
+    assert complaints(unchanged("one.html", width)) == []
+
+
+def test_a_click_in_the_view_marks_an_atom_or_a_pair_everywhere(unchanged):
+    browser = unchanged("one.html")
+    browser.run("document.getElementById('viewer').scrollIntoView({ block: 'center' })")
+    box = browser.run("JSON.parse(JSON.stringify(document.getElementById('viewer').getBoundingClientRect()))")
+    places = json.loads(text(browser, "#atomlens-data"))["frames"][0]["positions"]
+    pairs = frame().interactions.order(2)
+
+    def click_at(place):
+        """Where the view shows it: seen from 150 Å, with the structure filling the view, at most 90 pixels for 1 Å."""
+        click(browser, "#clear-selection")
+        width, height, _ = np.abs(places).max(axis=0) + 0.9
+        scale = min(box["width"] / (2 * width), box["height"] / (2 * height), 90)
+        distance = 1.7667 * box["height"] / scale
+        x, y = np.array(place[:2]) * 1.7667 * box["height"] / (distance - place[2])
+        mouse(browser, box["x"] + box["width"] / 2 + x, box["y"] + box["height"] / 2 - y)
+        assert browser.run("document.getElementById('tip').hidden") is False
+
+    nearest = int(np.argmax(np.array(places)[:, 2]))
+    click_at(places[nearest])
+    assert browser.run("document.getElementById('atom-choice').value") == str(nearest)
+    assert f"atom={nearest}" in browser.run("location.hash")
+    assert browser.run("document.querySelectorAll('#matrix .frame:not([hidden])').length") == 2
+    mine = [nearest in pair for pair in pairs.atoms.tolist()]
+    assert browser.run("document.querySelectorAll('#distance .mark-dot.lit').length") == sum(mine)
+
+    # The thickest cylinder is that of the strongest pair.
+    strongest = pairs.atoms.tolist()[int(np.argmax(np.abs(pairs.relevance)))]
+    click_at(np.mean([places[k] for k in strongest], axis=0))
+    assert browser.run("document.getElementById('atom-choice').value") == ""
+    assert "pair={}-{}".format(*strongest) in browser.run("location.hash")
+    assert browser.run("document.querySelectorAll('#matrix .cell.lit').length") == 2
+    assert browser.run("document.querySelectorAll('#distance .mark-dot.lit').length") == 1
+    assert browser.run("document.querySelectorAll('#pair-rows tr[aria-current]').length") <= 1
+    assert browser.errors == []
+
+
+def test_the_list_has_the_pairs_of_one_atom_or_all_and_obeys_the_keyboard(browser, pages):
     open_page(browser, pages / "one.html", "view?from=0&atom=2&only=1")
     names = browser.run("[...document.querySelectorAll('#pair-rows tr td:first-child')].map((c) => c.textContent)")
     terms = frame().interactions.order(2)
@@ -111,10 +195,8 @@ def test_only_the_pairs_of_one_atom(browser, pages):
     click(browser, "#only-atom")
     assert browser.run("document.querySelectorAll('#pair-rows tr').length") == len(terms.relevance)
     assert text(browser, "#selection").startswith("O2")
-
-
-def test_rows_are_chosen_and_sorted_by_keyboard(browser, pages):
-    open_page(browser, pages / "one.html", "view?from=0")
+    # Rows are chosen and sorted by keyboard.
+    click(browser, "#clear-selection")
     browser.run("document.querySelector('#pair-rows tr').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }))")
     assert browser.run("document.querySelectorAll('#pair-rows tr[aria-current]').length") == 1
     heading = "#view th:nth-child(3) button"
@@ -135,8 +217,28 @@ def test_rows_are_chosen_and_sorted_by_keyboard(browser, pages):
     assert len(fewer) < len(longest_first)
 
 
-def test_frames_by_slider_keys_and_player_and_the_address_brings_them_back(browser, pages):
-    open_page(browser, pages / "frames.html")
+def test_every_chart_fits_a_narrow_window(unchanged):
+    browser = unchanged("frames.html", 400)
+    charts = "[...document.querySelectorAll('.chart')]"
+    wide = f"{charts}.filter((chart) => chart.scrollWidth > chart.clientWidth + 1).map((chart) => chart.id)"
+    assert browser.run(wide) == []
+    # No word runs out of its drawing.
+    outside = """[...document.querySelectorAll('.chart svg')].flatMap((svg) => {
+      const box = svg.getBoundingClientRect();
+      const isOut = (b) => b.width && (b.right > box.right + 2 || b.left < box.left - 2);
+      return [...svg.querySelectorAll('text')].filter((t) => isOut(t.getBoundingClientRect()))
+        .map((t) => `${svg.parentElement.id}: ${t.textContent}`); })"""
+    assert browser.run(outside) == []
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_everybody_can_read_a_page_of_frames(unchanged, width):
+    assert complaints(unchanged("frames.html", width)) == []
+
+
+def test_frames_by_slider_keys_and_player_and_the_address_brings_them_back(unchanged, pages):
+    browser = unchanged("frames.html")
+    resize(browser, 500, 400)
     value = "#equation .whole .value"
     first = text(browser, value)
     browser.run("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true }))")
@@ -157,44 +259,23 @@ def test_frames_by_slider_keys_and_player_and_the_address_brings_them_back(brows
     assert browser.errors == []
 
 
-def test_tables_are_saved_whole_as_csv(browser, pages):
-    open_page(browser, pages / "one.html")
+def test_the_chemiscope_file_opens_in_chemiscope(browser, pages):
+    open_page(browser, pages / "frames.html", "?frame=2")
+    browser.run("exporter('Save all structures as chemiscope').click()")
+    content = json.loads(saved(browser))
+    assert [s["size"] for s in content["structures"]] == [6, 6, 6]
+    assert len(content["shapes"]["pair terms"]["parameters"]["structure"]) == 3
     browser.run(
-        "[...document.querySelectorAll('button.export')].find((b) => b.ariaLabel === 'Save pairs as CSV').click()"
+        "for (const id of ['again', 'info', 'meta']) { const place = document.createElement('div'); place.id = id; "
+        "place.style.height = '300px'; document.body.append(place); }"
     )
-    rows = list(csv.DictReader(io.StringIO(saved(browser))))
-    terms = frame().interactions.order(2)
-    assert len(rows) == len(terms.relevance)
-    found = {(int(row["atom_1"]), int(row["atom_2"])): float(row["term_eV"]) for row in rows}
-    for (i, j), value in zip(terms.atoms.tolist(), terms.relevance, strict=True):
-        assert found[i, j] == pytest.approx(value, rel=1e-5)
-    assert browser.run("savedName").endswith("pairs.csv")
-
-
-def test_charts_are_saved_as_pictures_that_stand_alone(browser, pages):
-    open_page(browser, pages / "one.html")
-    save = "exporter('Save matrix as {}').click()"
-    browser.run(save.format("SVG"))
-    drawing = saved(browser)
-    assert drawing.startswith("<svg")
-    assert "class=" not in drawing
-    assert "rgb(" in drawing
-    browser.run(save.format("PNG"))
-    browser.run("new Promise((done) => setTimeout(done, 1500))")
-    data = browser.run("saved.at(-1).arrayBuffer().then((b) => [...new Uint8Array(b)])")
-    image = np.asarray(Image.open(io.BytesIO(bytes(data))).convert("RGB")).astype(int)
-    assert image.shape[1] > 1000
-    assert (image[..., 2] - image[..., 0] > 60).sum() > 1000  # the blue cells are there
-    assert browser.errors == []
-
-
-def test_the_view_is_saved_as_a_picture(browser, pages):
-    open_page(browser, pages / "one.html")
-    browser.run("exporter('Save the view as PNG').click()")
-    data = browser.run("saved.at(-1).arrayBuffer().then((b) => [...new Uint8Array(b)])")
-    image = np.asarray(Image.open(io.BytesIO(bytes(data))).convert("RGB")).astype(int)
-    assert (image[..., 2] - image[..., 0] > 60).sum() > 300  # the blue cylinders are there
-    assert browser.errors == []
+    loaded = browser.run(
+        "saved.at(-1).text().then((text) => Chemiscope.StructureVisualizer.load({ structure: 'again', info: 'info', "
+        "meta: 'meta' }, JSON.parse(text), new Chemiscope.Warnings())).then(() => 'loaded')"
+    )
+    assert loaded == "loaded"
+    # The page is where it was.
+    assert "frame 2" in text(browser, "#frame-place")
 
 
 def test_pictures_and_plain_tables_are_saved(browser, tmp_path):
@@ -230,48 +311,6 @@ def test_pictures_and_plain_tables_are_saved(browser, tmp_path):
     assert browser.errors == []
 
 
-def test_the_chemiscope_file_opens_in_chemiscope(browser, pages):
-    open_page(browser, pages / "frames.html", "?frame=2")
-    browser.run("exporter('Save all structures as chemiscope').click()")
-    content = json.loads(saved(browser))
-    assert [s["size"] for s in content["structures"]] == [6, 6, 6]
-    assert len(content["shapes"]["pair terms"]["parameters"]["structure"]) == 3
-    browser.run(
-        "for (const id of ['again', 'info', 'meta']) { const place = document.createElement('div'); place.id = id; "
-        "place.style.height = '300px'; document.body.append(place); }"
-    )
-    loaded = browser.run(
-        "saved.at(-1).text().then((text) => Chemiscope.StructureVisualizer.load({ structure: 'again', info: 'info', "
-        "meta: 'meta' }, JSON.parse(text), new Chemiscope.Warnings())).then(() => 'loaded')"
-    )
-    assert loaded == "loaded"
-    # The page is where it was.
-    assert "frame 2" in text(browser, "#frame-place")
-
-
-@pytest.mark.parametrize("width", [1400, 400])
-@pytest.mark.parametrize("name", ["one.html", "frames.html"])
-def test_everybody_can_read_the_page(browser, pages, name, width):
-    open_page(browser, pages / name)
-    assert complaints(browser, width) == []
-
-
-def test_every_chart_fits_a_narrow_window(browser, pages):
-    browser.call("Emulation.setDeviceMetricsOverride", width=400, height=900, deviceScaleFactor=1, mobile=False)
-    open_page(browser, pages / "frames.html")
-    charts = "[...document.querySelectorAll('.chart')]"
-    wide = f"{charts}.filter((chart) => chart.scrollWidth > chart.clientWidth + 1).map((chart) => chart.id)"
-    assert browser.run(wide) == []
-    # No word runs out of its drawing.
-    outside = """[...document.querySelectorAll('.chart svg')].flatMap((svg) => {
-      const box = svg.getBoundingClientRect();
-      const isOut = (b) => b.width && (b.right > box.right + 2 || b.left < box.left - 2);
-      return [...svg.querySelectorAll('text')].filter((t) => isOut(t.getBoundingClientRect()))
-        .map((t) => `${svg.parentElement.id}: ${t.textContent}`); })"""
-    assert browser.run(outside) == []
-    browser.call("Emulation.clearDeviceMetricsOverride")
-
-
 def test_arrows_are_forces_and_those_of_an_atom_add_up(browser, tmp_path):
     explained = explanation()
     (tmp_path / "arrows.html").write_text(
@@ -292,8 +331,3 @@ def test_arrows_are_forces_and_those_of_an_atom_add_up(browser, tmp_path):
     assert f"{np.linalg.norm(forces, axis=1).max():.1f}" in text(browser, "#arrow-note")
     assert "arrows=forces" in browser.run("location.hash")
     assert browser.errors == []
-
-
-def test_pages_without_forces_offer_no_arrows(browser, pages):
-    open_page(browser, pages / "one.html")
-    assert browser.run("document.getElementById('arrows-line').hidden") is True

@@ -272,6 +272,7 @@ def test_sound_replicas_count_with_the_whole_time() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_assemblies")
 def test_a_model_that_fails_does_not_end_the_study(tmp_path: Path) -> None:
     grid = PLAN.replace('"model.architecture" = ["schnet", "painn"]', '"fit.lr" = [1e-3, 1e30]')
     path = planned(tmp_path, grid.replace("seed = [1, 2]", "seed = [1]"))
@@ -396,6 +397,7 @@ def stop_at(start: str) -> Callable[[str], None]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_assemblies")
 def test_a_study_that_grows_and_is_killed_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     text, out = PLAN.replace('["schnet", "painn"]', '["schnet"]'), tmp_path / "out"
     run_study(planned(tmp_path, text.replace("seed = [1, 2]", "seed = [1]")), out)

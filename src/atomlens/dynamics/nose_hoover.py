@@ -115,29 +115,31 @@ def _masses(freedom: Float[Tensor, " R"], kT: Tensor) -> Float[Tensor, "R M"]:
 def _half_step(state: NoseHooverState, dt: Tensor, kT: Tensor) -> None:
     """Move the chains, and scale the momenta, by half of `dt`."""
     freedom, twice_kinetic = _freedom(state), _twice_kinetic(state)
-    q = _masses(freedom, kT)
+    # On small tensors every operation costs the same: what does not change is computed once.
+    q = _masses(freedom, kT).unbind(1)
+    wanted = [freedom * kT, *[kT] * (CHAIN_LENGTH - 1)]
     x = state.chain_positions.clone()
     v = list(state.chain_velocities.unbind(1))
     scale = torch.ones_like(twice_kinetic)
     last = CHAIN_LENGTH - 1
 
     def pull(m: int) -> Tensor:
-        wanted = freedom * kT if m == 0 else kT
-        given = twice_kinetic if m == 0 else q[:, m - 1] * v[m - 1].square()
-        return (given - wanted) / q[:, m]
+        given = twice_kinetic if m == 0 else q[m - 1] * v[m - 1].square()
+        return (given - wanted[m]) / q[m]
 
     for weight in _WEIGHTS * _PARTS:
         d = weight * dt / _PARTS
-        v[last] = v[last] + 0.25 * d * pull(last)
+        half, quarter, slowing = 0.5 * d, 0.25 * d, -0.125 * d
+        v[last] = v[last] + quarter * pull(last)
         for m in range(last - 1, -1, -1):
-            damp = torch.exp(-0.125 * d * v[m + 1])
-            v[m] = damp * (damp * v[m] + 0.25 * d * pull(m))
-        shrink = torch.exp(-0.5 * d * v[0])
+            damp = torch.exp(slowing * v[m + 1])
+            v[m] = damp * (damp * v[m] + quarter * pull(m))
+        shrink = torch.exp(-half * v[0])
         scale, twice_kinetic = scale * shrink, twice_kinetic * shrink.square()
-        x = x + 0.5 * d * torch.stack(v, 1)
+        x = x + half * torch.stack(v, 1)
         for m in range(last):
-            damp = torch.exp(-0.125 * d * v[m + 1])
-            v[m] = damp * (damp * v[m] + 0.25 * d * pull(m))
-        v[last] = v[last] + 0.25 * d * pull(last)
+            damp = torch.exp(slowing * v[m + 1])
+            v[m] = damp * (damp * v[m] + quarter * pull(m))
+        v[last] = v[last] + quarter * pull(last)
     state.momenta = state.momenta * scale[state.system_idx, None]
     state.chain_positions, state.chain_velocities = x, torch.stack(v, 1)

@@ -17,6 +17,8 @@ from atomlens.structures import InputError
 
 # How long one waits for a lock that others hold for a moment only.
 _PATIENCE = 10.0
+# Folders (device, number) that runs of this process keep for themselves.
+_own: set[tuple[int, int]] = set()
 
 
 class FolderLock:
@@ -24,9 +26,21 @@ class FolderLock:
 
     def __init__(self, handle: int) -> None:
         self._handle: int | None = handle
+        self._kept: tuple[int, int] | None = None
+
+    def keep(self) -> FolderLock:
+        """Have the folder to oneself: whoever else of this process makes something in it need not wait."""
+        assert self._handle is not None
+        found = os.fstat(self._handle)
+        self._kept = (found.st_dev, found.st_ino)
+        _own.add(self._kept)
+        return self
 
     def release(self) -> None:
         """Let others have the folder; further calls do nothing."""
+        if self._kept is not None:
+            _own.discard(self._kept)
+            self._kept = None
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -91,8 +105,14 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def for_a_moment(folder: Path) -> Iterator[None]:
-    """Take turns with other processes that look into a folder and then make something in it."""
+    """Take turns with other processes that look into a folder and then make something in it.
+
+    Where a run of this process keeps the folder, others are kept out already.
+    """
     lock, patience = None, time.monotonic() + _PATIENCE
+    if _is_own(folder):
+        yield
+        return
     with suppress(OSError):  # no locks here: then whoever publishes first wins, and the other one is refused
         while (lock := take_lock(folder)) is None and time.monotonic() < patience:
             time.sleep(0.01)
@@ -101,3 +121,10 @@ def for_a_moment(folder: Path) -> Iterator[None]:
     finally:
         if lock is not None:
             lock.release()
+
+
+def _is_own(folder: Path) -> bool:
+    with suppress(OSError):
+        found = folder.stat()
+        return (found.st_dev, found.st_ino) in _own
+    return False

@@ -82,7 +82,8 @@ class RunFolder:
                 self.path.mkdir()
                 self._mine = True
                 with suppress(OSError):  # a file system without locks
-                    self._lock = take_lock(self.path)
+                    lock = take_lock(self.path)
+                    self._lock = lock and lock.keep()
                 mark(self.path, ())
         except OSError as error:
             self._clean()

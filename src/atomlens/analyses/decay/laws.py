@@ -57,6 +57,10 @@ class Decay:
         )
         return Decay(self.distance[chosen], self.strength[chosen], group, molecule)
 
+    def rows(self, chosen: Bool[np.ndarray, " n"] | Int[np.ndarray, " m"]) -> Decay:
+        """The chosen values, numbered as they are here: all that slopes need, at a fraction of the time of `only`."""
+        return Decay(self.distance[chosen], self.strength[chosen], self.group[chosen], self.molecule[chosen])
+
     def between(self, low: float, high: float) -> Decay:
         """The values at distances from `low` up to `high`, in Å."""
         return self.only((self.distance >= low) & (self.distance < high))

@@ -129,11 +129,12 @@ def _growth(inside: pl.DataFrame, where: DecayRange, boot: dict[str, int]) -> Sc
     edges = np.arange(where.low, where.high - 0.5 * _WINDOW, _WINDOW)
 
     def local(decay: Decay) -> Float[np.ndarray, " W"]:
-        return np.array([exponent(decay.between(a, a + _WINDOW), MIN_VALUES // 2) for a in edges])
+        r = decay.distance
+        return np.array([exponent(decay.rows((r >= a) & (r < a + _WINDOW)), MIN_VALUES // 2) for a in edges])
 
     def largest(decay: Decay) -> float:
         odd = decay.molecule % 2 == 1
-        first, second = (local(decay.only(half)) for half in (odd, ~odd))
+        first, second = (local(decay.rows(half)) for half in (odd, ~odd))
         both = np.isfinite(first) & np.isfinite(second)
         if not both.any():
             return math.nan
@@ -157,7 +158,7 @@ def bootstrapped(
 
     def of_drawn(drawn: Int[np.ndarray, " m"]) -> float:
         chosen = rows.of(drawn)
-        return statistic(lambda d: Decay(d.distance[chosen], d.strength[chosen], d.group[chosen], d.molecule[chosen]))
+        return statistic(lambda d: d.rows(chosen))
 
     return molecule_effect(name, of_drawn, n, seed=seed, n_resamples=n_resamples)
 

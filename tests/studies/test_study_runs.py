@@ -1,0 +1,200 @@
+"""Studies that are stopped, grow, or have models that fail."""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+
+from atomlens import InputError
+
+pytest.importorskip("torch_sim", exc_type=ImportError)
+pytest.importorskip("tblite", exc_type=ImportError)
+
+from study_plans import PLAN, planned
+
+from atomlens.studies import Member, read_study, run_study
+from atomlens.studies import run as study_run
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_assemblies")
+def test_a_model_that_fails_does_not_end_the_study(tmp_path: Path) -> None:
+    grid = PLAN.replace('"model.architecture" = ["schnet", "painn"]', '"fit.lr" = [1e-3, 1e30]')
+    path = planned(tmp_path, grid.replace("seed = [1, 2]", "seed = [1]"))
+    lines: list[str] = []
+    found = run_study(path, tmp_path / "out", report=lines.append)
+    assert found.table["model"].to_list() == ["lr0.001-seed1"]
+    assert set(found.failed) == {"lr1e+30-seed1"}
+    assert "the loss became" in found.failed["lr1e+30-seed1"]
+    assert any("lr1e+30-seed1: failed, the loss became" in line for line in lines)
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["failed"] == found.failed
+    assert "Models that failed" in (tmp_path / "out" / "report.html").read_text()
+    hopeless = planned(tmp_path, grid.replace("1e-3, 1e30", "1e30"))
+    with pytest.raises(InputError, match="all 2 models failed; the first, lr1e"):
+        run_study(hopeless, tmp_path / "hopeless")
+
+
+def raising(error: BaseException, name: str = "schnet-seed2") -> Any:
+    """A stand-in for `run_member` in which one model fails."""
+
+    def run_member(member: Member, *rest: Any, **more: Any) -> dict[str, Any]:
+        if member.name == name:
+            raise error
+        return {"model": member.name}
+
+    return run_member
+
+
+def rows_of(folder: Path, **more: Any) -> dict[str, Any]:
+    config, members = read_study(planned(folder, PLAN.replace('["schnet", "painn"]', '["schnet"]')))
+    asked = {"n_workers": 1, "scheduler": None, "report": lambda line: None, "device": "cpu"} | more
+    return dict(study_run._rows(config, members, folder, folder, **asked))
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "row.json"), "PermissionError: .*Permission denied"),
+        (RuntimeError("sizes must match\nsecond line"), "RuntimeError: sizes must match$"),
+        (RuntimeError(), "RuntimeError: no further word"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+        (InputError("no such frame"), "no such frame$"),
+    ],
+)
+def test_what_concerns_one_model_is_told_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    monkeypatch.setattr(study_run, "run_member", raising(error))
+    rows = rows_of(tmp_path)
+    assert rows["schnet-seed1"] == {"model": "schnet-seed1"}
+    assert re.match(says, rows["schnet-seed2"])
+
+
+def wrapped(error: Exception) -> InputError:
+    """An error as stages tell it: in a line of theirs."""
+    told = InputError("md: cannot be written")
+    told.__cause__ = error
+    return told
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "schnet-seed2: the disk is full .No space left on device"),
+        (wrapped(OSError(errno.ENOSPC, "No space left on device")), "the disk is full"),
+        (MemoryError(), "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory"),
+    ],
+)
+def test_a_full_disk_or_memory_ends_the_study_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    monkeypatch.setattr(study_run, "run_member", raising(error))
+    with pytest.raises(InputError, match=f"{says}.*the same command resumes"):
+        rows_of(tmp_path)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(143), AttributeError("a mistake of ours")])
+def test_interrupts_and_mistakes_of_ours_are_nothing_that_a_model_fails_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(study_run, "run_member", raising(error))
+    with pytest.raises(type(error)):
+        rows_of(tmp_path)
+
+
+def test_a_model_that_kills_its_workers_does_not_end_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("dask.distributed")
+    worker = SimpleNamespace(address="tcp://127.0.0.1:1")
+
+    class Client:
+        """Dask's client with nothing behind it."""
+
+        def submit(self, run: Any, *args: Any, pure: bool, **named: Any) -> Future:
+            future = Future()
+            try:
+                future.set_result(run(*args, **named))
+            except Exception as error:
+                future.set_exception(error)
+            return future
+
+    monkeypatch.setattr(study_run, "dask_client", lambda *asked: Client())
+    monkeypatch.setattr(distributed, "as_completed", list)
+    monkeypatch.setattr(study_run, "run_member", raising(distributed.KilledWorker("task", worker, 3)))
+    rows = rows_of(tmp_path, scheduler="tcp://127.0.0.1:1")
+    assert rows["schnet-seed1"] == {"model": "schnet-seed1"}
+    assert rows["schnet-seed2"].startswith("KilledWorker: Attempted to run task")
+
+
+class Stopped(Exception):
+    """Stands for a kill."""
+
+
+def stop_at(start: str) -> Callable[[str], None]:
+    """A report that stops a study where it says what starts like this."""
+
+    def report(line: str) -> None:
+        if line.startswith(start):
+            raise Stopped
+
+    return report
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_assemblies")
+def test_a_study_that_grows_and_is_killed_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
+    text, out = PLAN.replace('["schnet", "painn"]', '["schnet"]'), tmp_path / "out"
+    run_study(planned(tmp_path, text.replace("seed = [1, 2]", "seed = [1]")), out)
+    rows = [out / "models" / name / "row.json" for name in ("schnet-seed1", "schnet-seed2")]
+    old, first = (out / "summary.json").read_text(), rows[0].stat().st_mtime_ns
+    path = planned(tmp_path, text)
+    with pytest.raises(Stopped):
+        run_study(path, out, report=stop_at("schnet-seed2: analyse"))
+    weights = out / "models" / "schnet-seed2" / "train" / "model.safetensors"
+    trained = weights.stat().st_mtime_ns
+    with pytest.raises(Stopped):
+        run_study(path, out, report=stop_at("schnet-seed2: done"))
+    assert (out / "summary.json").read_text() == old
+    before = [row.stat().st_mtime_ns for row in rows]
+    found = run_study(path, out)
+    assert [row.stat().st_mtime_ns for row in rows] == before
+    assert (before[0], weights.stat().st_mtime_ns) == (first, trained)
+    assert found.table["model"].to_list() == ["schnet-seed1", "schnet-seed2"]
+    assert found.table["disagreement"].null_count() == 0
+    assert found.table["disagreement"].n_unique() == 1
+    assert found.table["n_replicas"].to_list() == [2] * 2
+    _agree(out, found.table)
+    with pytest.raises(InputError, match="finished run"):
+        run_study(path, out)
+    other = text.replace("seed = [1, 2]", "seed = [1, 2, 3]").replace("n_features = 16", "n_features = 12")
+    assert other.count("n_features = 12") == 1
+    with pytest.raises(InputError, match="holds a model schnet-seed1 of other settings"):
+        run_study(planned(tmp_path, other), out)
+
+
+def _agree(out: Path, table: pl.DataFrame) -> None:
+    """Summary, CSV and page say what the table says."""
+    summary = json.loads((out / "summary.json").read_text())
+    assert len(summary["models"]) == 2
+    parts = [name for name in table.columns if name.startswith("deviation/")]
+    counts = [sum(row[name] is not None for name in parts) for row in table.to_dicts()]
+    assert table["n_parts"].to_list() == counts
+    assert pl.read_csv(out / "models.csv")["n_parts"].to_list() == counts
+    assert set(summary["deviation_parts"]) <= {name.removeprefix("deviation/") for name in parts}
+    page = (out / "report.html").read_text()
+    assert "schnet-seed2" in page
+    assert "<th>parts of the score</th>" in page
+    assert f"the parts that all models have ({', '.join(summary['deviation_parts'])})" in page
+    body = page.replace("http-equiv", "").split("<body>")[1]
+    assert "http" not in body.replace("http://www.w3.org/2000/svg", "")  # a namespace, which nothing loads

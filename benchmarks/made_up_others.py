@@ -158,7 +158,9 @@ def many_body(
 
 
 def faithfulness(correlation: float) -> Make:
-    """Deletions in 20 structures whose changes correlate with what terms predict."""
+    """Deletions in 20 structures whose changes correlate with what terms predict, all structures together."""
+    sigma = 0.3  # sizes of changes differ from structure to structure, which takes a factor from the correlation
+    within = correlation * math.exp(0.5 * sigma**2)
 
     def make(rng: np.random.Generator) -> dict[str, Finding]:
         rows = []
@@ -167,8 +169,8 @@ def faithfulness(correlation: float) -> Make:
                 x, e = rng.normal(size=(2, 24))
                 columns = {"frame": np.full(24, frame, np.int32), "kind": [kind] * 24, "method": ["gate/full"] * 24}
                 columns |= {"element_1": np.full(24, 6), "element_2": np.full(24, 6), "distance": rng.uniform(1, 4, 24)}
-                change = correlation * x + math.sqrt(1 - correlation**2) * e
-                rows.append(pl.DataFrame(columns | {"predicted": x, "change": change * rng.lognormal(sigma=0.3)}))
+                change = within * x + math.sqrt(1 - within**2) * e
+                rows.append(pl.DataFrame(columns | {"predicted": x, "change": change * rng.lognormal(sigma=sigma)}))
         deletions = pl.concat(rows)
         result = FaithfulnessResult(
             deletions=deletions,

@@ -27,7 +27,7 @@ class EdgeOperator(ABC):
         """Return the transposed map: (B, ..., M_out) to (B, ..., M_in)."""
 
     def arrive(self, m: Tensor, edges: Edges, target: AtomOperator, atoms: Atoms) -> Tensor:
-        """What `target` makes at each atom of the one message that comes along each edge."""
+        """What `target` makes at each atom of the message that arrives on each edge."""
         return target.apply(self.apply(m, edges), atoms)
 
     @abstractmethod

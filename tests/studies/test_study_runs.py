@@ -81,7 +81,7 @@ def test_what_concerns_one_model_is_told_of_it(
 
 
 def wrapped(error: Exception) -> InputError:
-    """An error as stages tell it: in a line of theirs."""
+    """An error as a stage of a study reports it, named in one line."""
     told = InputError("md: cannot be written")
     told.__cause__ = error
     return told

@@ -9,15 +9,7 @@ import math
 from dataclasses import dataclass
 
 from atomlens.analyses.statistics import MIN_MOLECULES
-from atomlens.analyses.verdict import (
-    DECIDES_NOTHING,
-    Control,
-    Effect,
-    Finding,
-    Outcome,
-    decide,
-    decide_within,
-)
+from atomlens.analyses.verdict import DECIDES_NOTHING, Control, Effect, Finding, Outcome, decide, decide_within
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,11 @@ class VectorFilters(EdgeOperator):
     filters: Float[Tensor, "E parts F"]
     directions: Float[Tensor, "E 3"]
 
+    @property
+    def _n_parts(self) -> int:
+        """Parts of a message: s and R, and the three of P where there are vectors."""
+        return 2 if self.filters.shape[1] == 2 else 5
+
     def apply(self, m: Tensor, edges: Edges) -> Tensor:
         """Carry scalar and vector messages along the edges."""
         w, directions, message = self._of(m, edges)
@@ -40,7 +45,7 @@ class VectorFilters(EdgeOperator):
         torch.mul(w[..., :1, :], message[..., :1, :], out=state[..., :1, :])
         radial = w[..., 1:2, :] * message[..., 1:2, :]
         mu = torch.mul(directions, radial, out=state[..., 1:, :])
-        if message.shape[-2] > 2:
+        if self._n_parts > 2:
             mu.addcmul_(w[..., 2:, :], message[..., 2:, :])
         return state.flatten(-2)
 
@@ -48,19 +53,18 @@ class VectorFilters(EdgeOperator):
         """Carry state derivatives back along the edges."""
         w, directions = rows_of(self.filters, edges, u), rows_of(self.directions, edges, u)[..., None]
         state = u.unflatten(-1, (4, -1))
-        n_parts = 2 if w.shape[-2] == 2 else 5
-        message = u.new_empty(*u.shape[:-1], n_parts, state.shape[-1])
+        message = u.new_empty(*u.shape[:-1], self._n_parts, state.shape[-1])
         torch.mul(w[..., 0, :], state[..., 0, :], out=message[..., 0, :])
         radial = torch.mul(directions[..., 0, :], state[..., 1, :], out=message[..., 1, :])
         radial.addcmul_(directions[..., 1, :], state[..., 2, :]).addcmul_(directions[..., 2, :], state[..., 3, :])
         radial.mul_(w[..., 1, :])
-        if n_parts > 2:
+        if self._n_parts > 2:
             torch.mul(w[..., 2:, :], state[..., 1:, :], out=message[..., 2:, :])
         return message.flatten(-2)
 
     def arrive(self, m: Tensor, edges: Edges, target: AtomOperator, atoms: Atoms) -> Tensor:
         """What `target` makes of single messages; a vector along the edge has one component to mix, not three."""
-        if self.filters.shape[1] > 2 or m.dim() > 2 or not isinstance(target, VectorMixing):
+        if self._n_parts > 2 or m.dim() > 2 or not isinstance(target, VectorMixing):
             return super().arrive(m, edges, target, atoms)
         w, directions, message = self._of(m, edges)
         scalar, radial = (w * message).unbind(-2)
@@ -68,12 +72,11 @@ class VectorFilters(EdgeOperator):
 
     def norms(self) -> Float[Tensor, " E"]:
         """Largest spectral norm of a channel: that of w_s alone, or of (R, P) to r̂ w_R R + w_v P."""
-        w = self.filters.square()
-        return torch.maximum(w[:, 0], w[:, 1:].sum(dim=1)).amax(dim=1).sqrt()
+        return _norms(self.filters)
 
     def _of(self, m: Tensor, edges: Edges) -> tuple[Tensor, Tensor, Tensor]:
         w, directions = rows_of(self.filters, edges, m), rows_of(self.directions, edges, m)[..., None]
-        return w, directions, m.unflatten(-1, (2 if w.shape[-2] == 2 else 5, -1))
+        return w, directions, m.unflatten(-1, (self._n_parts, -1))
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,11 @@ class VectorWeights(EdgeOperator):
 
     weights: Float[Tensor, "E parts F"]
 
+    @property
+    def _n_parts(self) -> int:
+        """Parts of a message: s and R, and the three of P where there are vectors."""
+        return 2 if self.weights.shape[1] == 4 else 5
+
     @classmethod
     def of(cls, edges: VectorFilters) -> VectorWeights:
         """The same map, ready to be added up over images."""
@@ -95,11 +103,11 @@ class VectorWeights(EdgeOperator):
     def apply(self, m: Tensor, edges: Edges) -> Tensor:
         """Carry scalar and vector messages along the edges."""
         w = rows_of(self.weights, edges, m)
-        message = m.unflatten(-1, (2 if w.shape[-2] == 4 else 5, -1))
+        message = m.unflatten(-1, (self._n_parts, -1))
         state = m.new_empty(*m.shape[:-1], 4, message.shape[-1])
         torch.mul(w[..., :1, :], message[..., :1, :], out=state[..., :1, :])
         mu = torch.mul(w[..., 1:4, :], message[..., 1:2, :], out=state[..., 1:, :])
-        if message.shape[-2] > 2:
+        if self._n_parts > 2:
             mu.addcmul_(w[..., 4:, :], message[..., 2:, :])
         return state.flatten(-2)
 
@@ -107,16 +115,20 @@ class VectorWeights(EdgeOperator):
         """Carry state derivatives back along the edges."""
         w = rows_of(self.weights, edges, u)
         state = u.unflatten(-1, (4, -1))
-        n_parts = 2 if w.shape[-2] == 4 else 5
-        message = u.new_empty(*u.shape[:-1], n_parts, state.shape[-1])
+        message = u.new_empty(*u.shape[:-1], self._n_parts, state.shape[-1])
         torch.mul(w[..., :1, :], state[..., :1, :], out=message[..., :1, :])
         radial = torch.mul(w[..., 1, :], state[..., 1, :], out=message[..., 1, :])
         radial.addcmul_(w[..., 2, :], state[..., 2, :]).addcmul_(w[..., 3, :], state[..., 3, :])
-        if n_parts > 2:
+        if self._n_parts > 2:
             torch.mul(w[..., 4:, :], state[..., 1:, :], out=message[..., 2:, :])
         return message.flatten(-2)
 
     def norms(self) -> Float[Tensor, " E"]:
         """Largest spectral norm of a channel: that of w_s alone, or of (R, P) to w_R r̂ R + w_v P."""
-        w = self.weights.square()
-        return torch.maximum(w[:, 0], w[:, 1:].sum(dim=1)).amax(dim=1).sqrt()
+        return _norms(self.weights)
+
+
+def _norms(weights: Float[Tensor, "E parts F"]) -> Float[Tensor, " E"]:
+    """Largest spectral norm of a channel: that of w_s alone, or of (R, P) to the vector that they make."""
+    w = weights.square()
+    return torch.maximum(w[:, 0], w[:, 1:].sum(dim=1)).amax(dim=1).sqrt()

@@ -109,10 +109,10 @@ def for_a_moment(folder: Path) -> Iterator[None]:
 
     Where a run of this process keeps the folder, others are kept out already.
     """
-    lock, patience = None, time.monotonic() + _PATIENCE
     if _is_own(folder):
         yield
         return
+    lock, patience = None, time.monotonic() + _PATIENCE
     with suppress(OSError):  # no locks here: then whoever publishes first wins, and the other one is refused
         while (lock := take_lock(folder)) is None and time.monotonic() < patience:
             time.sleep(0.01)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from atomlens.analyses import QUESTIONS, Finding, Outcome, Verdict
 
@@ -176,22 +176,16 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     },
 }
 
-# An ASE calculator has no terms: what was compared with GFN2 are its own many-body energies.
+# An ASE calculator has no terms: its energies were compared in their place.
 _WITHOUT_TERMS: Mapping[str, Mapping[str, Meaning]] = {
     "contacts": {
-        "agrees": Meaning(
-            "It knows where two molecules repel and bind each other.",
-            "Its energies rank contacts of one pair of molecules as good quantum chemistry does; how deep they are was "
-            "not judged.",
+        **MEANINGS["contacts"],
+        "agrees": replace(
+            MEANINGS["contacts"]["agrees"],
+            use="Its energies rank contacts of one pair of molecules as good quantum chemistry does; how deep they are "
+            "was not judged.",
         ),
-        "deviates": Meaning(
-            "It does not know the contacts of two molecules.",
-            "Do not use it for liquids, clusters or adsorption.",
-        ),
-        _OPEN: Meaning(
-            "Whether it knows the contacts of two molecules could not be decided.",
-            "Treat interactions between molecules with caution.",
-        ),
+        "deviates": replace(MEANINGS["contacts"]["deviates"], use="Do not use it for liquids, clusters or adsorption."),
     },
     "many-body": {
         "agrees": Meaning(

@@ -19,15 +19,7 @@ from atomlens.analyses.contacts.scores import charge_score, charge_slope, rank_s
 from atomlens.analyses.inputs import AnalysisInputs, untrained_models
 from atomlens.analyses.pair_scores import Score, is_energy, no_score
 from atomlens.analyses.statistics import N_RESAMPLES
-from atomlens.analyses.verdict import (
-    Control,
-    Finding,
-    Verdict,
-    cannot_tell,
-    conclude,
-    not_applicable,
-    sentence_case,
-)
+from atomlens.analyses.verdict import Control, Finding, Verdict, cannot_tell, conclude, not_applicable, sentence_case
 from atomlens.reference import DimerCurve, gfn2_energy, read_nciatlas, sapt_file
 from atomlens.surveys import Progress, evenly_spread, no_progress
 

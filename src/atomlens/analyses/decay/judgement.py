@@ -9,15 +9,7 @@ from dataclasses import replace
 from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.decay.distance_range import DecayRange
 from atomlens.analyses.pair_scores import Score
-from atomlens.analyses.verdict import (
-    Effect,
-    Finding,
-    Outcome,
-    cannot_tell,
-    decide,
-    not_applicable,
-    sentence_case,
-)
+from atomlens.analyses.verdict import Effect, Finding, Outcome, cannot_tell, decide, not_applicable, sentence_case
 
 # Tolerances are our choice: exponents within one, an edge below half, one dimer in ten, a rank correlation of a half.
 _EXPONENT, _EDGE, _FLIPS, _CURVES = 1.0, 0.5, 0.1, 0.5

@@ -21,15 +21,7 @@ from atomlens.analyses.pair_scores import Score, is_energy
 from atomlens.analyses.three_bodies.points import POINTS, trimer_points
 from atomlens.analyses.three_bodies.scores import of_points, ranks_at_one_size, ratio_of_sizes, three_body_score
 from atomlens.analyses.three_bodies.trimers import MIXTURES, Trimer, make_trimers
-from atomlens.analyses.verdict import (
-    Finding,
-    Outcome,
-    Verdict,
-    cannot_tell,
-    conclude,
-    not_applicable,
-    sentence_case,
-)
+from atomlens.analyses.verdict import Finding, Outcome, Verdict, cannot_tell, conclude, not_applicable, sentence_case
 from atomlens.potentials import AnyPotential
 from atomlens.reference import gfn2_energy
 from atomlens.surveys import Progress, no_progress

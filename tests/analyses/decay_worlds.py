@@ -21,12 +21,12 @@ def with_curves(inputs: AnalysisInputs, name: str) -> AnalysisInputs:
     return replace(inputs, settings=replace(inputs.settings, s66x8=Path(name)))
 
 
-def power(n: float) -> Callable[[ase.Atoms], np.ndarray]:
-    """Pair matrix r^n, with a little scatter that is the same every time."""
+def power(n: float, phase: float = 0.0) -> Callable[[ase.Atoms], np.ndarray]:
+    """Pair matrix r^n, with a little scatter that is the same every time, and another for another phase."""
 
     def matrix(atoms: ase.Atoms) -> np.ndarray:
         r = cdist(atoms.positions, atoms.positions) + np.eye(len(atoms))
-        return r**n * np.exp(0.05 * np.sin(1e3 * r))
+        return r**n * np.exp(0.05 * np.sin(1e3 * r + phase))
 
     return matrix
 
@@ -37,10 +37,13 @@ def flat(atoms: ase.Atoms) -> np.ndarray:
 
 
 def references(n: float = -5.0, own: float | None = None, model: object = None) -> References:
-    """Couplings r^n: second derivatives of energies r^(n + 2); r^own of `model`, noise of other models."""
+    """Couplings r^n: second derivatives of energies r^(n + 2); r^own of `model`, noise of other models.
+
+    Couplings of models scatter otherwise than those of the reference: without scatter, rounding would decide.
+    """
 
     def own_response(asked: object, atoms: ase.Atoms) -> np.ndarray:
-        return power(n if own is None else own)(atoms) if model is None or asked is model else flat(atoms)
+        return power(n if own is None else own, phase=1.0)(atoms) if model is None or asked is model else flat(atoms)
 
     return References(response=power(n), dispersion=power(-6.0), own_response=own_response, energy=lambda atoms: 0.0)
 

@@ -11,12 +11,15 @@ our choice.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from atomlens.analyses.statistics import N_RESAMPLES, Rows, molecule_effect
+from atomlens.analyses.moments import Moments, times_drawn
+from atomlens.analyses.statistics import N_RESAMPLES, molecule_effect
 from atomlens.analyses.verdict import Effect
 
 # Fewer values than this make no slope.
@@ -90,14 +93,10 @@ def exponent(decay: Decay, at_least: int = MIN_VALUES) -> float:
 def exponent_effect(name: str, decay: Decay, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Effect:
     """Local exponent with its interval over molecules."""
     n = int(decay.molecule.max()) + 1 if len(decay) else 0
-    rows = Rows(decay.molecule, n) if n else None
-    x, y = np.log(decay.distance), np.log(decay.strength)
-
-    def of_drawn(drawn: Int[np.ndarray, " m"]) -> float:
-        chosen = rows.of(drawn) if rows else drawn
-        return _slope(x[chosen], y[chosen], decay.group[chosen])
-
-    return molecule_effect(name, of_drawn, n, seed=seed, n_resamples=n_resamples)
+    of = _slopes(decay, n)
+    effect = molecule_effect(name, of, n, seed=seed, n_resamples=n_resamples, vectorized=True)
+    # To the last digit that of a control with the same values, which may not be lost to rounding.
+    return replace(effect, value=exponent(decay))
 
 
 def exponent_difference(
@@ -110,13 +109,17 @@ def exponent_difference(
     n = int(min(one.molecule.max(), other.molecule.max())) + 1 if len(one) and len(other) else 0
     if not n:
         return Effect(name, math.nan)
-    parts = [(Rows(d.molecule, n), np.log(d.distance), np.log(d.strength), d.group) for d in (one, other)]
+    a, b = _slopes(one, n), _slopes(other, n)
+    effect = molecule_effect(
+        name, lambda drawn: a(drawn) - b(drawn), n, seed=seed, n_resamples=n_resamples, vectorized=True
+    )
+    return replace(effect, value=exponent(one) - exponent(other))
 
-    def of_drawn(drawn: Int[np.ndarray, " m"]) -> float:
-        a, b = (_slope(x[rows.of(drawn)], y[rows.of(drawn)], g[rows.of(drawn)]) for rows, x, y, g in parts)
-        return a - b
 
-    return molecule_effect(name, of_drawn, n, seed=seed, n_resamples=n_resamples)
+def _slopes(decay: Decay, n: int) -> Callable[[Int[np.ndarray, "*draws m"]], Float[np.ndarray, "*draws"]]:
+    """`exponent` of draws among the first n molecules."""
+    sums = Moments(np.log(decay.distance), np.log(decay.strength), decay.molecule, n, decay.group)
+    return partial(sums.slope, at_least=MIN_VALUES)
 
 
 def law_preference(name: str, decay: Decay, *, seed: int = 0, n_resamples: int = N_RESAMPLES) -> Effect:
@@ -131,13 +134,19 @@ def law_preference(name: str, decay: Decay, *, seed: int = 0, n_resamples: int =
         return Effect(name, math.nan, n=int(decay.molecule.max()) + 1 if len(decay) else 0, unit="nats")
     gain, molecule = gain[kept], np.unique(decay.molecule[kept], return_inverse=True)[1].reshape(-1)
     sums, counts = np.bincount(molecule, gain), np.bincount(molecule)
+
+    def of_drawn(drawn: Int[np.ndarray, "*draws m"]) -> Float[np.ndarray, "*draws"]:
+        times = times_drawn(drawn, len(counts))
+        return np.asarray((times @ sums) / (times @ counts))
+
     return molecule_effect(
         name,
-        lambda drawn: float(sums[drawn].sum() / counts[drawn].sum()),
+        of_drawn,
         len(counts),
         unit="nats",
         seed=seed,
         n_resamples=n_resamples,
+        vectorized=True,
     )
 
 

@@ -22,6 +22,7 @@ import polars as pl
 from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.extensivity.result import ExtensivityResult, compute
 from atomlens.analyses.inputs import seed_column, seed_columns
+from atomlens.analyses.moments import Moments
 from atomlens.analyses.statistics import molecule_effect
 from atomlens.analyses.verdict import (
     Control,
@@ -377,7 +378,11 @@ def _strength(table: pl.DataFrame) -> np.ndarray:
 
 
 def _exponent(name: str, sizes: np.ndarray, values: np.ndarray, seed: int) -> Effect:
-    return molecule_effect(name, lambda drawn: _slope(sizes[drawn], values[drawn]), len(sizes), seed=seed)
+    kept = np.isfinite(values) & (values > 0)
+    x, y = np.log(sizes[kept].astype(float)), np.log(values[kept])
+    sums = Moments(x, y, np.flatnonzero(kept), len(sizes))
+    effect = molecule_effect(name, sums.slope, len(sizes), seed=seed, vectorized=True)
+    return replace(effect, value=_slope(sizes, values))  # to the last digit that of a control with the same values
 
 
 def _slope(sizes: np.ndarray, values: np.ndarray) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -20,9 +21,9 @@ from atomlens.analyses.faithfulness.deletion import (
     walks_through_atoms,
 )
 from atomlens.analyses.faithfulness.edge_weights import gradient_times_input, integrated_edges, weight_gradient
-from atomlens.analyses.faithfulness.known_terms import slope
+from atomlens.analyses.moments import Moments
 from atomlens.analyses.pair_scores import SHUFFLES
-from atomlens.analyses.statistics import Rows, molecule_effect, pearson, rank_correlation
+from atomlens.analyses.statistics import molecule_effect, pearson, rank_correlation
 from atomlens.analyses.verdict import Control, Effect, control_of
 from atomlens.chain import Chain, make_chain, make_rule
 from atomlens.interactions import interaction_terms
@@ -133,7 +134,11 @@ def empty_table() -> pl.DataFrame:
 
 def effect_of(deletions: pl.DataFrame, kind: str, method: str) -> Effect:
     """Correlation of predicted and true change, with its interval over structures."""
-    return _bootstrapped("correlation of predicted and true change", rows_of(deletions, kind, method), pearson)
+    rows = rows_of(deletions, kind, method)
+    moments, n = _moments(rows)
+    effect = molecule_effect("correlation of predicted and true change", moments.correlation, n, vectorized=True)
+    # To the last digit that of a control with the same values.
+    return replace(effect, value=pearson(rows["predicted"].to_numpy(), rows["change"].to_numpy()))
 
 
 def rows_of(deletions: pl.DataFrame, kind: str, method: str) -> pl.DataFrame:
@@ -141,11 +146,11 @@ def rows_of(deletions: pl.DataFrame, kind: str, method: str) -> pl.DataFrame:
     return deletions.filter((pl.col("kind") == kind) & (pl.col("method") == method))
 
 
-def _bootstrapped(name: str, rows: pl.DataFrame, score: Callable[[np.ndarray, np.ndarray], float]) -> Effect:
+def _moments(rows: pl.DataFrame) -> tuple[Moments, int]:
+    """Sums by structure of true changes over predicted ones, and how many structures there are."""
     frames = rows["frame"].unique(maintain_order=True).to_numpy()
-    of = Rows(np.searchsorted(frames, rows["frame"].to_numpy()), len(frames))
-    predicted, change = rows["predicted"].to_numpy(), rows["change"].to_numpy()
-    return molecule_effect(name, lambda k: score(predicted[of.of(k)], change[of.of(k)]), len(frames))
+    place = np.searchsorted(frames, rows["frame"].to_numpy())
+    return Moments(rows["predicted"].to_numpy(), rows["change"].to_numpy(), place, len(frames)), len(frames)
 
 
 def deletion_scores(deletions: pl.DataFrame, areas: Sequence[Mapping[str, tuple[float, float]]] = ()) -> pl.DataFrame:
@@ -157,7 +162,9 @@ def deletion_scores(deletions: pl.DataFrame, areas: Sequence[Mapping[str, tuple[
     for kind in KINDS:
         for method in deletions.filter(pl.col("kind") == kind)["method"].unique(maintain_order=True):
             part = rows_of(deletions, kind, method)
-            correlation, steep = _bootstrapped("", part, pearson), _bootstrapped("", part, slope)
+            moments, n = _moments(part)
+            measures = (moments.correlation, partial(moments.slope, at_least=3))
+            correlation, steep = (molecule_effect("", of, n, vectorized=True) for of in measures)
             rank = rank_correlation(part["predicted"].to_numpy(), part["change"].to_numpy())
             known = [one[method] for one in areas if kind == "pair" and method in one]
             known = [pair for pair in known if math.isfinite(sum(pair))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 
 import ase
@@ -22,7 +23,8 @@ from atomlens.analyses.faithfulness.edge_weights import (
     weight_gradient,
 )
 from atomlens.analyses.inputs import untrained_model
-from atomlens.analyses.statistics import Rows, molecule_effect, pearson, rank_correlation
+from atomlens.analyses.moments import Moments
+from atomlens.analyses.statistics import molecule_effect, rank_correlation
 from atomlens.chain import make_chain, make_rule
 from atomlens.interactions import interaction_terms
 from atomlens.models import Potential
@@ -126,27 +128,19 @@ def _scores(
     learned: list[np.ndarray], truth: list[np.ndarray], kinds: list[np.ndarray], strength: float
 ) -> dict[str, float]:
     n = len(learned)
-    rows = Rows(np.repeat(np.arange(n), [len(v) for v in learned]), n)
+    place = np.repeat(np.arange(n), [len(v) for v in learned])
     x, y, kind = np.concatenate(truth), np.concatenate(learned), np.concatenate(kinds)
-    centred_x, centred_y = _centred(x, kind), _centred(y, kind)
+    plain, centred = Moments(x, y, place, n), Moments(_centred(x, kind), _centred(y, kind), place, n)
     scores: dict[str, float] = {"n": n, "rank": rank_correlation(x, y)}
     scores["strength"] = float(np.abs(y).sum() / strength) if strength else float("nan")
     for name, of in (
-        ("correlation", lambda k: pearson(x[k], y[k])),
-        ("centred", lambda k: pearson(centred_x[k], centred_y[k])),
-        ("slope", lambda k: slope(x[k], y[k])),
+        ("correlation", plain.correlation),
+        ("centred", centred.correlation),
+        ("slope", partial(plain.slope, at_least=3)),
     ):
-        effect = molecule_effect(name, lambda drawn, of=of: of(rows.of(drawn)), n)
+        effect = molecule_effect(name, of, n, vectorized=True)
         scores |= {name: effect.value, f"{name}_low": effect.low, f"{name}_high": effect.high}
     return scores
-
-
-def slope(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
-    """Slope of y on x by least squares; NaN where x does not vary."""
-    if len(x) < 3 or np.ptp(x) == 0:
-        return float("nan")
-    dx = x - x.mean()
-    return float(dx @ (y - y.mean()) / (dx @ dx))
 
 
 def _centred(values: Float[np.ndarray, " M"], kind: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:

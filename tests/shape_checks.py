@@ -1,8 +1,8 @@
 """How annotations are checked while tests run: see the import hook in ``conftest.py``.
 
 A check costs more than most of the functions that it guards, and a bootstrap or a trajectory calls the same function
-thousands of times with arrays of the same kind. So each test has the first calls of every function checked, and a few
-of the later ones. Calls that are not checked go past jaxtyping altogether, whose wrapper binds all arguments first.
+thousands of times with arrays of the same kind. So each test has the first call of every function checked, and a few
+of the later ones (the second and third alone would cost a tenth of the time of all tests). Calls that are not checked go past jaxtyping altogether, whose wrapper binds all arguments first.
 A function within a function is made again by every call of the outer one; its calls are counted together, since a
 check is compiled for each of them anew, which takes milliseconds.
 """
@@ -20,7 +20,6 @@ import jaxtyping
 import jaxtyping._decorator
 from beartype import BeartypeConf, FrozenDict, beartype
 
-ALL_OF_THE_FIRST = 3
 ONE_OF = 100
 
 # beartype sees one method at a time here, and cannot know which class `Self` means.
@@ -42,7 +41,7 @@ _counts: dict[CodeType, _Count] = {}
 
 
 def begin_test() -> None:
-    """Check all first calls again."""
+    """Check first calls again."""
     global _test
     _test += 1
 
@@ -67,7 +66,7 @@ def sampled(fn: Any = jaxtyping._decorator._sentinel, *, typechecker: Any = None
         if count.test != _test:
             count.calls, count.test = 0, _test
         count.calls += 1
-        if count.calls > ALL_OF_THE_FIRST and count.calls % ONE_OF:
+        if count.calls > 1 and count.calls % ONE_OF:
             return fn(*args, **kwargs)
         if checked is None:  # what is never called in a run is never compiled
             checked = _jaxtyped(fn, typechecker=typechecker)

@@ -2,7 +2,8 @@
 
 A check costs more than most of the functions that it guards, and a bootstrap or a trajectory calls the same function
 thousands of times with arrays of the same kind. So each test has the first call of every function checked, and a few
-of the later ones (the second and third alone would cost a tenth of the time of all tests). Calls that are not checked go past jaxtyping altogether, whose wrapper binds all arguments first.
+of the later ones; the second and third alone would cost a tenth of the time of all tests. Calls that are not checked
+go past jaxtyping altogether, whose wrapper binds all arguments first.
 A function within a function is made again by every call of the outer one; its calls are counted together, since a
 check is compiled for each of them anew, which takes milliseconds.
 """

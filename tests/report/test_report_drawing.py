@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from report_samples import HOSTILE, cell_of_waters, ethanol, explanation, frame, two_waters
 
-from atomlens.report import figures, jupyter, overview_figure
+from atomlens.report import figures, jupyter, overview_figure, projection
 from atomlens.report.projection import aligned_rotation, viewing_rotation
 
 
@@ -84,3 +84,16 @@ def test_without_a_shell_nothing_is_registered(monkeypatch):
 
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
     assert not jupyter.register()
+
+
+def test_directions_are_scored_by_what_is_seen_along_them():
+    """From the plane of the page itself: each pair of atoms that falls together counts, a wide view is preferred."""
+    centred = ethanol().positions - ethanol().positions.mean(axis=0)
+    directions = np.random.default_rng(0).normal(size=(7, 3))
+    directions /= np.linalg.norm(directions, axis=1)[:, None]
+    scores = projection._clutter(centred, directions)
+    for direction, score in zip(directions, scores, strict=True):
+        plane = np.linalg.svd(direction[None])[2][1:]
+        flat = centred @ plane.T
+        overlap = sum(np.exp(-4.0 * np.sum((a - b) ** 2)) for k, a in enumerate(flat) for b in flat[:k])
+        assert score == pytest.approx(6.0 * overlap - np.sqrt(np.mean(np.sum(flat**2, axis=1))))

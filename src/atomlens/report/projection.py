@@ -9,6 +9,8 @@ from jaxtyping import Float
 _BLUR = 0.5
 # Structures of more atoms are turned by their principal axes alone.
 _SEARCH_LIMIT = 200
+# Pairs of atoms times directions that are held at once.
+_AT_ONCE = 2**20
 
 
 def viewing_rotation(positions: Float[np.ndarray, "N 3"], n_directions: int = 240) -> Float[np.ndarray, "3 3"]:
@@ -18,10 +20,10 @@ def viewing_rotation(positions: Float[np.ndarray, "N 3"], n_directions: int = 24
     page the longest axis lies horizontally.
     """
     centred = positions - positions.mean(axis=0)
-    candidates = [_principal_axis(centred)]
+    best = _principal_axis(centred)
     if 2 < len(positions) <= _SEARCH_LIMIT:
-        candidates += list(_sphere(n_directions))
-    best = min(candidates, key=lambda direction: _clutter(centred, direction))
+        candidates = np.vstack([best, _sphere(n_directions)])
+        best = candidates[_clutter(centred, candidates).argmin()]
     frame = _complete(best)
     flat = centred @ frame[:2].T
     _, _, axes = np.linalg.svd(flat, full_matrices=False) if len(flat) > 1 else (None, None, np.eye(2))
@@ -60,11 +62,16 @@ def _complete(direction: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "3 3"]:
     return np.stack([x, np.cross(direction, x), direction])
 
 
-def _clutter(centred: Float[np.ndarray, "N 3"], direction: Float[np.ndarray, " 3"]) -> float:
-    flat = centred @ _complete(direction)[:2].T
-    if len(flat) > _SEARCH_LIMIT:
-        return 0.0
-    square = ((flat[:, None] - flat[None]) ** 2).sum(axis=-1)
-    overlap = np.exp(-square / _BLUR**2).sum() - len(flat)
-    spread = np.sqrt((flat**2).sum(axis=1).mean())
-    return float(3.0 * overlap - spread)
+def _clutter(centred: Float[np.ndarray, "N 3"], directions: Float[np.ndarray, "D 3"]) -> Float[np.ndarray, " D"]:
+    r"""How badly atoms hide each other, seen along each direction :math:`d`.
+
+    In the plane of the page, what is :math:`x` in space has the square length :math:`|x|^2 - (x \cdot d)^2`.
+    """
+    first, second = np.triu_indices(len(centred), 1)
+    apart = centred[first] - centred[second]
+    found = []
+    for few in np.array_split(directions, 1 + len(apart) * len(directions) // _AT_ONCE):
+        flat, spread = (np.square(x).sum(axis=1)[:, None] - np.square(x @ few.T) for x in (apart, centred))
+        overlap = 2.0 * np.exp(-np.maximum(flat, 0.0) / _BLUR**2).sum(axis=0)
+        found.append(3.0 * overlap - np.sqrt(spread.mean(axis=0)))
+    return np.concatenate(found)

@@ -44,7 +44,7 @@ SEEDS = tuple(range(1, 9))
 N_TRAIN, N_VAL, N_TEST, N_STRETCHED, N_COUPLED = 400, 100, 500, 100, 40
 # eV/Å on the validation structures: where training stops, in every arm.
 FORCE_ERROR = 0.040
-WEIGHT = 0.01
+WEIGHT = 0.005
 EPOCHS = 400
 # Distances between which couplings are compared, in Å.
 NEAR, FAR = 2.5, 4.5
@@ -192,7 +192,7 @@ lr = 1e-3
 plateau_patience = {EPOCHS}
 energy_weight = 0.01
 force_weight = 0.99
-ema_decay = 0.99
+ema_decay = 0.995
 stop_force_mae = {FORCE_ERROR}
 """
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -23,7 +22,6 @@ import polars as pl
 from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.extensivity.result import ExtensivityResult, compute
 from atomlens.analyses.inputs import seed_column, seed_columns
-from atomlens.analyses.moments import Moments
 from atomlens.analyses.statistics import molecule_effect
 from atomlens.analyses.verdict import (
     Control,
@@ -379,11 +377,7 @@ def _strength(table: pl.DataFrame) -> np.ndarray:
 
 
 def _exponent(name: str, sizes: np.ndarray, values: np.ndarray, seed: int) -> Effect:
-    kept = np.isfinite(values) & (values > 0)
-    x, y = np.log(sizes[kept].astype(float)), np.log(values[kept])
-    sums = Moments(x, y, np.flatnonzero(kept), len(sizes))
-    effect = molecule_effect(name, sums.slope, len(sizes), seed=seed, vectorized=True)
-    return replace(effect, value=_slope(sizes, values))  # to the last digit that of a control with the same values
+    return molecule_effect(name, lambda drawn: _slope(sizes[drawn], values[drawn]), len(sizes), seed=seed)
 
 
 def _slope(sizes: np.ndarray, values: np.ndarray) -> float:

@@ -83,7 +83,8 @@ class Fit:
     def finished(self) -> bool:
         """Whether all epochs are done, the wanted error is reached, or validation has not improved for long enough."""
         patience = self.settings.stop_patience
-        return self.reached or self.epoch >= self.settings.epochs or (patience is not None and self.epoch - self.best_epoch > patience)
+        tired = patience is not None and self.epoch - self.best_epoch > patience
+        return self.reached or tired or self.epoch >= self.settings.epochs
 
     def run_epoch(self, store: GraphStore, split: Split) -> EpochResult:
         """Learn from every training structure once, then validate the averaged weights.

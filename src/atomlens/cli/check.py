@@ -61,7 +61,7 @@ def check(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """What keeps a molecule whole: the energy of every way out, and walls between atoms, without dynamics."""
-    from atomlens.cli.calculators import calculator_or_model
+    from atomlens.cli.calculators import open_model
     from atomlens.cli.early import early_or_embedded, read_early
     from atomlens.potentials import is_import_path
 
@@ -72,7 +72,7 @@ def check(
 
     if isinstance(frame_index(frame), slice):
         raise InputError(f"--frame {frame}: one molecule is checked; give its number")
-    potential = calculator_or_model(model, kwargs, output, checked_unit(unit), trust)
+    potential = open_model(model, kwargs, None, output, checked_unit(unit), trust)
     found = early_or_embedded(early, structure, frame)
     with _progress() as progress:
         run = run_check(

@@ -105,7 +105,7 @@ def run_check(
         raise InputError("check needs one molecule; this structure is periodic")
     calculator = calculator_of(model)
     settings = {"model": model_path, "structure": structure_name, "temperature": temperature}
-    with one_thread(), remove_if_empty(out), open_run(out, settings, CHECK_FILES, overwrite) as folder:
+    with one_thread(), remove_if_empty(out, InputError), open_run(out, settings, CHECK_FILES, overwrite) as folder:
         found = find_exits(calculator, atoms, progress=progress)
         walls = scan_walls(calculator, found.relaxed)
         thermal = units.kB * temperature

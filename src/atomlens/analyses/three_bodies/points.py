@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import ase
@@ -43,7 +44,8 @@ def trimer_points(
     terms of three and more atoms that reach over all three molecules; null where the model has no terms. ``xtb`` is
     :math:`E_3` by `energy`, null where there is none. ``gap`` is the smallest distance between two molecules in Å.
 
-    `sizes` are the numbers of those of `SIZES` that are asked about.
+    `sizes` are the numbers of those of `SIZES` that are asked about. Rings at which an ASE calculator fails are left
+    out.
 
     Returns
     -------
@@ -61,6 +63,8 @@ def trimer_points(
                 known = _three(many_body_expansion(energy, trimer.structures[k], trimer.molecules))
             except ReferenceUnavailable as error:
                 reason = str(error)
+        if not math.isfinite(_three(expansion)):  # the calculator failed
+            continue
         pairs = float(expansion.order(2).energy.sum())
         term = _term(inputs, trimer, k)
         rows.append((number, trimer.mixture, SIZES[k], trimer.gap(k), _three(expansion), pairs, term, known))

@@ -22,7 +22,7 @@ def test_an_ase_calculator_by_import_path(here, capsys):
     done = run(capsys, "check", *made, "--temperature", "300", "--out", "out")
     assert done.code == 0, done.err
     assert "H0-H1 stretched" in done.out
-    assert "walls hold" in done.out
+    assert "The one wall holds down to 0.5 Å." in done.out
     summary = json.loads((here / "out" / "summary.json").read_text())
     assert summary["options"]["temperature"] == 300.0
     assert len(pl.read_parquet(here / "out" / "exits.parquet")) == 2

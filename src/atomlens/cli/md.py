@@ -98,7 +98,7 @@ def md(
     if isinstance(frame_index(frame), slice):
         raise InputError(f"--frame {frame}: replicas start from one frame; give its number")
     if not 0 < time < 1e6:
-        raise InputError(f"--time {time:g} ps: give a time above 0")
+        raise InputError(f"--time {time:g} ps: give one above 0, below 1e6 ps")
     where = checked_device(device)
     options = MDOptions.lasting(
         time,

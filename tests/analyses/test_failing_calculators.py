@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 from made_calculators import calculated
 
-from atomlens.analyses import AnalysisInputs, Settings
+from atomlens.analyses import AnalysisInputs, Outcome, Settings
 from atomlens.analyses.decay.benchmark_curves import compare_curves
 from atomlens.analyses.decay.dimer_scan import make_dimers, scan_dimers
 from atomlens.analyses.extensivity.separated_pairs import scan_pairs
 from atomlens.analyses.many_body.clusters import cluster_terms, find_clusters
 from atomlens.analyses.three_bodies.points import trimer_points
-from atomlens.analyses.three_bodies.trimers import MIXTURES, make_trimers
+from atomlens.analyses.three_bodies.question import compute, judge
+from atomlens.analyses.three_bodies.trimers import MIXTURES, SIZES, make_trimers
 
 MOLECULES = [ase.build.molecule(name) for name in ("H2O", "NH3", "CH4", "CH3OH")]
 
@@ -63,7 +64,9 @@ def pairs(given: AnalysisInputs) -> pl.DataFrame:
     return scan_pairs(given, 2, rng=np.random.default_rng(0)).dimers
 
 
-@pytest.mark.parametrize(("asked", "least", "every"), [(rings, 9, 3), (clusters, 9, 3), (dimers, 6, 4), (pairs, 6, 20)])
+@pytest.mark.parametrize(
+    ("asked", "least", "every"), [(rings, 9, 20), (clusters, 9, 3), (dimers, 6, 4), (pairs, 6, 20)]
+)
 def test_what_fails_is_left_out_and_the_rest_is_unchanged(asked, least: int, every: int) -> None:
     whole, given = asked(inputs(springs)), inputs(Failing(least, every))
     found = asked(given)
@@ -76,6 +79,15 @@ def test_what_fails_is_left_out_and_the_rest_is_unchanged(asked, least: int, eve
 @pytest.mark.parametrize("asked", [rings, clusters, dimers, pairs])
 def test_nothing_is_left_of_a_calculator_that_fails_at_all_pairs(asked) -> None:
     assert len(asked(inputs(Failing(6, 1)))) == 0
+
+
+@pytest.mark.parametrize("every", [40, 1])
+def test_rings_that_are_left_are_judged(every: int) -> None:
+    result = compute(inputs(Failing(9, every)), energy=springs)
+    assert set(result.points.group_by("trimer").len()["len"].to_list()) <= {len(SIZES)}
+    verdict = judge(result)
+    assert len(verdict.findings) >= 1
+    assert (verdict.outcome is Outcome.CANNOT_TELL) or every > 1
 
 
 def test_controls_of_benchmark_curves_are_named_after_what_is_compared() -> None:

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import PRODUCT_RULE_HELP, DeviceName, ProductRuleName, RuleName, Trust, positive, whole_number
+from atomlens.cli.options import (
+    PRODUCT_RULE_HELP,
+    DeviceName,
+    ProductRuleName,
+    RuleName,
+    Trust,
+    UnitName,
+    positive,
+    whole_number,
+)
 from atomlens.cli.runs import command_line, resumable
 
 EPILOG = """
@@ -130,7 +139,7 @@ def analyze(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")
     ] = None,
-    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
+    unit: UnitName = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,

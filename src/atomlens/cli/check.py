@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import Trust, positive
+from atomlens.cli.options import Trust, UnitName, positive
 from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
 from atomlens.cli.terminal import echo
@@ -51,9 +51,7 @@ def check(
     kwargs: Annotated[
         str | None, typer.Option(metavar="JSON", help="Arguments of an import path, as a JSON object.")
     ] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
-    ] = None,
+    unit: UnitName = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,

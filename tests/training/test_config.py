@@ -44,6 +44,8 @@ def test_good_configuration(tmp_path: Path) -> None:
         ("lr = 1", "lr = -1", r"lr = -1.0; it must be positive"),
         ("lr = 1", "ema_decay = 1.0", r"ema_decay = 1.0"),
         ("lr = 1", "stop_patience = -1", r"stop_patience = -1; it must be at least 0"),
+        ("lr = 1", "force_weight = 1\nstop_force_mae = 0", r"stop_force_mae = 0.0; it must be positive"),
+        ("lr = 1", "stop_force_mae = 0.04", r"stop_force_mae = 0.04; .* needs a force_weight above 0"),
         ("lr = 1", "weight_decay = -0.1", r"weight_decay = -0.1; it must be at least 0"),
         ("lr = 1", "energy_weight = 0", r"energy_weight and force_weight are both 0"),
         ("lr = 1", "threads = 100_000_000", r"threads = 100000000; up to 1024 can be used"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import ase
 import ase.io
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -89,6 +90,33 @@ def test_early_stopping_keeps_the_best_epoch(make_config: Callable[..., Path], t
     )
     assert result.card["epochs"] < 100
     assert result.card["best epoch"] == result.card["epochs"] - 3
+
+
+def test_stopping_at_an_error_keeps_the_first_epoch_that_has_it(
+    make_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    extra = "stop_force_mae = 0.6\nema_decay = 0.0\n"
+    result = train(make_config(epochs=60, extra=extra), tmp_path / "run", report=quiet)
+    found = pl.read_csv(tmp_path / "run" / "metrics.csv")["val forces MAE [meV/Å]"].to_list()
+    assert len(found) == result.card["epochs"] == result.card["best epoch"] < 60
+    assert found[-1] <= 600 < min(found[:-1])
+    again = train(tmp_path / "springs.toml", tmp_path / "run", resume=True, report=quiet)
+    assert again.card["epochs"] == len(found)
+
+
+def test_a_penalty_is_part_of_every_step(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config, steps = make_config(epochs=3), list[int]()
+
+    def small_weights(model: Potential, step: int) -> torch.Tensor:
+        steps.append(step)
+        return 100.0 * sum((p.square().sum() for p in model.parameters()), torch.zeros(()))
+
+    penalised = train(config, tmp_path / "penalised", report=quiet, penalty=small_weights)
+    assert steps == list(range(15))  # 40 structures in batches of 8
+    plain = train(config, tmp_path / "plain", report=quiet)
+    norms = [sum(float(p.square().sum()) for p in load_model(r.model_path).parameters()) for r in (penalised, plain)]
+    assert norms[0] < 0.9 * norms[1]
+    assert (penalised.card["penalty"], "penalty" in plain.card) == ("small_weights", False)
 
 
 def test_divergence_stops_with_one_line(make_config: Callable[..., Path], tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def make_card(
         "epochs": fit.epoch,
         "best epoch": fit.best_epoch,
         "hours": round(seconds / 3600, 3),
+        **({} if fit.penalty is None else {"penalty": getattr(fit.penalty, "__name__", type(fit.penalty).__name__)}),
         "errors": errors,
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -212,6 +212,9 @@ class FitSettings:
         Largest norm of the gradient.
     stop_patience
         Stop after so many epochs without improvement; None: never.
+    stop_force_mae
+        Stop as soon as the mean absolute force error on validation structures is no larger than this (in the property's
+        unit per Å) and keep the weights of that epoch, so that models of one accuracy can be compared; None: never.
     validate_batch_size
         Structures a batch where nothing is learned.
     threads
@@ -231,6 +234,7 @@ class FitSettings:
     ema_decay: float = 0.999
     clip: float = 10.0
     stop_patience: int | None = None
+    stop_force_mae: float | None = None
     validate_batch_size: int = 200
     threads: int = 1
 
@@ -243,6 +247,10 @@ class FitSettings:
         for name in ("weight_decay", "energy_weight", "force_weight", "plateau_patience", "min_lr", "stop_patience"):
             if (value := getattr(self, name)) is not None and not value >= 0:
                 raise ValueError(f"{name} = {value}; it must be at least 0")
+        if self.stop_force_mae is not None and not (self.force_weight > 0 and 0 < self.stop_force_mae < math.inf):
+            raise ValueError(
+                f"stop_force_mae = {self.stop_force_mae}; it must be positive, and needs a force_weight above 0"
+            )
         if self.energy_weight == self.force_weight == 0:
             raise ValueError("energy_weight and force_weight are both 0; nothing would be learned")
         if self.threads > MOST_THREADS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from atomlens.training.config import FitSettings
 from atomlens.training.ema import WeightAverage
 from atomlens.training.errors import Errors, TrainingError, evaluate
 
+# A further term of the loss: of the model and the number of the step, counted from 0 over all epochs.
+Penalty = Callable[[Potential, int], Tensor]
 # A standardised loss starts near 1. One this large is past recovery: every gradient is clipped noise.
 _DIVERGED = 1e6
 # What the plateau schedule has seen; its patience and factor are settings.
@@ -47,11 +49,20 @@ class Fit:
 
     Everything that decides how the run continues is in `state`. The order of the batches is a function of seed
     and epoch (`atomlens.data.epoch_order`), so the epoch's number is the sampler's position.
+
+    Parameters
+    ----------
+    model, settings, seed
+        What is fitted, how, and in which order.
+    penalty
+        Added to the loss of every step, already weighted; it must depend on nothing but the model and the number of the
+        step, or runs that were killed end elsewhere.
     """
 
-    def __init__(self, model: Potential, settings: FitSettings, seed: int) -> None:
+    def __init__(self, model: Potential, settings: FitSettings, seed: int, penalty: Penalty | None = None) -> None:
         self.settings = settings
         self.seed = seed
+        self.penalty = penalty
         self.model = model
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -62,6 +73,7 @@ class Fit:
         )
         self.average = WeightAverage(model, settings.ema_decay)
         self.epoch = 0
+        self.reached = False
         self.best_loss = math.inf
         self.best_epoch = 0
         self.best_weights = [p.detach().clone() for p in model.parameters()]
@@ -69,9 +81,9 @@ class Fit:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done, or validation has not improved for long enough."""
+        """Whether all epochs are done, the wanted error is reached, or validation has not improved for long enough."""
         patience = self.settings.stop_patience
-        return self.epoch >= self.settings.epochs or (patience is not None and self.epoch - self.best_epoch > patience)
+        return self.reached or self.epoch >= self.settings.epochs or (patience is not None and self.epoch - self.best_epoch > patience)
 
     def run_epoch(self, store: GraphStore, split: Split) -> EpochResult:
         """Learn from every training structure once, then validate the averaged weights.
@@ -84,8 +96,9 @@ class Fit:
         epoch = self.epoch + 1
         lr = self._set_rate()
         loss_sum, seen = 0.0, 0
+        steps_before = self.epoch * -(-len(split.train) // self.settings.batch_size)
         for step, batch in enumerate(self._batches(store, split.train, epoch), start=1):
-            loss = self._step(batch)
+            loss = self._step(batch, steps_before + step - 1)
             if not loss < _DIVERGED:
                 raise TrainingError(
                     f"the loss became {loss:.3g} in epoch {epoch}, step {step} (learning rate {lr:g}); lower fit.lr or "
@@ -99,7 +112,9 @@ class Fit:
         if self.settings.schedule == "plateau":
             self.schedule.step(val_loss)
         self.epoch = epoch
-        if val_loss < self.best_loss:
+        wanted = self.settings.stop_force_mae
+        self.reached = wanted is not None and val.force_mae is not None and val.force_mae <= wanted
+        if val_loss < self.best_loss or self.reached:
             self.best_loss, self.best_epoch = val_loss, epoch
             self.best_weights = [w.clone() for w in self.average.weights]
         result = EpochResult(epoch, loss_sum / seen, val_loss, lr, val)
@@ -117,6 +132,7 @@ class Fit:
         """Everything that decides how the run continues, as tensors, numbers and lists."""
         return {
             "epoch": self.epoch,
+            "reached": self.reached,
             "weights": [p.detach() for p in self.model.parameters()],
             "buffers": dict(self.model.named_buffers()),
             "optimizer": self.optimizer.state_dict(),
@@ -158,6 +174,7 @@ class Fit:
             group["weight_decay"] = self.settings.weight_decay
         self.average.restore(state["average"])
         self.epoch, self.history = epoch, history
+        self.reached = bool(state.get("reached", False))  # older ones had no error to reach
         self.best_loss, self.best_epoch = float(state["best_loss"]), best_epoch
         self.best_weights = [w.to(self.model.device, copy=True) for w in state["best_weights"]]
         _check_finite([*self.model.parameters(), *self.best_weights])
@@ -173,7 +190,7 @@ class Fit:
     def _batches(self, store: GraphStore, train: Int[np.ndarray, " M"], epoch: int) -> Iterator[Batch]:
         return store.batches(epoch_order(train, self.seed, epoch), self.settings.batch_size)
 
-    def _step(self, batch: Batch) -> float:
+    def _step(self, batch: Batch, step: int) -> float:
         scale = self.model.scale
         if batch.forces is None:
             y = self.model(batch.graph)
@@ -182,6 +199,8 @@ class Fit:
             y, forces = self.model.energy_and_forces(batch.graph, create_graph=True)
             loss = self.settings.energy_weight * _mean_square(y - batch.target, scale)
             loss = loss + self.settings.force_weight * _mean_square(forces - batch.forces, scale)
+        if self.penalty is not None:
+            loss = loss + self.penalty(self.model, step)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)

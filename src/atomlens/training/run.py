@@ -22,7 +22,7 @@ from atomlens.training.card import make_card
 from atomlens.training.config import TrainConfig, read_config
 from atomlens.training.errors import Errors, evaluate, save_errors
 from atomlens.training.logs import RunLogs
-from atomlens.training.loop import EpochResult, Fit
+from atomlens.training.loop import EpochResult, Fit, Penalty
 from atomlens.training.prepare import Prepared, prepare
 
 CHECKPOINT = "checkpoint.pt"
@@ -71,6 +71,7 @@ def train(
     max_hours: float | None = None,
     command: str = "",
     device: torch.device | str | None = None,
+    penalty: Penalty | None = None,
 ) -> TrainResult:
     """Train a model as its configuration says, and test it.
 
@@ -96,6 +97,10 @@ def train(
         The command as it was typed, for the card; the call of this function where empty.
     device
         Where to compute; the CPU if None. The model file is the same for all, and a run may go on on another.
+    penalty
+        A further term of the loss: a function of the model and the number of the step (from 0, over all epochs) that
+        returns a number, for what is known beside energies and forces. The card has its name; a run that resumes needs
+        the same one again, which cannot be checked.
 
     Raises
     ------
@@ -110,7 +115,7 @@ def train(
         _check_folder(out, resume)
         mark(out, TRAINING_FILES)
         command = command or f"train({config_path!s}, {out!s})"
-        return _train(config, config_path, out, report, max_hours, command, device or "cpu")
+        return _train(config, config_path, out, report, max_hours, command, device or "cpu", penalty)
 
 
 def _train(
@@ -121,11 +126,12 @@ def _train(
     max_hours: float | None,
     command: str,
     device: torch.device | str,
+    penalty: Penalty | None,
 ) -> TrainResult:
     checkpoint = out / CHECKPOINT
     torch.set_num_threads(config.fit.threads)
     prepared = prepare(config, config_path.parent, out, device)
-    fit = Fit(prepared.model, config.fit, config.seed)
+    fit = Fit(prepared.model, config.fit, config.seed, penalty)
     seconds = 0.0
     if checkpoint.exists():
         seconds = _load(checkpoint, config, fit)

@@ -14,6 +14,7 @@ from ase.calculators.lj import LennardJones
 from cli_samples import left_over, run
 
 QUICK = "species,extensivity,faithfulness"
+FRAME = {"check": ("--frame", "0"), "response": ("--frames", "0")}
 
 
 class NeedsCell(EMT):
@@ -35,6 +36,15 @@ class OnlySmall(EMT):
     def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:
         if len(atoms) == 9:
             raise RuntimeError("wrong molecule")
+        super().calculate(atoms, list(properties), list(system_changes))
+
+
+class NotTwo(EMT):
+    """Fails where two molecules of these meet."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:
+        if len(atoms) == 9 + 5:
+            raise RuntimeError("no density")
         super().calculate(atoms, list(properties), list(system_changes))
 
 
@@ -131,16 +141,44 @@ def test_structures_that_fail_are_skipped_and_a_calculator_that_always_fails_is_
     assert not (folder / "other").exists()
 
 
+def test_geometries_that_fail_within_a_question_are_left_out_and_counted(capsys, folder):
+    ase.io.write(folder / "two.xyz", [ase.build.molecule(name) for name in ("CH3CH2OH", "CH4")], format="extxyz")
+    options = ("--trust", "--questions", "extensivity", "--out", "run")
+    arguments = ("analyze", "test_cli_calculators:NotTwo", "two.xyz", *options)
+    done = run(capsys, *arguments)
+    assert done.code == 0, done.err
+    count = pl.read_parquet("run/questions/extensivity/failures.parquet")["count"].item()
+    summary = summary_of(folder)
+    (warning,) = summary["warnings"]
+    assert warning.startswith(f"extensivity: {count} geometries")
+    assert warning.endswith("(test_cli_calculators:NotTwo failed (RuntimeError: no density))")
+    assert f"warning: extensivity: {count}" in done.out
+    assert warning in (folder / "run" / "report.html").read_text("utf-8")
+    assert summary["verdicts"][0]["outcome"] == "cannot tell"
+    again = run(capsys, *arguments, "--overwrite")  # the file is known as ours
+    assert again.code == 0, again.err
+
+
+@pytest.mark.parametrize("command", ["check", "response"])
+def test_a_calculator_that_raises_is_bad_input_for_every_command(capsys, folder, command):
+    done = run(capsys, command, "test_cli_calculators:Never", "four.xyz", "--trust", "--out", "run", *FRAME[command])
+    assert done.code == 2
+    assert done.err == "atomlens: test_cli_calculators:Never failed (RuntimeError: no licence)\n"
+    assert left_over(folder) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("test_cli_calculators:OnlySmall",), "outside of the installed packages"),
         (("ase.calculators.emt:EMT", "--unit", "eV"), "--unit eV is for models"),
+        (("ase.calculators.emt:EMT", "--rule", "gamma"), "--rule gamma is for models"),
+        (("ase.calculators.emt:EMT", "--product-rule", "full"), "--product-rule full is for models"),
         (("ase.calculators.emt:EMT", "--kwargs", "{"), "is not JSON"),
         (("ase.calculators.emt:EMT", "--box", "0"), "not a number above 0"),
         (("ase.calculators.emt:Nothing",), "has no Nothing"),
-        (("zoo:qm9-u0-painn", "--box", "30"), "--box is for ASE calculators"),
-        (("zoo:qm9-u0-painn", "--kwargs", "{}"), "--kwargs is for ASE calculators"),
+        (("zoo:qm9-u0-painn", "--box", "30"), "--box 30.0 is for ASE calculators"),
+        (("zoo:qm9-u0-painn", "--kwargs", "{}"), "--kwargs {} is for ASE calculators"),
         (("ase.calculators.emt:EMT", "--scans", "nowhere"), "no such file or folder"),
     ],
 )

@@ -22,7 +22,7 @@ def test_an_ase_calculator_by_import_path(here, capsys):
     done = run(capsys, "check", *made, "--temperature", "300", "--out", "out")
     assert done.code == 0, done.err
     assert "H0-H1 stretched" in done.out
-    assert "walls hold" in done.out
+    assert "The one wall holds down to 0.5 Å." in done.out
     summary = json.loads((here / "out" / "summary.json").read_text())
     assert summary["options"]["temperature"] == 300.0
     assert len(pl.read_parquet(here / "out" / "exits.parquet")) == 2
@@ -32,9 +32,9 @@ def test_an_ase_calculator_by_import_path(here, capsys):
     ("arguments", "said"),
     [
         (("ase.calculators.morse:MorsePotential", "cell.xyz"), "periodic"),
-        (("ase.calculators.morse:MorsePotential", "h2.xyz", "--unit", "eV"), "--unit eV is for model files"),
+        (("ase.calculators.morse:MorsePotential", "h2.xyz", "--unit", "eV"), "--unit eV is for models"),
         (("ase.calculators.morse:MorsePotential", "h2.xyz", "--frame", ":"), "give its number"),
-        (("zoo:qm9-u0-painn", "h2.xyz", "--kwargs", "{}"), "--kwargs is for import paths"),
+        (("zoo:qm9-u0-painn", "h2.xyz", "--kwargs", "{}"), "--kwargs {} is for ASE calculators"),
         (("zoo:qm9-u0-pain", "h2.xyz"), "zoo:qm9-u0-pain"),
     ],
 )

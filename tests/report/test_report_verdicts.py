@@ -78,6 +78,16 @@ def test_findings_are_those_of_the_runs(runs, tmp_path):
                 assert line in page
 
 
+def test_an_older_run_that_stored_no_expectation_says_so(runs):
+    verdicts = json.loads((runs[0] / "summary.json").read_text())["verdicts"]
+    finding = next(f for verdict in verdicts for f in verdict["findings"] if f["effect"] and f["allowed"])
+    older = {key: value for key, value in finding.items() if key != "allowed"}
+    assert f"expected: {finding['allowed']}" in finding_lines(finding)
+    line = next(line for line in finding_lines(older) if "expected" in line)
+    assert line.endswith("analyze again")
+    assert not any("compared with" in line for line in finding_lines(older))
+
+
 def test_structures_are_the_same_however_they_were_read(runs, tmp_path):
     assert compare_verdicts(runs).differing == ""
     again = copied(runs[1], tmp_path / "again")

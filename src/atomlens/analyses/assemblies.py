@@ -24,8 +24,13 @@ _DIRECTIONS = 20
 
 
 def predictions(model: AnyPotential, structures: Sequence[ase.Atoms]) -> Float[np.ndarray, " S"]:
-    """Scalar prediction of every structure in the internal unit: norms of vectors, mean diagonals of tensors."""
-    if isinstance(model, OpenedModel | CalculatorModel):
+    """Scalar prediction of every structure in the internal unit: norms of vectors, mean diagonals of tensors.
+
+    NaN where an ASE calculator fails, which it counts (`CalculatorModel.failures`).
+    """
+    if isinstance(model, CalculatorModel):
+        return np.array([model.energy(atoms) for atoms in structures])
+    if isinstance(model, OpenedModel):
         return np.array([model.predict(atoms).energy for atoms in structures])
     factor = to_internal(model.facts.unit)[0]
     values = []

@@ -115,7 +115,9 @@ def finding_lines(finding: dict[str, Any]) -> list[str]:
     if effect["low"] is not None:
         text += f" [{number_text(effect['low'])}, {number_text(effect['high'])}]"
     lines = [text + f" {effect['unit']}".rstrip() + f", n = {effect['n']}"]
-    if finding.get("allowed"):
+    if "allowed" not in finding:
+        lines.append("expected: not stored by this older run; analyze again")
+    elif finding["allowed"]:
         lines.append(f"expected: {finding['allowed']}")
     elif finding["threshold"] is not None:
         lines.append(f"compared with {number_text(finding['threshold'])}")

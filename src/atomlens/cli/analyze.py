@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import PRODUCT_RULE_HELP, DeviceName, ProductRuleName, RuleName, Trust, positive, whole_number
+from atomlens.cli.options import (
+    PRODUCT_RULE_HELP,
+    DeviceName,
+    ProductRuleName,
+    RuleName,
+    Trust,
+    UnitName,
+    positive,
+    whole_number,
+)
 from atomlens.cli.runs import command_line, resumable
-
-if TYPE_CHECKING:
-    from atomlens.potentials import AnyPotential
 
 EPILOG = """
 [b]Examples[/b]
@@ -133,7 +139,7 @@ def analyze(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")
     ] = None,
-    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
+    unit: UnitName = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
@@ -146,9 +152,11 @@ def analyze(
 
     check_model_name(model)
     from atomlens.analyses import chosen_questions
-    from atomlens.cli.options import distance_range
+    from atomlens.cli.calculators import open_model
+    from atomlens.cli.options import checked_device, checked_unit, distance_range, on_device
     from atomlens.cli.sources import structure_source
     from atomlens.cli.verdicts import show_verdicts, step_progress
+    from atomlens.potentials import CalculatorModel
     from atomlens.reference import read_bond_scans, read_nciatlas, read_s66x8
     from atomlens.runs import AnalysisOptions, run_analysis
     from atomlens.structures import InputError
@@ -158,7 +166,16 @@ def analyze(
             "--rule published conserves nothing; questions need terms that add up: gate, gamma or gradient"
         )
     chosen = chosen_questions(questions, ["--dimers"] if dimers else [])
-    potential = _opened(model, kwargs, box, output, unit, trust, device)
+    of_models = {
+        "--device": device,
+        "--scheduler": scheduler,
+        "--rule": None if rule is RuleName.GATE else rule.value,
+        "--product-rule": None if product_rule is None else product_rule.value,
+    }
+    where = checked_device(device)
+    potential = open_model(model, kwargs, box, output, checked_unit(unit), trust, of_models)
+    if not isinstance(potential, CalculatorModel):
+        potential = on_device(potential, where)
     if scans is not None:
         read_bond_scans(scans)
     if s66x8 is not None:
@@ -194,44 +211,6 @@ def analyze(
             overwrite=overwrite,
         )
     show_verdicts(run)
-
-
-def _opened(
-    name: str,
-    kwargs: str | None,
-    box: float | None,
-    output: str | None,
-    unit: str | None,
-    trust: bool,
-    device: str | None,
-) -> AnyPotential:
-    """A model, or the ASE calculator of an import path.
-
-    Raises
-    ------
-    InputError
-        If there is neither, or options do not apply.
-    """
-    import torch
-
-    from atomlens.cli.calculators import keyword_arguments
-    from atomlens.cli.options import checked_device, checked_unit, on_device
-    from atomlens.potentials import is_import_path, load_calculator, load_model
-    from atomlens.structures import InputError
-
-    of_models = {"--output": output, "--unit": unit, "--device": device}
-    of_calculators = {"--kwargs": kwargs, "--box": box}
-    if is_import_path(name):
-        for option, value in of_models.items():
-            if value is not None:
-                raise InputError(f"{option} {value} is for models; {name} is an ASE calculator")
-        return load_calculator(name, keyword_arguments(kwargs), box, trust)
-    for option, value in of_calculators.items():
-        if value is not None:
-            raise InputError(f"{option} is for ASE calculators by import path, package.module:NAME; {name} is none")
-    where = checked_device(device)
-    potential = load_model(name, dtype=torch.float64, energy_unit=checked_unit(unit), output=output, trust=trust)
-    return on_device(potential, where)
 
 
 def _product_rule(out: Path, product_rule: ProductRuleName | None, overwrite: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from atomlens.reference import Response
 
 GFN2 = "gfn2"
-_STEP = 0.01
 
 # From a structure and a function that receives the number of rows done and in all.
 Responder = Callable[["ase.Atoms", Callable[[int, int], None]], "Response"]
@@ -38,45 +37,65 @@ def responder(
     InputError
         If `name` has no forces, or options do not apply to it.
     """
-    from atomlens.potentials import is_import_path
-
-    given = keyword_arguments(kwargs)
-    is_model = Path(name).exists() or _is_named_model(name)
-    imported = is_import_path(name)
-    for option, value in (("--output", output), ("--unit", unit)):
-        if value is not None and not is_model:
-            raise InputError(f"{option} {value} is for model files; {name} is none")
     if name == GFN2:
-        return _gfn2(given, step)
-    if imported:
-        return _ase(name, given, step, trust)
-    for option, value in (("--kwargs", kwargs), ("--step", step)):
-        if value is not None:
-            raise InputError(f"{option} does not apply to a model, which is differentiated exactly")
-    return _model(name, output, unit, trust)
+        _refuse({"--output": output, "--unit": unit}, f"for models; {name} is none")
+        return _gfn2(keyword_arguments(kwargs), step)
+    if not (Path(name).exists() or _is_named_model(name) or _is_calculator(name)):
+        raise InputError(
+            f"{name}: no such file; give a model file, zoo:NAME, sevenn:NAME, gfn2, or package.module:Class"
+        )
+    if not _is_calculator(name):
+        _refuse({"--step": step}, f"for ASE calculators by import path, package.module:NAME; {name} is none")
+    model = open_model(name, kwargs, None, output, unit, trust)
+    return _of_model(model, step)
 
 
-def calculator_or_model(
-    name: str, kwargs: str | None, output: str | None, unit: str | None, trust: bool
+def open_model(
+    name: str,
+    kwargs: str | None,
+    box: float | None,
+    output: str | None,
+    unit: str | None,
+    trust: bool,
+    of_models: Mapping[str, object] | None = None,
 ) -> AnyPotential:
     """A model, or the ASE calculator of an import path.
+
+    Parameters
+    ----------
+    name, kwargs, box, output, unit, trust
+        As on the command line.
+    of_models
+        Further options that mean something for models only, with their values; a value of None is not given.
 
     Raises
     ------
     InputError
         If there is neither, or options do not apply.
     """
-    from atomlens.potentials import is_import_path, load_calculator, load_model
+    from atomlens.potentials import load_calculator, load_model
 
-    if is_import_path(name):
-        for option, value in (("--output", output), ("--unit", unit)):
-            if value is not None:
-                raise InputError(f"{option} {value} is for model files; {name} is none")
-        return load_calculator(name, keyword_arguments(kwargs), trust=trust)
-    if kwargs is not None:
-        raise InputError("--kwargs is for import paths, package.module:NAME")
-
+    if _is_calculator(name):
+        _refuse(
+            {"--output": output, "--unit": unit} | dict(of_models or {}), f"for models; {name} is an ASE calculator"
+        )
+        return load_calculator(name, keyword_arguments(kwargs), box, trust)
+    given = {"--kwargs": kwargs, "--box": box}
+    _refuse(given, f"for ASE calculators by import path, package.module:NAME; {name} is none")
     return load_model(name, output=output, energy_unit=unit, trust=trust)
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    """Refuse options that are given and mean nothing here."""
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(f"{option} {value} is {why}")
+
+
+def _is_calculator(name: str) -> bool:
+    from atomlens.potentials import is_import_path
+
+    return is_import_path(name)
 
 
 def _is_named_model(name: str) -> bool:
@@ -122,45 +141,18 @@ def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
     return how, lambda atoms, progress: gfn2_response(atoms, **given, progress=progress)
 
 
-def _model(name: str, output: str | None, unit: str | None, trust: bool) -> tuple[str, Responder]:
-    from atomlens.potentials import load_model
-    from atomlens.reference import model_response
+def _of_model(model: AnyPotential, step: float | None) -> tuple[str, Responder]:
+    from atomlens.potentials import CalculatorFailed, CalculatorModel
+    from atomlens.reference import RESPONSE_STEP, ReferenceUnavailable, model_response
 
-    if not Path(name).exists() and not _is_named_model(name):
-        raise InputError(
-            f"{name}: no such file; give a model file, zoo:NAME, sevenn:NAME, gfn2, or package.module:Class"
-        )
-    model = load_model(name, output=output, energy_unit=unit, trust=trust)
+    step = RESPONSE_STEP if step is None else step
 
     def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
         model.check_elements(atoms)
-        return model_response(model, atoms)
+        try:
+            return model_response(model, atoms, step=step, progress=progress)
+        except CalculatorFailed as error:  # at other structures it may do better
+            raise ReferenceUnavailable(str(error)) from error
 
-    return "automatic differentiation", respond
-
-
-def _ase(name: str, given: dict[str, Any], step: float | None, trust: bool) -> tuple[str, Responder]:
-    from ase.calculators.calculator import PropertyNotImplementedError
-
-    from atomlens.potentials import described, import_calculator
-    from atomlens.reference import ReferenceUnavailable, forces_response
-
-    calculator = import_calculator(name, given, trust=trust)
-    h = _STEP if step is None else step
-
-    def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
-        work = atoms.copy()
-        work.calc = calculator
-
-        def forces(positions: Any) -> Any:
-            work.positions = positions
-            try:
-                return work.get_forces()
-            except PropertyNotImplementedError as error:
-                raise InputError(f"{name} has no forces; response couplings are differences of forces") from error
-            except Exception as error:  # someone else's code may raise anything
-                raise ReferenceUnavailable(f"{name} failed ({described(error)})") from error
-
-        return forces_response(forces, atoms.positions, h, progress=progress)
-
-    return f"central differences of forces, step {h:g} Å", respond
+    calculated = isinstance(model, CalculatorModel)
+    return f"central differences of forces, step {step:g} Å" if calculated else "automatic differentiation", respond

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import Trust, positive
+from atomlens.cli.options import Trust, UnitName, positive
 from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
 from atomlens.cli.terminal import echo
@@ -51,9 +51,7 @@ def check(
     kwargs: Annotated[
         str | None, typer.Option(metavar="JSON", help="Arguments of an import path, as a JSON object.")
     ] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
-    ] = None,
+    unit: UnitName = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
@@ -61,7 +59,7 @@ def check(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
     """What keeps a molecule whole: the energy of every way out, and walls between atoms, without dynamics."""
-    from atomlens.cli.calculators import calculator_or_model
+    from atomlens.cli.calculators import open_model
     from atomlens.cli.early import early_or_embedded, read_early
     from atomlens.potentials import is_import_path
 
@@ -72,7 +70,7 @@ def check(
 
     if isinstance(frame_index(frame), slice):
         raise InputError(f"--frame {frame}: one molecule is checked; give its number")
-    potential = calculator_or_model(model, kwargs, output, checked_unit(unit), trust)
+    potential = open_model(model, kwargs, None, output, checked_unit(unit), trust)
     found = early_or_embedded(early, structure, frame)
     with _progress() as progress:
         run = run_check(

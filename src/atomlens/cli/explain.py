@@ -18,6 +18,7 @@ from atomlens.cli.options import (
     RuleName,
     TableFormat,
     Trust,
+    UnitName,
     checked_device,
     checked_unit,
     group_maker,
@@ -107,7 +108,7 @@ def explain(
     ] = TableFormat.PARQUET,
     dtype: Annotated[Precision, typer.Option(help="Precision of all work.")] = Precision.DOUBLE,
     device: DeviceName = None,
-    unit: Annotated[str | None, typer.Option(help="Energy unit of a SchNetPack file without its config.yaml.")] = None,
+    unit: UnitName = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomlens.cli.options import DeviceName, Precision, Trust, whole_number
+from atomlens.cli.options import DeviceName, Precision, Trust, UnitName, whole_number
 from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, resumable
 from atomlens.cli.terminal import echo
@@ -68,9 +68,7 @@ def md(
     dtype: Annotated[
         Precision, typer.Option(help="Of the simulation; models of other libraries always move in float64.")
     ] = Precision.SINGLE,
-    unit: Annotated[
-        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
-    ] = None,
+    unit: UnitName = None,
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
@@ -98,7 +96,7 @@ def md(
     if isinstance(frame_index(frame), slice):
         raise InputError(f"--frame {frame}: replicas start from one frame; give its number")
     if not 0 < time < 1e6:
-        raise InputError(f"--time {time:g} ps: give a time above 0")
+        raise InputError(f"--time {time:g} ps: give one above 0, below 1e6 ps")
     where = checked_device(device)
     options = MDOptions.lasting(
         time,

@@ -47,6 +47,16 @@ Trust = Annotated[
 ]
 
 
+UnitName = Annotated[
+    str | None,
+    typer.Option(
+        "--unit",
+        help="Energy unit of a file that does not state it: of SchNetPack without its config.yaml, of MACE, NequIP or "
+        "graph-pes (eV).",
+    ),
+]
+
+
 DeviceName = Annotated[
     str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... \\[default: cpu]")
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomlens.cli.options import Trust, checked_unit, positive
+from atomlens.cli.options import Trust, UnitName, checked_unit, positive
 from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line
 from atomlens.cli.terminal import echo
@@ -64,9 +64,7 @@ def response(
         str | None, typer.Option(metavar="NAME", help="Which property, if a SchNetPack file predicts several.")
     ] = None,
     frames: Annotated[str, typer.Option(help="Which frames, as in Python: 0, -1, :10, ::5.")] = ":",
-    unit: Annotated[
-        str | None, typer.Option(help="Energy unit of a SchNetPack file that comes without its config.yaml.")
-    ] = None,
+    unit: UnitName = None,
     trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:

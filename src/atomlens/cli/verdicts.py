@@ -52,7 +52,8 @@ def show_verdicts(run: AnalysisRun) -> None:
     """Print every finding with its score, and where everything is."""
     console = clean_console()
     judged = f", {run.n_sampled} of them judged" if run.n_sampled < run.n_structures else ""
-    table = Table(box=box.SIMPLE_HEAD, title=f"{run.n_structures} structures{judged}", title_justify="left")
+    counted = "1 structure" if run.n_structures == 1 else f"{run.n_structures} structures"
+    table = Table(box=box.SIMPLE_HEAD, title=f"{counted}{judged}", title_justify="left")
     for name in ("question", "verdict", "what came out"):
         table.add_column(Text(name), overflow="fold")
     for verdict in run.verdicts:

@@ -1,5 +1,6 @@
 from .calculated import ROOM, CalculatorModel, load_calculator
 from .foreign import ForeignModel
+from .guarded import CalculatorFailed
 from .imported import described, import_calculator, is_import_path
 from .loading import load_model, load_potential
 from .opened import AnyModel, OpenedModel, Origin
@@ -13,6 +14,7 @@ __all__ = [
     "AnyModel",
     "AnyPotential",
     "Architecture",
+    "CalculatorFailed",
     "CalculatorModel",
     "ForeignModel",
     "OpenedModel",

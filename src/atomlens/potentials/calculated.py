@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,8 @@ import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 
 from atomlens.models import ModelFacts, Prediction
-from atomlens.potentials.imported import described, import_calculator
+from atomlens.potentials.guarded import CalculatorFailed, Guarded
+from atomlens.potentials.imported import import_calculator
 from atomlens.structures import InputError
 
 # Images of what is put into a box are at least so far apart, in Å.
@@ -50,11 +52,17 @@ class CalculatorModel:
         The calculator; energies in eV and forces in eV/Å, as in all of ASE.
     origin
         How it was made.
+
+    Attributes
+    ----------
+    failures
+        How often `energy` had none, by reason.
     """
 
     def __init__(self, calculator: Calculator, origin: CalculatorOrigin) -> None:
         self.origin = origin
-        self._calculator = calculator if origin.box is None else Boxed(calculator, origin.box)
+        self._calculator = Guarded(calculator if origin.box is None else Boxed(calculator, origin.box), origin.name)
+        self.failures: Counter[str] = Counter()
         card: dict[str, Any] = {"opened": "an ASE calculator by import path, which runs its code"}
         if origin.arguments:
             card["arguments"] = dict(origin.arguments)
@@ -78,7 +86,7 @@ class CalculatorModel:
         return self._facts
 
     def calculator(self) -> Calculator:
-        """The calculator, in its box if it has one."""
+        """The calculator, in its box if it has one; its failures are `CalculatorFailed`."""
         return self._calculator
 
     def check_elements(self, atoms: ase.Atoms) -> None:
@@ -89,20 +97,23 @@ class CalculatorModel:
 
         Raises
         ------
-        InputError
+        CalculatorFailed
             If the calculator fails, or gives a number that is not finite.
         """
         work = atoms.copy()
         work.calc = self._calculator
+        forces = work.get_forces(apply_constraint=False)
+        return Prediction(self.facts.quantity, np.asarray(work.get_potential_energy()), "eV", forces)
+
+    def energy(self, atoms: ase.Atoms) -> float:
+        """Energy in eV of one structure; NaN, and counted, where the calculator has none."""
+        work = atoms.copy()
+        work.calc = self._calculator
         try:
-            energy, forces = float(work.get_potential_energy()), np.array(work.get_forces(), dtype=np.float64)
-        except InputError:
-            raise
-        except Exception as error:  # someone else's code may raise anything
-            raise InputError(f"{self.origin.name} failed ({described(error)})") from error
-        if not (math.isfinite(energy) and np.isfinite(forces).all()):
-            raise InputError(f"{self.origin.name} gives an energy or force that is not finite")
-        return Prediction(self.facts.quantity, np.asarray(energy), "eV", forces)
+            return work.get_potential_energy()
+        except CalculatorFailed as error:
+            self.failures[str(error)] += 1
+            return math.nan
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Calculators hold files, models and processes: another process makes its own."""

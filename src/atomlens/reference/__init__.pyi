@@ -6,13 +6,14 @@ from .manybody import BodyTerms, ManyBodyExpansion, many_body_expansion
 from .nciatlas import SAPT_PARTS, DimerCurve, read_nciatlas, sapt_file
 from .orbitals import Orbitals
 from .properties import Kind, composed, composition, property_words
-from .response import Response, forces_response, gfn2_response, model_response
+from .response import RESPONSE_STEP, Response, forces_response, gfn2_response, model_response
 from .s66x8 import Dimer, read_s66x8
 from .unavailable import ReferenceUnavailable
 from .xtb import Gfn2, XtbResult, gfn2, gfn2_bond_orders, gfn2_energy
 from .xtb_calculator import Gfn2Calculator
 
 __all__ = [
+    "RESPONSE_STEP",
     "SAPT_PARTS",
     "BodyTerms",
     "BondEnergy",

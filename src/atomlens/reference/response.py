@@ -26,6 +26,8 @@ from atomlens.structures import InputError
 # Rows of the Hessian go through the network together as long as a tensor of their edges stays in the processor's cache
 # (edges x channels x rows). Larger batches are slower: aspirin, QM9 PaiNN, 0.75 s with 4 rows, 1.6 s with 8 (one core).
 _BATCH = 80_000
+# Displacement in Å of differences of forces.
+RESPONSE_STEP = 0.01
 
 Forces = Callable[[Float[np.ndarray, "N 3"]], Float[np.ndarray, "N 3"]]
 Progress = Callable[[int, int], None]
@@ -59,7 +61,13 @@ class Response:
         return np.linalg.norm(self.hessian, axis=(1, 3))
 
 
-def model_response(model: AnyPotential, atoms: ase.Atoms) -> Response:
+def model_response(
+    model: AnyPotential,
+    atoms: ase.Atoms,
+    *,
+    step: float = RESPONSE_STEP,
+    progress: Progress = lambda done, total: None,
+) -> Response:
     """Response couplings of a model by automatic differentiation, exact to rounding; of an ASE calculator by
     differences.
 
@@ -69,6 +77,8 @@ def model_response(model: AnyPotential, atoms: ase.Atoms) -> Response:
         A model of the energy of a structure; use float64. One that never saw forces has derivatives all the same.
     atoms
         The structure. In a cell, all images of an atom move together.
+    step, progress
+        Of differences (`forces_response`), for ASE calculators.
 
     Raises
     ------
@@ -79,7 +89,7 @@ def model_response(model: AnyPotential, atoms: ase.Atoms) -> Response:
     if not facts.extensive or facts.unit not in ENERGY_UNITS:
         raise InputError(f"the model predicts {facts.quantity} in {facts.unit}, no energy; response needs an energy")
     if isinstance(model, CalculatorModel):
-        return _calculated_response(model, atoms)
+        return _calculated_response(model, atoms, step, progress)
     if isinstance(model, OpenedModel):
         return _recorded_response(model, atoms)
     graph = model.graph(atoms)
@@ -113,7 +123,7 @@ def _recorded_response(model: OpenedModel, atoms: ase.Atoms) -> Response:
     return _finished(matrix * ENERGY_UNITS[model.facts.unit], len(atoms), 1)
 
 
-def _calculated_response(model: CalculatorModel, atoms: ase.Atoms) -> Response:
+def _calculated_response(model: CalculatorModel, atoms: ase.Atoms, step: float, progress: Progress) -> Response:
     work = atoms.copy()
 
     def forces(positions: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
@@ -122,13 +132,13 @@ def _calculated_response(model: CalculatorModel, atoms: ase.Atoms) -> Response:
         assert found is not None
         return found
 
-    return forces_response(forces, atoms.positions)
+    return forces_response(forces, atoms.positions, step, progress=progress)
 
 
 def forces_response(
     forces: Forces,
     positions: Float[np.ndarray, "N 3"],
-    step: float = 0.01,
+    step: float = RESPONSE_STEP,
     *,
     progress: Progress = lambda done, total: None,
     rows: MutableMapping[int, Float[np.ndarray, "N 3"]] | None = None,

@@ -20,6 +20,7 @@ def calculated_html(
     *,
     headline: str,
     forces: Mapping[str, Any] | None = None,
+    failures: Sequence[str] = (),
     n_structures: int = 1,
     n_sampled: int | None = None,
     units: str = "structures",
@@ -37,6 +38,8 @@ def calculated_html(
         Title of the page.
     forces
         How forces compare with energies: ``sentence`` and ``consistent``; None where that was not looked at.
+    failures
+        Where the calculator had no energy, one sentence per question.
     n_structures, n_sampled
         How many structures were given, and from how many questions are answered.
     units
@@ -56,6 +59,7 @@ def calculated_html(
         n_sampled=n_structures if n_sampled is None else n_sampled,
         units=units,
         forces=forces,
+        failures=failures,
         chapters=list(chapters),
         tables=list(tables),
         command=info.command,

@@ -29,7 +29,7 @@ from atomlens.potentials import AnyModel, AnyPotential, CalculatorModel
 from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.reference import property_words
 from atomlens.report import Chapter, Page, calculated_html, frames_on_page
-from atomlens.runs.answering import answer
+from atomlens.runs.answering import FAILURES, answer, failed_at
 from atomlens.runs.calculated import calculated_sample
 from atomlens.structures import InputError
 from atomlens.surveys import (
@@ -61,7 +61,7 @@ def analysis_files() -> tuple[str, ...]:
     results = (
         f"{question.slug}/{name}"
         for question in QUESTIONS
-        for name in ("result.json", *(f"{item.name}.parquet" for item in fields(question.result_type)))
+        for name in ("result.json", FAILURES, *(f"{item.name}.parquet" for item in fields(question.result_type)))
     )
     return (
         *below("tables", SURVEY_FILES),
@@ -268,7 +268,8 @@ def run_analysis(
         if forces is None:
             html, warnings = _page(inputs, sample, info, chapters)
         else:
-            html, warnings = _calculated_page(inputs, sample, info, chapters, forces)
+            failures = [failed_at(question, folder / "questions") for question in options.questions]
+            html, warnings = _calculated_page(sample, info, chapters, forces, [said for said in failures if said])
         write_text(folder / PAGE, html)
         summary = {
             "schema": ANALYSIS_SCHEMA,
@@ -350,18 +351,19 @@ def _page(inputs: AnalysisInputs, sample: Sample, info: RunInfo, chapters: list[
 
 
 def _calculated_page(
-    inputs: AnalysisInputs, sample: Sample, info: RunInfo, chapters: list[Chapter], forces: ForceCheck
+    sample: Sample, info: RunInfo, chapters: list[Chapter], forces: ForceCheck, failures: list[str]
 ) -> tuple[str, list[str]]:
     html = calculated_html(
         info,
         chapters,
         headline=f"{info.model.name}: what does it know of physics?",
         forces={"sentence": str(forces), "consistent": forces.consistent},
+        failures=failures,
         n_structures=sample.n_explained,
         n_sampled=len(sample.frames),
         tables=[f"tables/{name}.parquet" for name in sorted([*sample.tables, "skipped"])],
     )
-    return html, [] if forces.consistent else [str(forces)]
+    return html, [*([] if forces.consistent else [str(forces)]), *failures]
 
 
 def _levels(max_order: int) -> tuple[str, ...]:

@@ -10,11 +10,18 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from pathlib import Path
 
+import polars as pl
+
 from atomlens.analyses import AnalysisInputs, Question
 from atomlens.folders import atomic_folder, load_result, reading, save_result
 from atomlens.models import one_thread
+from atomlens.potentials import CalculatorModel
 from atomlens.report import Chapter, make_chapter, unanswered_chapter
-from atomlens.surveys import Progress, keep_memory, no_progress
+from atomlens.surveys import Progress, keep_memory, no_progress, write_table
+
+# Beside the result of a question: why an ASE calculator had no energy, and how often.
+FAILURES = "failures.parquet"
+_FAILURES = {"reason": pl.String, "count": pl.Int64}
 
 
 def answer(
@@ -57,10 +64,29 @@ def answer(
 
 def _compute(question: Question, inputs: AnalysisInputs, folder: Path, progress: Progress = no_progress) -> None:
     keep_memory()  # a process that gives pages back at once takes twice the time
+    calculator = inputs.model if isinstance(inputs.model, CalculatorModel) else None
+    if calculator is not None:
+        calculator.failures.clear()
     with one_thread():  # as in a worker: the same numbers, and small molecules gain nothing from threads
         result = question.compute(inputs, progress)
     with atomic_folder(folder / question.slug) as part:
         save_result(result, part)
+        if calculator is not None and calculator.failures:
+            failures = [*calculator.failures.items()]
+            write_table(pl.DataFrame(failures, schema=_FAILURES, orient="row"), part / FAILURES)
+
+
+def failed_at(question: Question, folder: Path) -> str:
+    """At how many geometries of a stored question an ASE calculator failed, in one sentence; empty where it did not."""
+    path = folder / question.slug / FAILURES
+    if not path.is_file():
+        return ""
+    with reading(path, "delete its folder, then the same command answers the question again"):
+        reason, count = pl.read_parquet(path).sort("count", descending=True).row(0)
+        total = int(pl.read_parquet(path)["count"].sum())
+    places = "1 geometry was" if total == 1 else f"{total} geometries were"
+    times = "" if count == total else f", at {count} of them"
+    return f"{question.slug}: {places} left out, as the calculator has no energy there ({reason}{times})"
 
 
 def _compute_in_processes(

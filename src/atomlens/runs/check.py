@@ -105,7 +105,7 @@ def run_check(
         raise InputError("check needs one molecule; this structure is periodic")
     calculator = calculator_of(model)
     settings = {"model": model_path, "structure": structure_name, "temperature": temperature}
-    with one_thread(), remove_if_empty(out), open_run(out, settings, CHECK_FILES, overwrite) as folder:
+    with one_thread(), remove_if_empty(out, InputError), open_run(out, settings, CHECK_FILES, overwrite) as folder:
         found = find_exits(calculator, atoms, progress=progress)
         walls = scan_walls(calculator, found.relaxed)
         thermal = units.kB * temperature
@@ -259,7 +259,8 @@ def _wall_finding(walls: list[Wall]) -> Finding:
     claim = "Whether the energy rises when two atoms are pushed into each other, down to 0.5 Å."
     fallen = sorted((wall for wall in walls if math.isfinite(wall.gives_way)), key=lambda wall: wall.height)
     if not fallen:
-        said = f"All {len(walls)} walls hold down to 0.5 Å."
+        said = "The one wall holds" if len(walls) == 1 else f"All {len(walls)} walls hold"
+        said += " down to 0.5 Å."
     else:
         parts = [
             f"{'-'.join(wall.elements)} {'bonded' if wall.bonded else 'not bonded'} at {wall.gives_way:.2f} Å after "

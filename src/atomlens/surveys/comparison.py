@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from atomlens.folders import MARK, read_summary, reading
+from atomlens.potentials import is_import_path
 from atomlens.structures import BOND_CLASSES, InputError
 from atomlens.tables import RELATIONS, SCHEMA
 
@@ -171,16 +172,19 @@ def _rules(summary: dict[str, Any]) -> str:
 
 
 def run_names(models: Sequence[str], tags: Sequence[str]) -> list[str]:
-    """Zoo or file name of every model; where two are one, its run's tag, and at last a number, distinguishes them.
+    """Zoo, file or class name of every model; its run's tag, and at last a number, distinguishes two that are one.
 
     Examples
     --------
-    >>> run_names(["zoo:a", "b.safetensors"], ["gate", "gate"])
-    ['a', 'b']
+    >>> run_names(["zoo:a", "b.safetensors", "ase.calculators.emt:EMT"], ["gate", "gate", "gate"])
+    ['a', 'b', 'EMT']
     >>> run_names(["zoo:a", "zoo:a"], ["gate", "gamma"])
     ['a gate', 'a gamma']
     """
-    names = [Path(str(model).removeprefix("zoo:")).stem or "model" for model in models]
+    names = [
+        name.rpartition(":")[2] if is_import_path(name) else Path(name.removeprefix("zoo:")).stem or "model"
+        for name in map(str, models)
+    ]
     if len(set(names)) < len(names):
         names = [f"{name} {tag}" for name, tag in zip(names, tags, strict=True)]
     return [name if names.count(name) == 1 else f"{name} #{k + 1}" for k, name in enumerate(names)]

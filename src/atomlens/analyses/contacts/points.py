@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -69,7 +70,7 @@ def dimer_points(
     as groups, ``interaction`` :math:`E_{AB} - E_A - E_B`, ``charges`` the Coulomb energy of learned charges across
     the molecules; of an ASE calculator there is the interaction alone. ``gfn2`` is :math:`E_{AB} - E_A - E_B` by
     `energy`. Null where there is none. ``gap`` is the smallest distance between the molecules, ``separation`` that
-    of their centres of mass, in Å.
+    of their centres of mass, in Å. Points at which an ASE calculator fails are left out.
 
     Returns
     -------
@@ -88,6 +89,8 @@ def dimer_points(
                 reason = str(error)
         static = curve.sapt.get("electrostatics")
         for k, atoms in enumerate(curve.structures):
+            if not math.isfinite(own[k]):  # the calculator failed
+                continue
             first, second = curve.monomers
             between = cdist(atoms.positions[first], atoms.positions[second])
             centres = [atoms[part].get_center_of_mass() for part in curve.monomers]

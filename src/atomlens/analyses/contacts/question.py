@@ -157,25 +157,27 @@ def compute(
         some = [kept[k] for k in evenly_spread(len(kept), n_untrained)]
         fresh = untrained_models(inputs.model, seed) if some else []
         untrained = [dimer_points(replace(inputs, model=model), some)[0] for model in fresh]
-        scores = {
-            "terms": rank_score(points, "pair_terms", "benchmark", untrained, seed=seed),
-            "energy": rank_score(points, "interaction", "benchmark", untrained, seed=seed),
-            "charges": charge_score(points, untrained, seed=seed, n_resamples=n_resamples),
-            "gfn2": rank_score(points, "pair_terms", "gfn2", seed=seed),
-        }
-        if scores["gfn2"].missing and failed:
-            scores["gfn2"] = no_score(CLAIMS["gfn2"].text, failed)
-        if scores["charges"].missing and not scores["charges"].inapplicable:
-            scores["charges"] = no_score(CLAIMS["charges"].text, _no_electrostatics(inputs, scores["charges"].missing))
-        if not inputs.model.facts.has_terms:
+        scores = {"energy": rank_score(points, "interaction", "benchmark", untrained, seed=seed)}
+        medians = {"gfn2": rank_score(points, "gfn2", "benchmark", seed=seed)}
+        if inputs.model.facts.has_terms:
+            scores |= {
+                "terms": rank_score(points, "pair_terms", "benchmark", untrained, seed=seed),
+                "charges": charge_score(points, untrained, seed=seed, n_resamples=n_resamples),
+                "gfn2": rank_score(points, "pair_terms", "gfn2", seed=seed),
+            }
+            medians |= {
+                "group_term": rank_score(points, "group_term", "benchmark", seed=seed),
+                "interaction_gfn2": rank_score(points, "interaction", "gfn2", seed=seed),
+            }
+            slope = charge_slope(points)
+            if scores["gfn2"].missing and failed:
+                scores["gfn2"] = no_score(CLAIMS["gfn2"].text, failed)
+            if scores["charges"].missing and not scores["charges"].inapplicable:
+                lacking = _no_electrostatics(inputs, scores["charges"].missing)
+                scores["charges"] = no_score(CLAIMS["charges"].text, lacking)
+        else:
             reason = "an ASE calculator has neither terms nor charges to look at"
             scores |= {key: no_score(CLAIMS[key].text, reason, inapplicable=True) for key in _OF_TERMS}
-        medians = {
-            "group_term": rank_score(points, "group_term", "benchmark", seed=seed),
-            "gfn2": rank_score(points, "gfn2", "benchmark", seed=seed),
-            "interaction_gfn2": rank_score(points, "interaction", "gfn2", seed=seed),
-        }
-        slope = charge_slope(points)
     return ContactsResult(
         property=inputs.property,
         unit=inputs.unit,

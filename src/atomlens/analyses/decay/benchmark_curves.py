@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -14,7 +16,7 @@ from atomlens.reference import Dimer, read_s66x8
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
 
-NAME = "rank correlation of group terms with S66x8 energies along the curves"
+TERMS = "group terms"
 _FROM, _BASE = 1.0, 2.0  # in units of the equilibrium distance
 
 
@@ -23,15 +25,17 @@ def curve_score(inputs: AnalysisInputs, *, seed: int, n_resamples: int, progress
 
     Energies of S66x8 in COMP6 are total energies; their differences along a curve are what is known of the interaction.
     """
+    source = TERMS if inputs.model.facts.has_terms else "energies"
+    name = _name(source)
     path = inputs.settings.s66x8
     if path is None:
-        return no_score(NAME, "no file of S66x8 was given")
+        return no_score(name, "no file of S66x8 was given")
     if not is_energy(inputs):
-        return no_score(NAME, f"S66x8 has energies, and the model predicts {inputs.property}", inapplicable=True)
+        return no_score(name, f"S66x8 has energies, and the model predicts {inputs.property}", inapplicable=True)
     try:
         dimers = read_s66x8(path)
     except InputError as error:
-        return no_score(NAME, str(error))
+        return no_score(name, str(error))
     terms: dict[tuple[int, float], float] = {}
     energies: dict[tuple[int, float], float] = {}
     reason = "no dimer has elements that the model knows"
@@ -41,20 +45,26 @@ def curve_score(inputs: AnalysisInputs, *, seed: int, n_resamples: int, progress
             continue
         try:
             inputs.model.check_elements(dimer.atoms)
-            terms[dimer.system, dimer.factor] = _term(inputs, dimer)
+            term = _term(inputs, dimer)
         except InputError as error:
             reason = str(error)
             continue
-        energies[dimer.system, dimer.factor] = dimer.energy
+        if math.isfinite(term):  # where an ASE calculator does not fail
+            terms[dimer.system, dimer.factor] = term
+            energies[dimer.system, dimer.factor] = dimer.energy
     progress("S66x8", len(dimers), len(dimers))
     keys = [key for key in terms if key[1] < _BASE and (key[0], _BASE) in terms]
     if not keys:
-        return no_score(NAME, reason)
+        return no_score(name, reason)
     own = np.array([terms[key] - terms[key[0], _BASE] for key in keys])
     known = np.array([energies[key] - energies[key[0], _BASE] for key in keys])
     factors = np.array([key[1] for key in keys])
     system = np.unique([key[0] for key in keys], return_inverse=True)[1].reshape(-1)
-    return compare_curves(own, known, factors, system, seed=seed, n_resamples=n_resamples)
+    return compare_curves(own, known, factors, system, source, seed=seed, n_resamples=n_resamples)
+
+
+def _name(source: str) -> str:
+    return f"rank correlation of {source} with S66x8 energies along the curves"
 
 
 def _term(inputs: AnalysisInputs, dimer: Dimer) -> float:
@@ -70,11 +80,12 @@ def compare_curves(
     known: Float[np.ndarray, " n"],
     factors: Float[np.ndarray, " n"],
     system: Int[np.ndarray, " n"],
+    source: str = TERMS,
     *,
     seed: int,
     n_resamples: int,
 ) -> Score:
-    """Rank correlation of terms with energies along curves, with its interval over dimers.
+    """Rank correlation of terms, or of a model's energies, with energies along curves, with its interval over dimers.
 
     Parameters
     ----------
@@ -84,12 +95,14 @@ def compare_curves(
         Distance in units of that at equilibrium.
     system
         Number of the dimer.
+    source
+        What is compared, in words: group terms, or energies of a model without terms.
     seed, n_resamples
         Of shuffles and bootstrap.
     """
     rows = Rows(system, int(system.max()) + 1)
     effect = molecule_effect(
-        NAME,
+        _name(source),
         lambda drawn: rank_correlation(own[rows.of(drawn)], known[rows.of(drawn)]),
         int(system.max()) + 1,
         seed=seed,
@@ -101,8 +114,8 @@ def compare_curves(
     return Score(
         effect,
         (
-            control_of("shuffled terms", shuffled),
-            control_of("terms shuffled along each curve", within),
+            control_of(f"shuffled {source}", shuffled),
+            control_of(f"{source} shuffled along each curve", within),
             # Any falling curve does this well; a model has to do better to have learned these dimers.
             Control("distance alone", rank_correlation(-1.0 / factors, known)),
         ),

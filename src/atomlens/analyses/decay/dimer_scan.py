@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -129,7 +130,8 @@ def scan_dimers(
     ``group_term`` is I({A, B}), all walks that visit both molecules; ``heavy_term`` the pair term of the nearest heavy
     atoms; ``interaction`` and ``gfn2`` are :math:`E_{AB} - E_A - E_B` at fixed geometries; ``dispersion`` the sum of
     pair energies between the molecules. Lengths in Å, model columns in the model's unit, references in eV; null where a
-    reference has nothing to say, and for terms of a model without any.
+    reference has nothing to say, and for terms of a model without any. Distances at which an ASE calculator fails are
+    left out.
 
     Returns
     -------
@@ -146,6 +148,8 @@ def scan_dimers(
             pair = dimer.pulled(float(by))
             atoms, (first, second), heavy = pair.atoms, pair.parts, pair.closest_heavy
             y, explained = _asked(inputs, atoms)
+            if not math.isfinite(y - own):  # the calculator failed
+                continue
             both = _or_none(energy, atoms, failures) if None not in known else None
             d4 = _or_none(dispersion, atoms, failures)
             rows.append(

@@ -26,6 +26,7 @@ from atomlens.analyses.verdict import Control, Effect, control_of
 
 _WINDOW = 0.5
 _N_SHUFFLES = 10
+_WHAT = {"term": "terms", "model_response": "couplings"}
 
 
 def score_pairs(table: pl.DataFrame, where: DecayRange, *, seed: int, n_resamples: int) -> dict[str, Score]:
@@ -69,7 +70,7 @@ def nulls(table: pl.DataFrame, source: str, score: Callable[[str], float]) -> tu
     """Scores of shuffled values and of untrained models; `score` takes the name of a column."""
     fresh = "untrained" if source == "term" else "untrained_response"
     return (
-        control_of("shuffled terms", [score(name) for name in seed_columns(table, f"shuffled_{source}")]),
+        control_of(f"shuffled {_WHAT[source]}", [score(name) for name in seed_columns(table, f"shuffled_{source}")]),
         control_of("untrained model", [score(name) for name in seed_columns(table, fresh)]),
     )
 

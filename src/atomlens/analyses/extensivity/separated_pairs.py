@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,7 +60,8 @@ def scan_pairs(
     Parameters
     ----------
     inputs
-        Model and structures; those that are several molecules, periodic, or of unknown elements take no part.
+        Model and structures; those that are several molecules, periodic, or of unknown elements take no part, nor do
+        pairs at which an ASE calculator fails.
     n_dimers
         How many pairs, where there are as many molecules.
     gaps
@@ -84,7 +86,6 @@ def scan_pairs(
         for seed, fresh in enumerate(untrained):
             column = seed_column("untrained", seed)
             rows = [row | {column: float(y)} for row, y in zip(rows, predictions(fresh, together), strict=True)]
-        scan += rows
         row: dict[str, float] = {"frame_1": i, "frame_2": j, "n_1": len(first), "n_2": len(placed[0])}
         alone = [first, placed[-1]]
         named = [(inputs.model, _PREDICTED)]
@@ -92,6 +93,9 @@ def scan_pairs(
         for model, names in named:
             y = predictions(model, [*alone, joined(alone), *(joined([first, turn]) for turn in turns)])
             row |= dict(zip(names, (*y[:3], np.sqrt(np.mean(y[3:] ** 2))), strict=True))
+        if not all(math.isfinite(y) for y in (*(r["together"] for r in rows), *(row[name] for name in _PREDICTED))):
+            continue  # the calculator failed
+        scan += rows
         row["settled"] = settling_gap(np.array(gaps), np.array([r["together"] for r in rows]))
         dimers.append(row)
     formulas = [inputs.structures[k].get_chemical_formula() for pair in pairs for k in pair]

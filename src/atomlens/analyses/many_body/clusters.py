@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
@@ -63,13 +64,16 @@ def cluster_terms(inputs: AnalysisInputs, clusters: list[Cluster], progress: Pro
     Columns: ``cluster``, ``family``, ``order``, ``molecules`` ("0-2"), ``gap`` (smallest distance between two molecules
     in Å, for three molecules the largest of the three), ``term`` (of the molecules as groups, where the model has
     terms), ``removal`` (many-body expansion of the model itself), and of the first clusters ``untrained_term`` and
-    ``untrained_removal`` of several untrained models (`seed_column`), null elsewhere.
+    ``untrained_removal`` of several untrained models (`seed_column`), null elsewhere. Clusters at which an ASE
+    calculator fails are left out.
     """
     untrained = untrained_models(inputs.model, inputs.settings.seed)
     rows = []
     for number, cluster in enumerate(clusters):
         progress("clusters", number, len(clusters))
         columns = {"removal": _by_order(_expansion(_energy_of(inputs.model), cluster))}
+        if not all(math.isfinite(energy) for energy in columns["removal"].values()):  # the calculator failed
+            continue
         if not isinstance(inputs.model, CalculatorModel):
             columns["term"] = _group_terms(inputs, inputs.model, cluster)
         for seed, fresh in enumerate(untrained if number < N_UNTRAINED_CLUSTERS else ()):

@@ -77,10 +77,12 @@ def compute(inputs: AnalysisInputs, *, progress: Progress = no_progress, n_clust
             terms = cluster_terms(inputs, clusters, progress)
         else:
             missing = "no structure of the set is a cluster, or a single molecule to build one of"
-        if clusters and known.is_energy:
+        if clusters and not len(terms):
+            missing = f"{inputs.model.facts.name} fails at every cluster"
+        if len(terms) and known.is_energy:
             found, unreferenced = reference_terms(clusters, progress)
             terms = terms.join(found, on=("cluster", "molecules"), how="left", maintain_order="left")
-        elif clusters:
+        elif len(terms):
             unreferenced = f"{inputs.property} is no energy of a geometry, which GFN2 could be asked for"
     has_terms = inputs.model.facts.has_terms
     return ManyBodyResult(

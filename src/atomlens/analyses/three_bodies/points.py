@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import ase
@@ -43,7 +44,8 @@ def trimer_points(
     terms of three and more atoms that reach over all three molecules; null where the model has no terms. ``xtb`` is
     :math:`E_3` by `energy`, null where there is none. ``gap`` is the smallest distance between two molecules in Å.
 
-    `sizes` are the numbers of those of `SIZES` that are asked about.
+    `sizes` are the numbers of those of `SIZES` that are asked about. Rings at which an ASE calculator fails, whatever
+    their size, are left out.
 
     Returns
     -------
@@ -51,10 +53,16 @@ def trimer_points(
     """
     rings = [(n, k, trimer) for n, trimer in enumerate(trimers) for k in sizes]
     own = _expansions(inputs, [(trimer.structures[k], trimer.molecules) for _, k, trimer in rings])
+    # A ring is compared with itself at other sizes: where the calculator fails at one, all of it goes.
+    failed = {
+        number for (number, _, _), expansion in zip(rings, own, strict=True) if not math.isfinite(_three(expansion))
+    }
     rows: list[tuple[object, ...]] = []
     reason = ""
     for done, ((number, k, trimer), expansion) in enumerate(zip(rings, own, strict=True)):
         progress("rings of three molecules", done, len(rings))
+        if number in failed:
+            continue
         known = None
         if energy is not None:
             try:

@@ -19,7 +19,7 @@ from ase.calculators.morse import MorsePotential
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
 from atomlens import InputError, load_model
-from atomlens.analyses import scan_walls
+from atomlens.analyses import Wall, scan_walls
 from atomlens.dynamics import find_exits
 from atomlens.dynamics.exits import HeldDistance, closest_contacts
 from atomlens.dynamics.stability import bond_reference
@@ -220,3 +220,18 @@ def test_cells_and_atoms_alone_are_refused_or_said(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
     alone = run_check(opened(morse()), "morse", ase.Atoms("H"), "H", tmp_path / "alone")
     assert "no bonds" in alone.verdict.findings[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("energies", "where", "height"),
+    [
+        ([0.0, 1.0, np.nan, np.nan], math.nan, 1.0),  # nothing is known further in
+        ([0.0, 1.0, np.nan, 3.0], math.nan, 3.0),
+        ([0.0, np.nan, 2.0, 1.0], 1.0, 2.0),
+        ([np.nan, 1.0, 2.0, 3.0], math.nan, 3.0),
+        ([np.nan] * 4, math.nan, math.nan),
+    ],
+)
+def test_a_length_without_an_energy_is_no_fall(energies: list[float], where: float, height: float) -> None:
+    wall = Wall(("H", "H"), (0, 1), False, np.array([4.0, 3.0, 2.0, 1.0]), np.array(energies))
+    assert (wall.gives_way, wall.height) == pytest.approx((where, height), nan_ok=True)

@@ -60,12 +60,16 @@ class Wall:
         return float(np.nanmax(part)) if np.isfinite(part).any() else float("nan")
 
     def _fall(self) -> int | None:
-        known = np.where(np.isfinite(self.energies), self.energies, -np.inf)
+        # Where there is no energy nothing is known: that is no fall.
+        known = np.flatnonzero(np.isfinite(self.energies))
+        if not len(known):
+            return None
+        energies = self.energies[known]
         # The first steps of a stretched bond lead downhill: the wall begins at the lowest point before its top.
-        bottom = int(np.argmin(known[: int(np.argmax(known)) + 1]))
-        highest = np.maximum.accumulate(known[bottom:])
-        below = np.flatnonzero(known[bottom:] < highest - _FALL)
-        return bottom + int(below[0]) if len(below) else None
+        bottom = int(np.argmin(energies[: int(np.argmax(energies)) + 1]))
+        highest = np.maximum.accumulate(energies[bottom:])
+        below = np.flatnonzero(energies[bottom:] < highest - _FALL)
+        return int(known[bottom + below[0]]) if len(below) else None
 
 
 def scan_walls(potential: AnyPotential | Calculator, atoms: ase.Atoms) -> list[Wall]:

@@ -128,16 +128,16 @@ def _composes(result: ExtensivityResult) -> Finding:
     def advantage(drawn: np.ndarray, names: tuple[str, str, str] = own, partner: np.ndarray | None = None) -> float:
         found = errors(drawn, names, partner)
         rival = min(error for rule, error in found.items() if rule != kind)
-        # Rounding is no error: a rule that is exact is fifteen decades ahead of one that is off by everything.
+        # Rounding is no error: a rule that is exact is fifteen powers of ten ahead of one that is off by everything.
         least = np.finfo(float).eps * float(np.sqrt(np.mean(d["together"][drawn] ** 2)))
         return math.log10(max(rival, least) / max(found[kind], least)) if least > 0 else math.nan
 
     everyone = np.arange(n_dimers)
     effect = molecule_effect(
-        f"log10 of the best other rule's error over that of {_WORDS[kind]}",
+        f"how much further off the best other rule is than {_WORDS[kind]}",
         advantage,
         n_dimers,
-        unit="decades",
+        unit="powers of ten",
         seed=result.seed,
     )
     built_in = kind is Kind.SUM and _adds_by_construction(result)

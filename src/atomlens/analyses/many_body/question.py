@@ -94,10 +94,10 @@ def _falls(result: ManyBodyResult) -> Finding:
         return cannot_tell(claim.text, "no structure has three atoms that see each other", _EXPANSION)
     ratio = _log_ratio(table)
     effect = molecule_effect(
-        "mean log10 of Σ|triple terms| / Σ|pair terms|",
+        "all triple terms next to all pair terms, mean over structures",
         lambda drawn: _mean(ratio[drawn]),
         len(ratio),
-        unit="decades",
+        unit="powers of ten",
         seed=result.seed,
     )
     # Strengths shuffled over pairs and triples leave nothing but how many there are of each.
@@ -234,7 +234,11 @@ def _three_body_size(result: ManyBodyResult) -> Finding:
         return _three_to_two(rows, column) - _three_to_two(rows, "xtb")
 
     effect = _effect(
-        result, None, "log10 of the ratio of 3-body to 2-body strength, model over GFN2", decades, with_reference=True
+        result,
+        None,
+        "three-body next to two-body strength, model over GFN2, powers of ten",
+        decades,
+        with_reference=True,
     )
     shuffled = [decades(both | {own: values}) for values in _shuffles(both[own], result.seed)]
     controls = (control_of(f"{'terms' if result.has_terms else 'energies'} shuffled over orders", shuffled),)

@@ -161,7 +161,7 @@ def _step(result: SmoothnessResult, what: str, limit: float, unit: str) -> Findi
     # Steps scatter over decades. Whatever is far below the limit counts alike, or it would hide others that are not.
     least = _FLOOR * limit
     effect = molecule_effect(
-        f"largest step of {what}, geometric mean over pairs with {least:g} {unit} for smaller ones",
+        f"largest step of {what}, geometric mean over pairs (smaller ones count as {least:g} {unit})",
         _geometric(np.maximum(values, least)),
         len(values),
         unit=unit,

@@ -332,20 +332,21 @@ def contrasts(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def predictions(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rank correlation of every predictor with the hazard over all models, alone and given the force error."""
+    """Rank correlation of every predictor with the hazard, alone and given the force error, with 95 % over models."""
     table = rows.filter(pl.col("reached"))
     hazard, given = log_hazard(table), table["force_error"].to_numpy()
     found = []
-    for name in PREDICTORS:
-        values = table[name].to_numpy()
-        for which, kept in (
-            ("all", slice(None)),
-            *((arm, arms == k) for k, arm in enumerate(sorted(set(table["arm"])))),
-        ):
-            x, y, z = values[kept], hazard[kept], given[kept]
-            partial = math.nan if name == "force_error" else partial_rank_correlation(x, y, z)
-            found.append((name, which, len(x), rank_correlation(x, y), partial))
-    return pl.DataFrame(found, schema=["predictor", "arm", "models", "spearman", "partial"], orient="row")
+    for name, which in product(PREDICTORS, ("all", *ARMS)):
+        kept = np.flatnonzero((table["arm"] == which).to_numpy() | (which == "all"))
+        x, y, z = table[name].to_numpy()[kept], hazard[kept], given[kept]
+        partial, interval = math.nan, (math.nan, math.nan)
+        if name != "force_error" and len(kept) > 2:
+            drawn = np.random.default_rng(0).integers(len(kept), size=(2_000, len(kept)))
+            partial = partial_rank_correlation(x, y, z)
+            interval = np.nanquantile([partial_rank_correlation(x[k], y[k], z[k]) for k in drawn], [0.025, 0.975])
+        found.append((name, which, len(kept), rank_correlation(x, y), partial, *map(float, interval)))
+    names = ["predictor", "arm", "models", "spearman", "partial", "low", "high"]
+    return pl.DataFrame(found, schema=names, orient="row")
 
 
 def main() -> None:
@@ -359,15 +360,19 @@ def main() -> None:
     for seed, arm in product(SEEDS, ARMS):  # seed by seed, so that whatever is finished is a whole design
         done.append(measure(world, arm, seed))
         print(f"{len(done)} of {len(SEEDS) * len(ARMS)}: {arm}, seed {seed}", flush=True)
-        rows = pl.DataFrame(done, infer_schema_length=None)
-        rows.with_columns(pl.col("times_ps", "broke").map_elements(json.dumps, pl.String)).write_csv(
-            world.out / "models.csv"
-        )
-        contrasts(rows).write_csv(world.out / "contrasts.csv")
-        if len(rows) > len(ARMS):
-            predictions(rows).write_csv(world.out / "predictions.csv")
+        write_tables(done, world.out)
+    rows = pl.DataFrame(done, infer_schema_length=None)
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200):
         print(contrasts(rows), predictions(rows))
+
+
+def write_tables(done: list[dict[str, Any]], out: Path) -> None:
+    """All models so far with their sound times, contrasts of arms, and what predicts the hazard."""
+    rows = pl.DataFrame(done, infer_schema_length=None)
+    lists = {name: [json.dumps(row[name]) for row in done] for name in ("times_ps", "broke")}
+    rows.with_columns(pl.Series(name, texts) for name, texts in lists.items()).write_csv(out / "models.csv")
+    contrasts(rows).write_csv(out / "contrasts.csv")
+    predictions(rows).write_csv(out / "predictions.csv")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -99,6 +100,25 @@ def test_contrasts_are_paired_by_seed_and_leave_out_what_did_not_get_there():
     assert decisive["pairs"] == 2
     assert decisive["ln_hazard_ratio"] == pytest.approx(np.log(0.5 / 1.5))
     assert found["couplings", "plain"]["ln_hazard_ratio"] == 0.0
+
+
+@pytest.mark.parametrize("n", [1, 12])
+def test_tables_hold_every_model_and_its_sound_times(tmp_path, n):
+    rng, arms = np.random.default_rng(0), [*ea.ARMS, *ea.ARMS]
+    rows = [
+        {"arm": arms[k], "seed": k // 6, "reached": True, "response": rng.random(), "fsd": rng.random(),
+         "exit": 1.0 - k % 2, "force_error": rng.random(), "times_ps": [1.0, 5.0], "broke": [k % 2 == 0, False]}
+        for k in range(n)
+    ]  # fmt: skip
+    ea.write_tables(rows, tmp_path)
+    stored = pl.read_csv(tmp_path / "models.csv")
+    assert [json.loads(text) for text in stored["times_ps"]] == [[1.0, 5.0]] * n
+    assert stored["arm"].to_list() == arms[:n]
+    found = pl.read_csv(tmp_path / "predictions.csv").filter(predictor="exit", arm="all")
+    assert found["models"].to_list() == [n]
+    if n > 2:  # those that break have the larger value
+        assert found["spearman"].item() == pytest.approx(1.0)
+        assert 0.9 < found["low"].item() <= found["high"].item() <= 1.0 + 1e-12
 
 
 def test_a_stretched_frame_has_one_longer_bond():

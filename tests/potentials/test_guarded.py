@@ -17,7 +17,7 @@ WATER = ase.build.molecule("H2O")
 
 
 class Gives(Calculator):
-    """Whatever it is told to give; an exception is raised."""
+    """Gives what a test asks for; an exception is raised."""
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
 

@@ -43,7 +43,7 @@ _CORRELATION = math.sqrt(0.5)
 _SLOPES = (0.5, 2.0)
 # A quarter of the variance of ranks; GFN2 is a witness, not the truth.
 _RANK = 0.5
-# Half a decade: the same order of magnitude.
+# Half a power of ten, a factor of 3.2: the same order of magnitude.
 _DECADES = (-0.5, 0.5)
 _EXPANSION = "many-body expansion: Hankins, Moskowitz, Stillinger, J. Chem. Phys. 53, 4544 (1970)"
 _GFN2 = "GFN2-xTB (Bannwarth et al., J. Chem. Theory Comput. 15, 1652, 2019), molecules removed"
@@ -215,7 +215,7 @@ def _like_reference(result: ManyBodyResult, order: int) -> Finding:
 
 def _three_body_size(result: ManyBodyResult) -> Finding:
     claim = Claim(
-        "Three molecules share as much beyond pairs as GFN2 says, within half a decade.",
+        "Three molecules share as much beyond pairs as GFN2 says, within about a factor of three.",
         "Is what three molecules share beyond pairs as large as in GFN2?",
         "Cooperative effects have the right size.",
         "Cooperative effects have the wrong size: do not trust liquids or clusters of many molecules.",

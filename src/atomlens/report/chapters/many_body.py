@@ -23,7 +23,7 @@ term of two molecules, <i>I({A, B})</i>, sums all walks that visit both and no t
 1970), of the model itself and of GFN2-xTB, and likewise for three. A term is part of one prediction, a removal
 compares predictions: how the molecules change each other's own terms is in the second only.</p>
 <p>Thresholds: correlation above 0.71 (half of the variance), slope between 0.5 and 2, rank correlation with GFN2
-above 0.5, ratio of three-body to two-body strength within half a decade of GFN2. All of these are our choice.
+above 0.5, ratio of three-body to two-body strength within about a factor of three of GFN2. All of these are our choice.
 Intervals are bootstrapped over clusters. A model trained on single molecules has seen none of these contacts.</p>
 """
 _NAMES = ("single atoms", "pairs", "triples")

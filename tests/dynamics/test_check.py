@@ -235,3 +235,14 @@ def test_cells_and_atoms_alone_are_refused_or_said(tmp_path: Path) -> None:
 def test_a_length_without_an_energy_is_no_fall(energies: list[float], where: float, height: float) -> None:
     wall = Wall(("H", "H"), (0, 1), False, np.array([4.0, 3.0, 2.0, 1.0]), np.array(energies))
     assert (wall.gives_way, wall.height) == pytest.approx((where, height), nan_ok=True)
+
+
+def test_a_wall_is_said_to_hold_only_where_there_are_energies(tmp_path: Path) -> None:
+    def law(r: np.ndarray) -> np.ndarray:
+        return np.where(r < 0.6, np.nan, DEPTH * (1.0 - np.exp(-STEEP * (r - LENGTH))) ** 2)
+
+    molecule = ase.Atoms("H2", [[0, 0, 0], [0, 0, LENGTH]])
+    failing = run_check(opened(Pairs(law)), "pairs", molecule, "H2", tmp_path / "failing")
+    assert "holds as far in as the model gives an energy" in failing.verdict.findings[1].sentence
+    whole = run_check(opened(morse()), "morse", molecule, "H2", tmp_path / "whole")
+    assert "The one wall holds down to 0.5 Å." in whole.verdict.findings[1].sentence

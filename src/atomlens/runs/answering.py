@@ -82,8 +82,9 @@ def failed_at(question: Question, folder: Path) -> str:
     if not path.is_file():
         return ""
     with reading(path, "delete its folder, then the same command answers the question again"):
-        reason, count = pl.read_parquet(path).sort("count", descending=True).row(0)
-        total = int(pl.read_parquet(path)["count"].sum())
+        stored = pl.read_parquet(path).sort("count", descending=True)
+        reason, count = stored.row(0)
+        total = int(stored["count"].sum())
     places = "1 geometry was" if total == 1 else f"{total} geometries were"
     times = "" if count == total else f", at {count} of them"
     return f"{question.slug}: {places} left out, as the calculator has no energy there ({reason}{times})"

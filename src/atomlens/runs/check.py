@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ase
+import numpy as np
 import polars as pl
 from ase import units
 from ase.calculators.calculator import Calculator
@@ -260,7 +261,10 @@ def _wall_finding(walls: list[Wall]) -> Finding:
     fallen = sorted((wall for wall in walls if math.isfinite(wall.gives_way)), key=lambda wall: wall.height)
     if not fallen:
         said = "The one wall holds" if len(walls) == 1 else f"All {len(walls)} walls hold"
-        said += " down to 0.5 Å."
+        whole = all(np.isfinite(wall.energies).all() for wall in walls)
+        said += (
+            " down to 0.5 Å." if whole else " as far in as the model gives an energy; it gives none at some lengths."
+        )
     else:
         parts = [
             f"{'-'.join(wall.elements)} {'bonded' if wall.bonded else 'not bonded'} at {wall.gives_way:.2f} Å after "

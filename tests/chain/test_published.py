@@ -118,7 +118,7 @@ def test_one_layer_is_the_formula():
         torch.testing.assert_close(value, replaced(layer, nn.functional.silu, x), rtol=1e-12, atol=1e-14)
         torch.testing.assert_close(affine.operator.apply(x, None) + affine.bias, value, rtol=1e-12, atol=1e-14)
         assert float(value[:, 2].abs().max()) == 0.0
-        first, _ = Published().dense(layer, nn.functional.silu, x[:, :3], held=x[:, 3:])
+        first, _ = Published().dense(layer, nn.functional.silu, x[:, :3], frozen=x[:, 3:])
         torch.testing.assert_close(first.operator.apply(x[:, :3], None) + first.bias, value, rtol=1e-12, atol=1e-14)
 
 

@@ -53,7 +53,7 @@ def automatic_chain(
     pairs
         Directed pairs of atoms that exchange messages.
     rule
-        How to hold the non-linear parts (see `atomlens.chain.rules`).
+        How to freeze the non-linear parts (see `atomlens.chain.rules`).
     constant
         What is added to the readout's output to give the prediction.
 

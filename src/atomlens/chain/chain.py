@@ -177,5 +177,5 @@ class Chain:
         return replace(self, layers=layers, readout_bias=torch.zeros_like(self.readout_bias), long_range=None)
 
 
-# Pairs a block: 1024 rows of 128 float64 channels are 1 MB and stay in cache.
+# Pairs per block: 1024 rows of 128 float64 channels are 1 MB and stay in cache.
 _PAIR_BLOCK = 1024

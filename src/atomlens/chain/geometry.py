@@ -18,7 +18,7 @@ from atomlens.structures import AtomGraph
 class EdgeBlocks:
     """The edges of a graph, `block` at a time, with the features that a model's layers need.
 
-    The features (some 200 bytes an edge) are computed once and kept; filters of a layer, ten times as much, are not.
+    The features (some 200 bytes per edge) are computed once and kept; filters of a layer, ten times as much, are not.
     Nor are the weights that a chain makes of them, where `kept` is false.
     """
 

@@ -1,6 +1,6 @@
 """Linear maps that act on the state of one atom, a different one for each atom.
 
-They are kept in factors (weights shared by all atoms, and per-atom diagonals), never as one matrix an atom:
+They are kept in factors (weights shared by all atoms, and per-atom diagonals), never as one matrix per atom:
 applying them to many vectors is then a few large matrix products.
 """
 

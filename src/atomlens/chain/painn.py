@@ -19,7 +19,7 @@ from atomlens.chain.rules import Affine, Rule
 from atomlens.chain.vector_edges import VectorFilters, VectorWeights
 from atomlens.models import AtomFeatures, EdgeFeatures, PaiNN, PaiNNMixing, mix_vectors
 
-# Of more weights than this a layer (128 MB in float64), each is made when it is asked for.
+# Layers with more weights than this (128 MB in float64) make each when it is asked for.
 _KEPT = 2**24
 
 
@@ -124,7 +124,7 @@ def _interact_with_vectors(
     if t > 0:
         sent, before = q.new_empty(len(q), 2, 5, width), sent.unflatten(2, (3, -1))
         sent[:, :, :2] = before[:, :, :2]
-        # v μ = share (v_held μ + v μ_held) + (1 - 2 share) v_held μ_held, and v itself has an offset.
+        # v μ = share (v_frozen μ + v μ_frozen) + (1 - 2 share) v_frozen μ_frozen, and v itself has an offset.
         product = torch.mul(before[:, 0, 2:], mu, out=sent[:, 0, 2:])
         left = torch.mul(share * before[:, 1, 2:], mu, out=sent[:, 1, 2:])
         if share != 0.5:
@@ -172,7 +172,8 @@ class _Mixing:
         bias = mix.with_offsets(x, self.norm - (v * v).sum(dim=1).mul_(self.inverse_norm), self.context.bias)
         left = 1 - 2 * share
         if left:
-            # dot_signal = share (2 dot) + left dot; e dot = share (e_held dot + e dot_held) + left e_held dot_held
+            # dot = share (2 dot_frozen) + left dot_frozen,
+            # e dot = share (e_frozen dot + e dot_frozen) + left e_frozen dot_frozen
             _, b, e = self.value.chunk(3, dim=-1)
             rest = left * torch.cat([((1 + share) * e * self.dot)[:, None], b[:, None] * w], dim=1)
             bias = bias + rest.flatten(1)
@@ -189,7 +190,7 @@ def _mix(mixing: PaiNNMixing, q: Tensor, mu: Tensor, rule: Rule, full: bool) -> 
     if full:
         first, active = rule.dense(mixing.context_in, mixing.activation, torch.cat([q, norm], dim=-1))
     else:
-        first, active = rule.dense(mixing.context_in, mixing.activation, q, held=norm)
+        first, active = rule.dense(mixing.context_in, mixing.activation, q, frozen=norm)
         width = q.shape[1]
         weight, bias = (torch.cat([x[:width], x[2 * width :]]) for x in (weight, bias))
     value = mixing.context_out(active)
@@ -214,8 +215,8 @@ def _full_layer(
     first: bool,
 ) -> Layer:
     _, b, e = mixed.value.chunk(3, dim=-1)
-    held, share = (e, mixed.dot, b), rule.product_share
-    mix = VectorMixing.of(mixed.context.operator, vector_weight, share, mixed.vectors, mixed.inverse_norm, held)
+    frozen, share = (e, mixed.dot, b), rule.product_share
+    mix = VectorMixing.of(mixed.context.operator, vector_weight, share, mixed.vectors, mixed.inverse_norm, frozen)
     bias = mixed.with_offsets(mix, messages.offset, share)
     return _layer(messages, mix, FromScalars(mix) if first else mix, bias, images)
 

@@ -1,6 +1,6 @@
 r"""Per-atom maps of PaiNN when vectors carry relevance; states are [q, μ_x, μ_y, μ_z], 4F channels.
 
-A product a·b of two signals is share (a_held b + a b_held); a norm |V| is (V_held/|V|)·V.
+A product a·b of two signals is share (a_frozen b + a b_frozen); a norm |V| is (V_frozen/|V|)·V.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from atomlens.chain.operators import AtomOperator, Atoms, rows_of
 
 @dataclass(frozen=True)
 class VectorSource(AtomOperator):
-    """State (4F) to messages [s, R, P_x, P_y, P_z] (5F), with P_k = share (c_v,held μ_k + c_v μ_k,held).
+    """State (4F) to messages [s, R, P_x, P_y, P_z] (5F), with P_k = share (c_v,frozen μ_k + c_v μ_k,frozen).
 
-    `held` has what is frozen in one array, which takes one gather: share c_v and the three share μ_k.
+    `frozen` is all of it in one array, which takes one gather: share c_v and the three share μ_k.
     """
 
     context: AtomOperator
-    held: Float[Tensor, "N 4 F"]
+    frozen: Float[Tensor, "N 4 F"]
 
     @classmethod
     def of(
@@ -33,24 +33,24 @@ class VectorSource(AtomOperator):
 
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
         """Messages that an atom sends."""
-        state, held = x.unflatten(-1, (4, -1)), rows_of(self.held, atoms, x)
+        state, frozen = x.unflatten(-1, (4, -1)), rows_of(self.frozen, atoms, x)
         context = self.context.apply(state[..., 0, :], atoms).unflatten(-1, (3, -1))
         message = x.new_empty(*x.shape[:-1], 5, state.shape[-1])
         message[..., :2, :] = context[..., :2, :]
-        p = torch.mul(held[..., :1, :], state[..., 1:, :], out=message[..., 2:, :])
-        p.addcmul_(held[..., 1:, :], context[..., 2:, :])
+        p = torch.mul(frozen[..., :1, :], state[..., 1:, :], out=message[..., 2:, :])
+        p.addcmul_(frozen[..., 1:, :], context[..., 2:, :])
         return message.flatten(-2)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Return the transposed map."""
-        message, held = u.unflatten(-1, (5, -1)), rows_of(self.held, atoms, u)
+        message, frozen = u.unflatten(-1, (5, -1)), rows_of(self.frozen, atoms, u)
         p = message[..., 2:, :]
         context = u.new_empty(*u.shape[:-1], 3, message.shape[-1])
         context[..., :2, :] = message[..., :2, :]
-        _over_components(p, held[..., 1:, :], out=context[..., 2:, :])
+        _over_components(p, frozen[..., 1:, :], out=context[..., 2:, :])
         state = u.new_empty(*u.shape[:-1], 4, message.shape[-1])
         state[..., 0, :] = self.context.pull(context.flatten(-2), atoms)
-        torch.mul(p, held[..., :1, :], out=state[..., 1:, :])
+        torch.mul(p, frozen[..., :1, :], out=state[..., 1:, :])
         return state.flatten(-2)
 
 
@@ -58,13 +58,13 @@ class VectorSource(AtomOperator):
 class VectorMixing(AtomOperator):
     """PaiNN's mixing as a map of [q, μ] (4F) to itself; notation of `atomlens.models.painn.PaiNNMixing`.
 
-    `held` has what is frozen in one array, which takes one gather, with the share of products in it: share V and
+    `frozen` is all of it in one array, which takes one gather, with the share of products in it: share V and
     share W (3 each), 1/(share n), share e, share <V, W> and share b.
     """
 
     context: AtomOperator
     vector_weight: Float[Tensor, "F2 F"]
-    held: Float[Tensor, "N 10 F"]
+    frozen: Float[Tensor, "N 10 F"]
 
     @classmethod
     def of(
@@ -77,12 +77,12 @@ class VectorMixing(AtomOperator):
         products: tuple[Float[Tensor, "N F"], Float[Tensor, "N F"], Float[Tensor, "N F"]],
     ) -> VectorMixing:
         """The map at frozen vectors [V, W], and frozen e, <V, W> and b."""
-        held = torch.cat([vectors, inverse_norm[:, None], torch.stack(products, dim=1)], dim=1).mul_(share)
-        held[:, 6].mul_(1 / share**2)
-        return cls(context, vector_weight, held)
+        frozen = torch.cat([vectors, inverse_norm[:, None], torch.stack(products, dim=1)], dim=1).mul_(share)
+        frozen[:, 6].mul_(1 / share**2)
+        return cls(context, vector_weight, frozen)
 
-    def _held(self, atoms: Atoms, like: Tensor) -> tuple[Tensor, ...]:
-        return rows_of(self.held, atoms, like).split([3, 3, 1, 1, 1, 1], dim=-2)
+    def _frozen(self, atoms: Atoms, like: Tensor) -> tuple[Tensor, ...]:
+        return rows_of(self.frozen, atoms, like).split([3, 3, 1, 1, 1, 1], dim=-2)
 
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
         """Mix scalars and vectors."""
@@ -97,21 +97,21 @@ class VectorMixing(AtomOperator):
     def _mix(self, x: Tensor, atoms: Atoms, norm: Tensor | None = None, offset: Tensor | None = None) -> Tensor:
         state = x.unflatten(-1, (4, -1))
         q, mu = state[..., :1, :], state[..., 1:, :]
-        held_v, held_w, inverse_norm, e, dot, b = self._held(atoms, x)
-        # One product of matrices for all three components: torch would take one a row for what is not contiguous.
+        frozen_v, frozen_w, inverse_norm, e, dot, b = self._frozen(atoms, x)
+        # One product of matrices for all three components: torch would take one per row for what is not contiguous.
         mixed = (mu.reshape(-1, mu.shape[-1]) @ self.vector_weight.T).view(*mu.shape[:-1], len(self.vector_weight))
         v, w = mixed.chunk(2, dim=-1)
-        n = _over_components(held_v, v).mul_(inverse_norm)
+        n = _over_components(frozen_v, v).mul_(inverse_norm)
         context = self._context(q, n if norm is None else n.add_(norm), atoms)
         if offset is not None:
             context = context + offset
         new = torch.empty_like(state)
         (
             torch.add(q, context[..., :1, :], out=new[..., :1, :])
-            .addcmul_(e, _over_components(held_v, w, held_w, v))
+            .addcmul_(e, _over_components(frozen_v, w, frozen_w, v))
             .addcmul_(dot, context[..., 2:, :])
         )
-        torch.addcmul(mu, b, w, out=new[..., 1:, :]).addcmul_(context[..., 1:2, :], held_w)
+        torch.addcmul(mu, b, w, out=new[..., 1:, :]).addcmul_(context[..., 1:2, :], frozen_w)
         return new.flatten(-2)
 
     def apply_along(
@@ -119,9 +119,9 @@ class VectorMixing(AtomOperator):
     ) -> Float[Tensor, "B F4"]:
         """`apply` of scalars q and vectors that all point one way, μ_k = r̂_k g: one product of matrices for three."""
         mixed = (g @ self.vector_weight.T).unflatten(-1, (2, -1))
-        held = rows_of(self.held, atoms, g)
-        inverse_norm, e, dot, b = held[..., 6:, :].unbind(-2)
-        vectors = held[..., :6, :].unflatten(-2, (2, 3))
+        frozen = rows_of(self.frozen, atoms, g)
+        inverse_norm, e, dot, b = frozen[..., 6:, :].unbind(-2)
+        vectors = frozen[..., :6, :].unflatten(-2, (2, 3))
         along = vectors[..., 0, :] * directions[:, :1]
         for k in (1, 2):
             along.addcmul_(vectors[..., k, :], directions[:, k : k + 1])  # V and W along the direction
@@ -133,23 +133,23 @@ class VectorMixing(AtomOperator):
         overlap = along.mul_(mixed.flip(-2)).sum(-2)
         torch.add(q, context[:, 0], out=new[:, 0]).addcmul_(e, overlap).addcmul_(dot, context[:, 2])
         torch.mul(directions, torch.addcmul(g, b, mixed[:, 1])[:, None], out=new[:, 1:])
-        new[:, 1:].addcmul_(context[:, 1:2], held[:, 3:6])
+        new[:, 1:].addcmul_(context[:, 1:2], frozen[:, 3:6])
         return new.flatten(-2)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Return the transposed map."""
         state = u.unflatten(-1, (4, -1))
         uq, umu = state[..., :1, :], state[..., 1:, :]
-        held_v, held_w, inverse_norm, e, dot, b = self._held(atoms, u)
+        frozen_v, frozen_w, inverse_norm, e, dot, b = self._frozen(atoms, u)
         context = u.new_empty(*u.shape[:-1], 3, state.shape[-1])
         context[..., :1, :] = uq
-        _over_components(umu, held_w, out=context[..., 1:2, :])
+        _over_components(umu, frozen_w, out=context[..., 1:2, :])
         torch.mul(uq, dot, out=context[..., 2:, :])
         inputs = self.context.pull(context.flatten(-2), atoms).unflatten(-1, (2, -1))
         un, ud = inputs[..., 1:, :] * inverse_norm, uq * e
         mixed = u.new_empty(*umu.shape[:-1], 2, umu.shape[-1])
-        torch.mul(un, held_v, out=mixed[..., 0, :]).addcmul_(ud, held_w)
-        torch.mul(ud, held_v, out=mixed[..., 1, :]).addcmul_(b, umu)
+        torch.mul(un, frozen_v, out=mixed[..., 0, :]).addcmul_(ud, frozen_w)
+        torch.mul(ud, frozen_v, out=mixed[..., 1, :]).addcmul_(b, umu)
         pulled = (mixed.view(-1, self.vector_weight.shape[0]) @ self.vector_weight).view(umu.shape)
         new = torch.empty_like(state)
         torch.add(uq, inputs[..., :1, :], out=new[..., :1, :])
@@ -168,11 +168,11 @@ class FromScalars(AtomOperator):
 
     def apply(self, x: Tensor, atoms: Atoms) -> Tensor:
         """Mix scalars."""
-        *_, held_w, _, _, dot, _ = self.mixing._held(atoms, x)
+        *_, frozen_w, _, _, dot, _ = self.mixing._frozen(atoms, x)
         q = x[..., None, :]
         context = self.mixing._context(q, torch.zeros_like(q), atoms)
         scalar = (q + context[..., :1, :]).addcmul_(dot, context[..., 2:, :])
-        return torch.cat([scalar, context[..., 1:2, :] * held_w], dim=-2).flatten(-2)
+        return torch.cat([scalar, context[..., 1:2, :] * frozen_w], dim=-2).flatten(-2)
 
     def pull(self, u: Tensor, atoms: Atoms) -> Tensor:
         """Return the transposed map."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +58,7 @@ class Packing:
     @property
     def full_width(self) -> int:
         """Entries with the frozen ones."""
-        return sum(_size(shape) for shape in self.shapes)
+        return sum(math.prod(shape) for shape in self.shapes)
 
     @property
     def width(self) -> int:
@@ -66,7 +67,7 @@ class Packing:
 
     def pack(self, values: dict[int, Tensor]) -> Float[Tensor, "B C"]:
         """Values by node as vectors."""
-        parts = [values[n].reshape(-1, _size(shape)) for n, shape in zip(self.nodes, self.shapes, strict=True)]
+        parts = [values[n].reshape(-1, math.prod(shape)) for n, shape in zip(self.nodes, self.shapes, strict=True)]
         whole = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         return whole if self.columns is None else whole.index_select(1, self.columns)
 
@@ -74,18 +75,11 @@ class Packing:
         """Vectors as values by node."""
         if self.columns is not None:
             x = x.new_zeros(x.shape[0], self.full_width).index_copy(1, self.columns, x)
-        parts = x.split([_size(shape) for shape in self.shapes], dim=1)
+        parts = x.split([math.prod(shape) for shape in self.shapes], dim=1)
         return {
             node: part.reshape(x.shape[0] * shape[0], *shape[1:])
             for node, shape, part in zip(self.nodes, self.shapes, parts, strict=True)
         }
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def _pulled(operator: AtomOperator | EdgeOperator, n_inputs: int, u: Tensor, rows: Tensor | None) -> Tensor:

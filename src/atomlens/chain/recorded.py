@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from atomlens.chain.chain import Chain, Layer
-from atomlens.chain.edges import PairIndex, merge_images
+from atomlens.chain.edges import Images, PairIndex, merge_images
 from atomlens.chain.pieces import EdgePiece, OwnEdges, Packing, Piece, SentBack
 from atomlens.chain.rules import Rule
 from atomlens.recording import DEFAULT_PRODUCT_RULE, Layers, Recording, Union
@@ -52,7 +52,7 @@ class RecordedSums:
 
     @property
     def prediction(self) -> float:
-        """Y as the model computes it."""
+        """The prediction y, as the model itself computes it."""
         return self.layers.prediction * self.factor
 
     @cached_property
@@ -152,7 +152,7 @@ def _sends_along_target(layers: Layers) -> bool:
     return any(rows.gathers[n].name == "target" for s in layers.schedules for n in s if n in rows.gathers)
 
 
-def _layer(layers: Layers, t: int, before: Packing, after: Packing, images) -> Layer:  # type: ignore[no-untyped-def]
+def _layer(layers: Layers, t: int, before: Packing, after: Packing, images: Images) -> Layer:
     linear, rows, schedule = layers.linear, layers.rows, layers.schedules[t]
     gathers = [n for n in schedule if n in rows.gathers]
     sums = [n for n in schedule if n in rows.scatters]

@@ -43,10 +43,10 @@ def slope(activation: Activation, y: Tensor) -> Tensor:
 
 
 class Rule(ABC):
-    """How to hold the non-linear parts of a network.
+    """How to freeze the non-linear parts of a network.
 
     `product_share` is the part of the relevance of a product a·b that each factor carries: a·b counts as
-    share (a_held b + a b_held), and what that leaves of a·b is an offset.
+    share (a_frozen b + a b_frozen), and what that leaves of a·b is an offset.
     """
 
     name: str
@@ -76,24 +76,24 @@ class Rule(ABC):
         layer: nn.Linear,
         activation: Activation,
         x: Float[Tensor, "N I"],
-        held: Float[Tensor, "N H"] | None = None,
+        frozen: Float[Tensor, "N H"] | None = None,
     ) -> tuple[Affine, Float[Tensor, "N O"]]:
         """A layer of weights followed by its activation as an affine map, and the output that goes on.
 
-        Inputs `held` come after those of `x`, are frozen, and count as offset.
+        Inputs `frozen` come after those of `x` and count as offset.
         """
-        both = x if held is None else torch.cat([x, held], dim=-1)
+        both = x if frozen is None else torch.cat([x, frozen], dim=-1)
         hidden = layer(both)
         active = activation(hidden)
         first = self.linear(layer.weight, layer.bias, both)
-        if held is not None:
-            first = freeze_last(first, held)
+        if frozen is not None:
+            first = freeze_last(first, frozen)
         return first.then(self.activation(activation, hidden, active)), active
 
 
 @dataclass(frozen=True)
 class Gate(Rule):
-    r"""Hold the ratio act(y) / y of every activation: act(y) = (act(y)/y) y.
+    r"""Freeze the ratio act(y) / y of every activation: act(y) = (act(y)/y) y.
 
     At y = 0 the ratio is its limit act'(0). An activation with act(0) != 0 is split as
     act(0) + ((act(y) - act(0))/y) y. The rule of Schnake et al. (arXiv:2006.03589) for smooth activations, as
@@ -129,6 +129,30 @@ class Gradient(Rule):
         return slope(activation, y)
 
 
+def _strengthened(
+    weight: Float[Tensor, "O I"],
+    bias: Float[Tensor, " O"] | None,
+    x: Float[Tensor, "N I"],
+    y: Float[Tensor, "N O"],
+    gamma: float,
+) -> tuple[SignedLinear, Float[Tensor, "N O"]]:
+    r"""A layer whose contributions of the sign of its output y count 1 + γ times: the map of x, and the bias.
+
+    .. math:: M_{kj} = w_{kj} + \gamma\,[w_{kj} x_j]_\pm / x_j, \qquad b_k + \gamma\,[b_k]_\pm
+    """
+    positive = (y > 0).to(x.dtype)
+    signed = SignedLinear(
+        plus=weight + gamma * weight.clamp(min=0),
+        minus=weight + gamma * weight.clamp(max=0),
+        gains=torch.ones_like(y),
+        output_positive=positive,
+        input_positive=(x > 0).to(x.dtype),
+    )
+    if bias is None:
+        return signed, torch.zeros_like(y)
+    return signed, bias + gamma * (positive * bias.clamp(min=0) + (1 - positive) * bias.clamp(max=0))
+
+
 @dataclass(frozen=True)
 class Gamma(Gate):
     r"""Generalised LRP-γ for signed inputs and outputs, with gated activations.
@@ -158,20 +182,8 @@ class Gamma(Gate):
 
     def linear(self, weight: Float[Tensor, "O I"], bias: Float[Tensor, " O"] | None, x: Float[Tensor, "N I"]) -> Affine:
         """The layer with strengthened weights, scaled back to its true output."""
-        weight = weight.detach()
-        z = functional.linear(x, weight, bias)
-        positive = (z > 0).to(x.dtype)
-        ones = torch.ones_like(z)
-        signed = SignedLinear(
-            plus=weight + self.gamma * weight.clamp(min=0),
-            minus=weight + self.gamma * weight.clamp(max=0),
-            gains=ones,
-            output_positive=positive,
-            input_positive=(x > 0).to(x.dtype),
-        )
-        offset = torch.zeros_like(z)
-        if bias is not None:
-            offset = bias + self.gamma * (positive * bias.clamp(min=0) + (1 - positive) * bias.clamp(max=0))
+        z = functional.linear(x, weight.detach(), bias)
+        signed, offset = _strengthened(weight.detach(), bias, x, z, self.gamma)
         p = signed.apply(x, None) + offset
         gains = torch.where(p == 0, 0.0, z / torch.where(p == 0, 1.0, p))
         return Affine(replace(signed, gains=gains), gains * offset)
@@ -205,41 +217,32 @@ class Published(Gradient):
         layer: nn.Linear,
         activation: Activation,
         x: Float[Tensor, "N I"],
-        held: Float[Tensor, "N H"] | None = None,
+        frozen: Float[Tensor, "N H"] | None = None,
     ) -> tuple[Affine, Float[Tensor, "N O"]]:
         """The replaced layer, and its output."""
-        both = x if held is None else torch.cat([x, held], dim=-1)
-        weight, y = layer.weight.detach(), activation(layer(both))
-        bias = torch.zeros_like(weight[:, 0]) if layer.bias is None else layer.bias
-        positive = (y > 0).to(x.dtype)
-        signed = SignedLinear(
-            plus=weight + self.gamma * weight.clamp(min=0),
-            minus=weight + self.gamma * weight.clamp(max=0),
-            gains=torch.ones_like(y),
-            output_positive=positive,
-            input_positive=(both > 0).to(x.dtype),
-        )
-        own = bias + self.gamma * (positive * bias.clamp(min=0) + (1 - positive) * bias.clamp(max=0))
+        both = x if frozen is None else torch.cat([x, frozen], dim=-1)
+        y = activation(layer(both))
+        signed, own = _strengthened(layer.weight.detach(), layer.bias, both, y, self.gamma)
         sums = signed.apply(both, None)
         q = torch.where(y > 0, torch.maximum(sums, own), torch.minimum(sums, own))
         none = (y.abs() <= _SMALLEST) | (q == 0)
         gains = torch.where(none, 0.0, y / torch.where(none, 1.0, q))
         affine = Affine(replace(signed, gains=gains), gains * own)
-        return affine if held is None else freeze_last(affine, held), gains * (sums + own)
+        return affine if frozen is None else freeze_last(affine, frozen), gains * (sums + own)
 
 
 # Outputs of less are dropped by the published program.
 _SMALLEST = 1e-6
 
 
-def freeze_last(affine: Affine, held: Float[Tensor, "N I"]) -> Affine:
-    """Restrict a layer's map to its first inputs; what the last ones, held at `held`, send becomes offset."""
+def freeze_last(affine: Affine, frozen: Float[Tensor, "N I"]) -> Affine:
+    """Restrict a layer's map to its first inputs; what the last ones, at their values `frozen`, send becomes offset."""
     operator = affine.operator
     if not isinstance(operator, Shared | SignedLinear):
         raise TypeError(f"freeze_last needs the map of one layer of weights, received {type(operator).__name__}")
     width = operator.n_inputs
-    kept, rest = operator.columns(0, width - held.shape[1]), operator.columns(width - held.shape[1], width)
-    return Affine(kept, rest.apply(held, None) + affine.bias)
+    kept, rest = operator.columns(0, width - frozen.shape[1]), operator.columns(width - frozen.shape[1], width)
+    return Affine(kept, rest.apply(frozen, None) + affine.bias)
 
 
 def make_rule(name: str, gamma: float = 0.25) -> Rule:

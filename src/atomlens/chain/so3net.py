@@ -93,7 +93,7 @@ def so3net_layers(model: SO3net, edges: EdgeBlocks, images: Images) -> tuple[lis
             d += layer.convolve(x, algebra.rotors(y), block)
             carried.index_add_(0, block.target, w * x.index_select(0, block.source)[:, :1])
             weights.append(w)
-        w = torch.cat(weights) if weights else x.new_zeros(0, len(component), n_features)
+        w = torch.cat(weights)
         dx = layer.update(d, algebra)
         operator = _tangent(layer, d, coupled)
         stay: AtomOperator = Identity()

@@ -53,8 +53,7 @@ class _Pairs:
     Q: Tensor
     K: Tensor
     pulled: Tensor  # the left half with all that involves a and b only, at the target of the middle pair
-    R: Tensor  # the right half with all that involves a and b only, as it is sent along the middle pair
-    arrived: Tensor  # R carried along the middle pair
+    arrived: Tensor  # the right half with all that involves a and b only, carried along the middle pair
     onward: Tensor  # l·(what stays of beta[b]): b alone, then on to a
 
 
@@ -81,8 +80,7 @@ def _per_pair(chain: Chain, atoms: _Atoms, pairs: Int[Tensor, " B"]) -> _Pairs:
     K = middle.source.apply(n, a)
     l = last.source.pull(last.edges.pull(atoms.received.index_select(0, a), pairs), b)  # noqa: E741
     Q = middle.target.pull(l, b)
-    R = _add_reversed(atoms.k.index_select(0, b), K)
-    arrived = middle.edges.apply(R, pairs)
+    arrived = middle.edges.apply(_add_reversed(atoms.k.index_select(0, b), K), pairs)
     one_map = middle.stay is middle.target
     return _Pairs(
         left=Q if one_map else l,
@@ -90,7 +88,6 @@ def _per_pair(chain: Chain, atoms: _Atoms, pairs: Int[Tensor, " B"]) -> _Pairs:
         Q=Q,
         K=K,
         pulled=_add_reversed(atoms.q.index_select(0, a), Q),
-        R=R,
         arrived=arrived.add_(n) if one_map else arrived,
         onward=_dot(l, atoms.stayed.index_select(0, b)),
     )

@@ -2,7 +2,7 @@ r"""All relevance walks of a chain, exactly, without a pass through the network 
 
 .. math:: R_w = r_{w_T} J^{(T-1)}_{w_T w_{T-1}} \cdots J^{(0)}_{w_1 w_0} x^{(0)}_{w_0}
 
-The product is contracted from both ends; halves that meet in the middle layer are joined by one matrix product an
+The product is contracted from both ends; halves that meet in the middle layer are joined by one matrix product per
 atom, so the cost is that of writing the result.
 """
 
@@ -90,7 +90,7 @@ def count_walks(chain: Chain) -> int:
 def all_walks(chain: Chain) -> Walks:
     """Every full walk of the chain.
 
-    Time and memory are those of the result (4 bytes an atom and one number per walk), besides at most
+    Time and memory are those of the result (4 bytes per atom and one number per walk), besides at most
     about 1 GB of work space.
 
     Raises

@@ -43,6 +43,15 @@ def test_draws_that_allow_no_number_have_none() -> None:
     assert np.isnan(moments.slope(draws, at_least=5)).all()
 
 
+def test_two_rows_beside_a_group_of_one_have_a_slope_and_no_correlation() -> None:
+    x, y, group = np.array([1.0, 2.0, 7.0, 4.0]), np.array([3.0, 5.0, 0.0, 1.0]), np.array([0, 0, 1, 0])
+    moments = Moments(x, y, np.arange(4), 4, group)
+    draws = np.array([[0, 1, 2], [0, 1, 3]])
+    assert moments.slope(draws)[0] == pytest.approx(2.0)
+    assert np.isnan(moments.correlation(draws)).tolist() == [True, False]
+    assert moments.correlation(draws)[1] == pytest.approx(np.corrcoef(x[[0, 1, 3]], y[[0, 1, 3]])[0, 1])
+
+
 @pytest.mark.parametrize("n_resamples", [50, 200])
 def test_intervals_do_not_depend_on_how_many_draws_are_done_at_once(n_resamples: int) -> None:
     x, y, molecule, _ = rows(2)

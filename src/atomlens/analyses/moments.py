@@ -55,25 +55,30 @@ class Moments:
 
     def slope(self, drawn: Int[np.ndarray, "*draws m"], at_least: int = 2) -> Float[np.ndarray, "*draws"]:
         """Least-squares slope of y on x, one for all groups; NaN for fewer rows, or where x does not vary."""
-        n, xx, xy, _ = self._products(drawn)
+        rows, xx, xy, _ = self._products(drawn)
+        n = rows.sum(axis=-1)
         usable = (n >= at_least) & (xx > _ROUNDING * n)
         found = np.divide(xy, xx, out=np.full_like(xy, np.nan), where=usable)
         return (found * (self._scales[1] / self._scales[0])).reshape(drawn.shape[:-1])
 
     def correlation(self, drawn: Int[np.ndarray, "*draws m"]) -> Float[np.ndarray, "*draws"]:
-        """Pearson's correlation of x and y within groups; NaN for under three rows, or where one does not vary."""
-        n, xx, xy, yy = self._products(drawn)
-        usable = (n >= 3) & (xx > _ROUNDING * n) & (yy > _ROUNDING * n)
+        """Pearson's correlation of x and y within groups; NaN where one does not vary, or under two free rows are left.
+
+        The mean of every group takes one row: two rows of one group lie on a line, whatever they are.
+        """
+        rows, xx, xy, yy = self._products(drawn)
+        n, free = rows.sum(axis=-1), np.maximum(rows - 1, 0).sum(axis=-1)
+        usable = (free >= 2) & (xx > _ROUNDING * n) & (yy > _ROUNDING * n)
         found = np.divide(xy, np.sqrt(np.abs(xx * yy)), out=np.full_like(xy, np.nan), where=usable)
         return np.clip(found, -1.0, 1.0).reshape(drawn.shape[:-1])
 
-    def _products(self, drawn: Int[np.ndarray, "*draws m"]) -> tuple[Float[np.ndarray, " D"], ...]:
-        """Rows of every draw, and their centred sums of xx, xy and yy."""
+    def _products(self, drawn: Int[np.ndarray, "*draws m"]) -> tuple[Float[np.ndarray, "D *groups"], ...]:
+        """Rows of every draw by group, and the centred sums of xx, xy and yy over all groups."""
         sums = times_drawn(drawn.reshape(-1, drawn.shape[-1]), len(self._sums)) @ self._sums
         n, x, y, xx, xy, yy = np.moveaxis(sums.reshape(len(sums), -1, 6), -1, 0)
         divisor = np.maximum(n, 1.0)
         centred = (xx - x * x / divisor, xy - x * y / divisor, yy - y * y / divisor)
-        return n.sum(axis=-1), *(part.sum(axis=-1) for part in centred)
+        return n, *(part.sum(axis=-1) for part in centred)
 
 
 def times_drawn(drawn: Int[np.ndarray, "*draws m"], n: int) -> Float[np.ndarray, "*draws n"]:

@@ -258,20 +258,17 @@ def test_an_atom_has_nothing_to_lose(tmp_path: Path) -> None:
     assert "no bonds" in verdict.sentence
 
 
-def test_a_cell_smaller_than_the_cutoff_is_refused(model: Potential) -> None:
+@pytest.mark.parametrize("periodic", [True, [True, True, False]])
+def test_a_periodic_structure_is_refused(model: Potential, tmp_path: Path, periodic: bool | list[bool]) -> None:
+    """torch-sim wraps atoms into a cell and takes a slab for a molecule; bonds are measured in open space."""
     crystal = ETHANOL.copy()
-    crystal.set_cell([12.0, 12.0, 4.5])
-    for periodic in ([True, True, False], False):  # where it is narrow it does not repeat
-        crystal.pbc = periodic
-        check_start(model, crystal)
-    crystal.pbc = True
-    with pytest.raises(InputError, match=r"4\.5 Å wide where it is narrowest"):
-        check_start(model, crystal)
-    slanted = ase.Atoms(ETHANOL.numbers, ETHANOL.positions, cell=[[12, 0, 0], [11, 5.2, 0], [0, 0, 12]], pbc=True)
-    check_start(model, slanted)  # 5.2 Å high, though its vectors are 12 Å long
-    slanted.set_cell([[12, 0, 0], [11, 4.8, 0], [0, 0, 12]])
-    with pytest.raises(InputError, match="narrowest"):
-        check_start(model, slanted)
+    crystal.set_cell([12.0, 12.0, 12.0])
+    check_start(model, crystal)
+    crystal.pbc = periodic
+    for start, reference in ((crystal, None), (ETHANOL, [ETHANOL, crystal])):
+        with pytest.raises(InputError, match="open molecule.*periodic"):
+            simulate(model, start, tmp_path / "out", SHORT, reference=reference)
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("ensemble", ["nve", "langevin", "nose-hoover"])

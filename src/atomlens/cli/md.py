@@ -45,7 +45,9 @@ observables.parquet and frames-*.npz (positions and velocities of all replicas, 
 
 def md(
     model: Annotated[str, typer.Argument(help="Model file, zoo:NAME (see atomlens zoo), or sevenn:7net-0.")],
-    structure: Annotated[str, typer.Argument(help="Where replicas start: a file that ASE reads, or SMILES.")],
+    structure: Annotated[
+        str, typer.Argument(help="Where replicas start: an open molecule, in a file that ASE reads or as SMILES.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; an unfinished run in it is resumed.")],
     ensemble: Annotated[str, typer.Option(help="langevin, nose-hoover (one chain per replica), or nve.")] = "langevin",
     temperature: Annotated[float, typer.Option(help="In K.")] = 500.0,

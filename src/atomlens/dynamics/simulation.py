@@ -21,7 +21,7 @@ from atomlens.dynamics.replicas import Replicas, Snapshot
 from atomlens.dynamics.stability import BondReference, Break, Criteria, FrameCheck, bond_reference, check_frames
 from atomlens.folders import alone_in, atomic_file, claim, load_state, reading, save_state, whole
 from atomlens.potentials import AnyModel, OpenedModel
-from atomlens.structures import InputError, NothingDone, check_atoms
+from atomlens.structures import InputError, NothingDone, check_atoms, check_molecule
 
 # Called with frames done, frames in all, replicas still running, and simulated ns per day.
 Report = Callable[[int, int, int, float], None]
@@ -158,28 +158,17 @@ def check_start(model: AnyModel, atoms: ase.Atoms, reference: list[ase.Atoms] | 
     Raises
     ------
     InputError
-        If the model predicts no energy, the structure cannot be used, its cell is smaller than the model's cutoff, or
-        the reference is of another molecule.
+        If the model predicts no energy, the structure cannot be used, it or the reference is periodic, or the reference
+        is of another molecule.
     """
     energy_unit(model)
+    check_molecule(atoms, "md")
+    for number, frame in enumerate(reference or ()):
+        check_molecule(frame, f"the reference of md (frame {number})")
     check_atoms(atoms)
-    _check_cell(atoms, model.cutoff)
     model.check_elements(atoms)
     model.predict(atoms)  # refuses what is not finite, or cannot be an energy
     return bond_reference(atoms, reference)
-
-
-def _check_cell(atoms: ase.Atoms, cutoff: float) -> None:
-    """In a cell with heights below the cutoff atoms move with images of themselves."""
-    if not atoms.pbc.any():
-        return
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.complete().array), axis=0)
-    smallest = float(heights[atoms.pbc].min())
-    if smallest < cutoff:
-        raise InputError(
-            f"the cell is {smallest:.3g} Å wide where it is narrowest, the model's cutoff {cutoff:g} Å: "
-            "atoms would move with their own images; give a larger cell (atoms.repeat)"
-        )
 
 
 class _Run:

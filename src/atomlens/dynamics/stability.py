@@ -132,12 +132,12 @@ def check_frames(
     bonds: BondReference,
     criteria: Criteria,
 ) -> FrameCheck:
-    """Hold one frame of every replica against the criteria.
+    """Compare one frame of every replica with the criteria.
 
     Parameters
     ----------
     positions
-        In Å, whole molecules (not wrapped into a cell).
+        In Å, whole molecules: distances are those in open space.
     temperatures, earlier
         Instantaneous temperatures in K, of this frame and of the one before.
     numbers

@@ -1,6 +1,6 @@
 from .arguments import need_structure
 from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds, side_of
-from .checks import MIN_SIDE, check_atoms, check_file_atoms
+from .checks import MIN_SIDE, check_atoms, check_file_atoms, check_molecule
 from .errors import InputError, NothingDone, StructureWarning
 from .extras import install_command
 from .files import check_regular, is_plain, structure_file
@@ -26,6 +26,7 @@ __all__ = [
     "build_graph",
     "check_atoms",
     "check_file_atoms",
+    "check_molecule",
     "check_regular",
     "collate",
     "element_of",

@@ -61,6 +61,27 @@ def check_atoms(atoms: ase.Atoms) -> None:
     _check_overlap(atoms)
 
 
+def check_molecule(atoms: ase.Atoms, taker: str) -> None:
+    """Raise `InputError` if a structure is periodic: bonds that cross the faces of a cell are not followed.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    taker
+        The command that received it.
+
+    Examples
+    --------
+    >>> check_molecule(ase.Atoms("H"), "md")
+    """
+    if atoms.pbc.any():
+        raise InputError(
+            f"{taker} needs an open molecule, and this structure is periodic: bonds across the faces of a cell are not "
+            "followed; set pbc to false where the cell is only a box"
+        )
+
+
 def check_file_atoms(atoms: ase.Atoms) -> None:
     """`check_atoms`, and no period shorter than 1.2 Å: what files hold is meant to be matter, not a test of images.
 

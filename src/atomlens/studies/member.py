@@ -16,7 +16,7 @@ from atomlens.folders import MARK, load_result, read_json, reading, to_plain, wr
 from atomlens.potentials import load_potential
 from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.runs import AnalysisOptions, run_analysis, run_md
-from atomlens.structures import read_structures
+from atomlens.structures import check_molecule, read_structures
 from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
 from atomlens.studies.rivals import roughness, size_error
 from atomlens.training import ERRORS, load_errors, train
@@ -53,11 +53,18 @@ def run_member(
         Called with each stage.
     device
         Where it is trained, explained and simulated.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used, or replicas would start from a periodic structure.
     """
     finished = folder / ROW
     if finished.exists():
         with reading(finished, _AGAIN):
             return _checked_row(read_json(finished), member)
+    start = read_structures(home / simulation.path, str(simulation.frame))[0]
+    check_molecule(start, "md")  # before hours of training
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "train" / "model.safetensors"
@@ -85,7 +92,6 @@ def run_member(
     species, decay = load_result(SpeciesResult, questions / "species"), load_result(DecayResult, questions / "decay")
     score = deviation_score(species.scores, decay.scores)
 
-    start = read_structures(home / simulation.path, str(simulation.frame))[0]
     if not (folder / "md" / MARK).is_file():
         report(f"{member.name}: simulate")
         reference = read_structures(home / simulation.reference) if simulation.reference else None

@@ -59,6 +59,8 @@ def test_good_configuration(tmp_path: Path) -> None:
         ("n_train = 10", "", r"n_train = 0"),
         ('path = "a.xyz"', "", r"needs a path"),
         ("n_train = 10", "n_train = 10\nforces = true", r"fit.force_weight is 0"),
+        ("lr = 1", "force_weight = 0.9", r"fit.force_weight = 0.9, but data.forces is false"),
+        ("lr = 1", "force_weight = 1\nstop_force_mae = 0.04", r"fit.force_weight = 1, but data.forces is false"),
         ("lr = 1", "lr = ", r"not a TOML file"),
         ("[data]", '[data]\nset = "qm9"', r"set = 'qm9' takes no path"),
         ("[model]", '[model]\nlong_range = "coulom"', r"'model.long_range' is 'coulom'; did you mean 'coulomb'\?"),

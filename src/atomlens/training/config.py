@@ -1,4 +1,4 @@
-"""What a training run is: data, model, optimisation. One TOML file a run."""
+"""What a training run is: data, model, optimisation. One TOML file per run."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ class ModelSettings:
         Atom references: ``fit`` (least squares on the training set), ``none``, or ``free_atoms`` (energies of
         free atoms that the data set brings along).
     centre
-        Whether the mean (an atom, where the property is extensive) is taken off, and the last layer has a bias. Without
-        both the network has to say all that references do not, so that pair terms hold the whole of the binding.
+        Whether the mean (per atom, where the property is extensive) is taken off, and the last layer has a bias.
+        Without both the network has to say all that references do not, so that pair terms contain the whole binding.
     scale
         What is 1 for the network, in the property's unit; from the training set if 0 (see
         `atomlens.training.standardise`). Errors count in this unit, so runs that are compared share one.
@@ -196,7 +196,7 @@ class FitSettings:
     Attributes
     ----------
     epochs, batch_size
-        Passes through the training set, structures a step.
+        Passes through the training set, structures per step.
     lr, weight_decay
         Of AdamW.
     energy_weight, force_weight
@@ -205,18 +205,19 @@ class FitSettings:
         ``plateau``, or ``cosine``: from `lr` to `min_lr` along half a cosine over all epochs, for runs whose
         length is given by the time at hand.
     plateau_factor, plateau_patience, min_lr
-        The learning rate is multiplied by the factor when the validation loss has not improved for so many epochs.
+        The learning rate is multiplied by the factor when the validation loss has not improved for more than so many
+        epochs in a row.
     ema_decay
         Of the running mean of the weights, which is what is validated and kept; 0 for none.
     clip
         Largest norm of the gradient.
     stop_patience
-        Stop after so many epochs without improvement; None: never.
+        Stop after more than so many epochs in a row without improvement; None: never.
     stop_force_mae
         Stop as soon as the mean absolute force error on validation structures is no larger than this (in the property's
         unit per Å) and keep the weights of that epoch, so that models of one accuracy can be compared; None: never.
     validate_batch_size
-        Structures a batch where nothing is learned.
+        Structures per batch where nothing is learned.
     threads
         Threads of torch; results are reproducible for equal numbers of threads.
     """
@@ -284,6 +285,11 @@ class TrainConfig:
             raise ValueError(f"seed = {self.seed}; it must be at least 0")
         if self.data.forces and self.fit.force_weight <= 0:
             raise ValueError("data.forces is true, but fit.force_weight is 0; set it (0.99 beside energy_weight 0.01)")
+        if self.fit.force_weight > 0 and not self.data.forces:
+            raise ValueError(
+                f"fit.force_weight = {self.fit.force_weight:g}, but data.forces is false: no force would be learned; "
+                "set data.forces = true, or leave force_weight out"
+            )
         if self.data.forces and self.model.readout != "sum":
             raise ValueError(f"forces need readout = 'sum', received {self.model.readout!r}")
 

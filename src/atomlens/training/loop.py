@@ -73,11 +73,17 @@ class Fit:
         )
         self.average = WeightAverage(model, settings.ema_decay)
         self.epoch = 0
-        self.reached = False
+        self.force_mae = math.inf  # of the last epoch, on validation structures
         self.best_loss = math.inf
         self.best_epoch = 0
         self.best_weights = [p.detach().clone() for p in model.parameters()]
         self.history: list[dict[str, float]] = []
+
+    @property
+    def reached(self) -> bool:
+        """Whether the last epoch has the force error that the settings ask for."""
+        wanted = self.settings.stop_force_mae
+        return wanted is not None and self.force_mae <= wanted
 
     @property
     def finished(self) -> bool:
@@ -113,8 +119,7 @@ class Fit:
         if self.settings.schedule == "plateau":
             self.schedule.step(val_loss)
         self.epoch = epoch
-        wanted = self.settings.stop_force_mae
-        self.reached = wanted is not None and val.force_mae is not None and val.force_mae <= wanted
+        self.force_mae = math.inf if val.force_mae is None else val.force_mae
         if val_loss < self.best_loss or self.reached:
             self.best_loss, self.best_epoch = val_loss, epoch
             self.best_weights = [w.clone() for w in self.average.weights]
@@ -133,7 +138,7 @@ class Fit:
         """Everything that decides how the run continues, as tensors, numbers and lists."""
         return {
             "epoch": self.epoch,
-            "reached": self.reached,
+            "force_mae": self.force_mae,
             "weights": [p.detach() for p in self.model.parameters()],
             "buffers": dict(self.model.named_buffers()),
             "optimizer": self.optimizer.state_dict(),
@@ -175,7 +180,7 @@ class Fit:
             group["weight_decay"] = self.settings.weight_decay
         self.average.restore(state["average"])
         self.epoch, self.history = epoch, history
-        self.reached = bool(state.get("reached", False))  # older ones had no error to reach
+        self.force_mae = float(state.get("force_mae", math.inf))
         self.best_loss, self.best_epoch = float(state["best_loss"]), best_epoch
         self.best_weights = [w.to(self.model.device, copy=True) for w in state["best_weights"]]
         _check_finite([*self.model.parameters(), *self.best_weights])

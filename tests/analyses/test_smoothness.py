@@ -183,6 +183,33 @@ def test_walls_fail_below_three_electronvolts_unless_the_reference_gives_way_too
     assert same["reference_height"].null_count() == 0
 
 
+def test_lengths_and_walls_without_an_energy_are_counted() -> None:
+    """Two H have an energy from 0.7 to 1.2 Å, and He has none at any distance."""
+
+    class Narrow(Bonds):
+        def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:
+            super().calculate(atoms, properties, system_changes)
+            assert self.atoms is not None
+            if 2 in self.atoms.numbers or not 0.7 < self.atoms.get_distance(0, 1) < 1.2:
+                raise RuntimeError("no density")
+
+    table, curves = wall_tables(model_of(Narrow()), [1, 2], [], 0, reference=lambda *_: None)
+    assert table["elements"].to_list() == ["H-H", "H-He", "He-He"]
+    assert table["fails"].to_list() == [False, None, None]
+    assert table["height"].is_null().to_list() == [False, True, True]
+    alone = curves.filter(pl.col("wall") == 0)
+    # From 1.24 Å in steps of 0.05 Å, and 0.5 Å; above the first that is known.
+    assert (len(alone), int(alone["energy"].is_nan().sum())) == (16, 6)
+    assert alone["energy"][1] == 0.0
+    inputs = AnalysisInputs(model_of(Bonds()), [ase.Atoms("H2", [[0, 0, 0], [0, 0, R0]])], {})
+    result = compute(inputs, n_scans=0, n_pairs=1, n_walls=0, reference_wall=lambda *_: None)
+    assert "no energy at" not in judge(result).findings[2].sentence
+    missing = int(curves["energy"].is_nan().sum())
+    sentence = judge(replace(result, walls=table, wall_curves=curves)).findings[2].sentence
+    assert f"no energy at {missing} of {len(curves)} lengths, in 3 of 3 walls" in sentence
+    assert isinstance(figure(replace(result, walls=table, wall_curves=curves)), Figure)
+
+
 def test_elements_of_many_are_those_of_the_structures() -> None:
     assert elements_asked(tuple(range(1, 90)), [ase.build.molecule("CH3OH")]) == [1, 6, 8]
     assert elements_asked(None, []) == []

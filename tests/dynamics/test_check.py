@@ -19,7 +19,7 @@ from ase.calculators.morse import MorsePotential
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
 from atomlens import InputError, load_model
-from atomlens.analyses import Wall, scan_walls
+from atomlens.analyses import Outcome, Wall, scan_walls
 from atomlens.dynamics import find_exits
 from atomlens.dynamics.exits import HeldDistance, closest_contacts
 from atomlens.dynamics.stability import bond_reference
@@ -220,6 +220,7 @@ def test_cells_and_atoms_alone_are_refused_or_said(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
     alone = run_check(opened(morse()), "morse", ase.Atoms("H"), "H", tmp_path / "alone")
     assert "no bonds" in alone.verdict.findings[0].sentence
+    assert "no two atoms" in alone.verdict.findings[1].sentence
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,115 @@ def test_a_wall_is_said_to_hold_only_where_there_are_energies(tmp_path: Path) ->
 
     molecule = ase.Atoms("H2", [[0, 0, 0], [0, 0, LENGTH]])
     failing = run_check(opened(Pairs(law)), "pairs", molecule, "H2", tmp_path / "failing")
-    assert "holds as far in as the model gives an energy" in failing.verdict.findings[1].sentence
+    lengths, missing = failing.walls.select("lengths", "missing").row(0)
+    assert lengths == 6
+    assert missing == 3  # 0.59, 0.54 and 0.5 Å
+    said = "The one wall holds as far in as there are energies (no energy at 3 of 6 lengths)."
+    assert failing.verdict.findings[1].sentence == said
     whole = run_check(opened(morse()), "morse", molecule, "H2", tmp_path / "whole")
     assert "The one wall holds down to 0.5 Å." in whole.verdict.findings[1].sentence
+
+
+def test_walls_that_give_way_are_named_beside_those_of_which_too_little_is_known(tmp_path: Path) -> None:
+    """In water two H fall into each other; of an H nearer than 0.55 Å to O there is no energy."""
+    water = ase.build.molecule("H2O")
+    rest = {pair: water.get_distance(*pair) for pair in ((0, 1), (0, 2), (1, 2))}
+
+    class Hollow(Calculator):
+        implemented_properties = ["energy", "forces"]  # noqa: RUF012
+
+        def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:
+            super().calculate(atoms, list(properties), list(system_changes))
+            assert self.atoms is not None
+            energy, forces = 0.0, np.zeros((3, 3))
+            for (i, j), length in rest.items():
+                line = self.atoms.positions[j] - self.atoms.positions[i]
+                r = float(np.linalg.norm(line))
+                if i == 0 and r < 0.55:
+                    raise RuntimeError("no density")
+                well = 2000.0 * math.exp(-((r / 0.35) ** 2)) if i else 0.0
+                energy += 20.0 * (r - length) ** 2 - well
+                slope = 40.0 * (r - length) + 2.0 * r / 0.35**2 * well
+                forces[i] += slope * line / r
+                forces[j] -= slope * line / r
+            self.results = {"energy": energy, "forces": forces}
+
+    run = run_check(opened(Hollow()), "made", water, "H2O", tmp_path / "run")
+    table = {row["element_1"] + row["element_2"]: row for row in run.walls.iter_rows(named=True)}
+    assert (table["HH"]["missing"], table["HO"]["gives_way_A"]) == (0, None)
+    assert table["HO"]["missing"] == 2  # 0.52 and 0.5 Å
+    lengths = sum(row["lengths"] for row in table.values())
+    sentence = run.verdict.findings[1].sentence
+    assert sentence.startswith("1 of 2 walls give way: H-H not bonded at ")
+    assert f"; the others hold as far in as there are energies (no energy at 2 of {lengths} lengths, in 1 of" in sentence
+
+
+class Stiff(Pairs):
+    """Pairs that fail wherever a bond of H2 differs by more than 0.05 Å from its length."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:
+        super().calculate(atoms, properties, system_changes)
+        assert self.atoms is not None
+        if abs(self.atoms.get_distance(0, 1) - LENGTH) > 0.05:
+            raise InputError("no density")
+
+
+def spring(r: np.ndarray) -> np.ndarray:
+    return 20.0 * (r - LENGTH) ** 2
+
+
+def test_bonds_that_could_not_be_moved_are_no_missing_bonds(tmp_path: Path) -> None:
+    run = run_check(opened(Stiff(spring)), "made", ase.Atoms("H2", [[0, 0, 0], [0, 0, LENGTH]]), "H2", tmp_path / "run")
+    finding = run.verdict.findings[0]
+    assert finding.outcome is Outcome.CANNOT_TELL
+    assert finding.sentence == "No way out was found: 2 of 2 tries met a geometry without a finite energy."
+
+
+def test_a_relaxation_without_an_energy_is_no_molecule_that_falls_apart(tmp_path: Path) -> None:
+    start = ase.Atoms("H2", [[0, 0, 0], [0, 0, LENGTH + 0.04]])
+
+    class Blind(Stiff):
+        def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:
+            super().calculate(atoms, properties, system_changes)
+            assert self.atoms is not None
+            if abs(self.atoms.get_distance(0, 1) - LENGTH) < 0.03:
+                raise InputError("no density")
+
+    run = run_check(opened(Blind(spring)), "made", start, "H2", tmp_path / "run")
+    assert run.verdict.findings[0].outcome is Outcome.CANNOT_TELL
+    assert "no finite energy on the way to the relaxed structure" in run.verdict.findings[0].sentence
+
+
+@pytest.mark.parametrize("how", ["raises", "is not finite"])
+def test_a_push_without_an_energy_is_counted(how: str) -> None:
+    """The ends of a chain of four atoms fail as they come nearer than they stand."""
+    chain = ase.Atoms("N4", [[0, 0, 0], [1.2, 0, 0], [1.7, 1.1, 0], [2.9, 1.1, 0]])
+    bonds = bond_reference(chain)
+    assert closest_contacts(chain, bonds) == [(0, 3)]
+    nearest = chain.get_distance(0, 3) - 0.3
+
+    class Springs(Calculator):
+        implemented_properties = ["energy", "forces"]  # noqa: RUF012
+
+        def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:
+            super().calculate(atoms, list(properties), list(system_changes))
+            assert self.atoms is not None
+            energy, forces = 0.0, np.zeros((4, 3))
+            for (i, j), length in zip(bonds.pairs.tolist(), bonds.lengths.tolist(), strict=True):
+                line = self.atoms.positions[j] - self.atoms.positions[i]
+                r = np.linalg.norm(line)
+                energy += 10.0 * (r - length) ** 2
+                forces[i] += 20.0 * (r - length) * line / r
+                forces[j] -= 20.0 * (r - length) * line / r
+            if self.atoms.get_distance(0, 3) < nearest:
+                if how == "raises":
+                    raise InputError("no density")
+                energy = math.nan
+            self.results = {"energy": energy, "forces": forces}
+
+    found = find_exits(Springs(), chain)
+    assert found.tried == 2 * len(bonds.pairs) + 1
+    assert found.failed == 1 + found.tried - 1 - len(found.ways)
+    assert "pushed together" not in {way.how for way in found.ways}
+    with pytest.raises(InputError, match="open molecule"):
+        find_exits(Springs(), ase.Atoms(chain, cell=[9, 9, 9], pbc=True))

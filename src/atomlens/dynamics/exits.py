@@ -25,7 +25,7 @@ from ase.optimize import BFGS
 from jaxtyping import Bool, Float, Int
 
 from atomlens.dynamics.stability import BondReference, Criteria, bond_lengths, bond_reference
-from atomlens.structures import BondTable, InputError, side_of
+from atomlens.structures import BondTable, InputError, check_molecule, side_of
 
 # Steps of descent, and the largest force in eV/Å at which it ends.
 _STEPS, _FORCE = 60, 0.05
@@ -36,7 +36,10 @@ _STRIDE = 0.1
 _SHORTEST = 0.4
 # How many pairs without a bond are pushed together, and to which share of their distance.
 _CONTACTS, _PUSH = 12, 0.6
-Told = Callable[[int, int], None]
+
+
+class _NoEnergy(Exception):
+    """A way on which the model gives no finite energy somewhere."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Exits:
     tried
         How many bonds and pairs were tried.
     failed
-        How many ended in a geometry without an energy.
+        On how many of them there is a geometry without an energy.
     """
 
     relaxed: ase.Atoms
@@ -125,7 +128,7 @@ def find_exits(
     calculator: Calculator,
     atoms: ase.Atoms,
     criteria: Criteria | None = None,
-    progress: Told = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exits:
     """All ways out of a molecule by its bonds and closest contacts.
 
@@ -143,8 +146,9 @@ def find_exits(
     Raises
     ------
     InputError
-        If the calculator gives no finite energy for the structure.
+        If the structure is periodic, or the calculator gives it no finite energy.
     """
+    check_molecule(atoms, "find_exits")
     criteria = criteria or Criteria()
     bonds = bond_reference(atoms)
     start = _start(calculator, atoms)
@@ -163,15 +167,18 @@ def find_exits(
     failed = done = 0
     for row, (i, j) in enumerate(kept.pairs.tolist()):
         for how, sign in (("stretched", 1.0), ("compressed", -1.0)):
-            way = _along_bond(relaxed, calculator, row, sign, kept, criteria, floor)
-            failed += way is None
-            if way is not None:
-                ways.append(WayOut((i, j), how, *way))
+            try:
+                ways.append(WayOut((i, j), how, *_along_bond(relaxed, calculator, row, sign, kept, criteria, floor)))
+            except _NoEnergy:
+                failed += 1
             done += 1
             progress(done, total)
     for i, j in contacts:
-        way = _pushed(relaxed, calculator, (i, j), kept, criteria, floor)
-        ways.extend([way] if way is not None else [])
+        try:
+            way = _pushed(relaxed, calculator, (i, j), kept, criteria, floor)
+            ways.extend([way] if way is not None else [])
+        except _NoEnergy:
+            failed += 1
         done += 1
         progress(done, total)
     return Exits(relaxed, floor, tuple(sorted(ways, key=lambda way: way.energy)), total, failed)
@@ -220,8 +227,8 @@ def _along_bond(
     bonds: BondReference,
     criteria: Criteria,
     floor: float,
-) -> tuple[float, Float[np.ndarray, "N 3"]] | None:
-    """Highest energy above `floor`, and its geometry, on the way to a broken bond; None without a finite energy."""
+) -> tuple[float, Float[np.ndarray, "N 3"]]:
+    """Highest energy above `floor`, and its geometry, on the way to a broken bond."""
     i, j = bonds.pairs[row].tolist()
     side = side_of(relaxed, bonds.pairs, i, j)
     now, highest = relaxed, (-np.inf, relaxed.positions)
@@ -233,7 +240,7 @@ def _along_bond(
         moved.positions[side] += line / distance * (length - distance)
         found = _descended(moved, calculator, _STEPS_BETWEEN, HeldDistance(i, j, length))
         if found is None:
-            return None
+            raise _NoEnergy
         energy = float(found.get_potential_energy()) - floor
         if energy > highest[0]:
             highest = (energy, found.positions.copy())
@@ -261,15 +268,18 @@ def _pushed(
         pushed.positions[i] = relaxed.positions[i] + share * step
         pushed.positions[j] = relaxed.positions[j] - share * step
         try:
-            highest = max(
-                highest, (pushed.get_potential_energy() - floor, pushed.positions.copy()), key=lambda at: at[0]
-            )
-        except (InputError, ValueError, ArithmeticError):
-            return None
+            energy = float(pushed.get_potential_energy()) - floor
+        except (InputError, ValueError, ArithmeticError) as error:
+            raise _NoEnergy from error
+        if not np.isfinite(energy):
+            raise _NoEnergy
+        highest = max(highest, (energy, pushed.positions.copy()), key=lambda at: at[0])
     after = _descended(pushed.copy(), calculator, _STEPS)
-    if after is None or not _is_broken(after, bonds, criteria).any():
+    if after is None:
+        raise _NoEnergy
+    if not _is_broken(after, bonds, criteria).any():
         return None
-    return WayOut(pair, "pushed together", float(highest[0]), highest[1])
+    return WayOut(pair, "pushed together", *highest)
 
 
 def _off(atoms: ase.Atoms, bonds: BondReference) -> Float[np.ndarray, " B"]:

@@ -16,7 +16,17 @@ from ase import units
 from ase.calculators.calculator import Calculator
 from markupsafe import Markup
 
-from atomlens.analyses import Effect, Finding, Outcome, Verdict, Wall, scan_walls
+from atomlens.analyses import (
+    Effect,
+    Finding,
+    Outcome,
+    Verdict,
+    Wall,
+    cannot_tell,
+    missing_energies,
+    not_applicable,
+    scan_walls,
+)
 from atomlens.dynamics import AtomlensCalculator, Exits, find_exits
 from atomlens.folders import MARK, PAGE, open_run, remove_if_empty, to_plain, write_text
 from atomlens.interactions import explain
@@ -24,7 +34,7 @@ from atomlens.models import Potential, one_thread, outside
 from atomlens.potentials import AnyPotential, CalculatorModel
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.report import Chapter, Page, calculated_html, check_figure, svg_address
-from atomlens.structures import InputError, reading_notes
+from atomlens.structures import InputError, check_molecule, reading_notes
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
 # Raised whenever a key of summary.json changes its meaning or goes away.
@@ -37,7 +47,8 @@ difference at which a simulation counts it as broken
 length. The closest pairs three bonds or more apart are pushed to 60 % of their distance and let go. The marks are
 energies of GFN2-xTB at the same geometries, above the same relaxed structure. Walls: one atom moves towards another
 along the line between them down to 0.5 &Aring;, all others stay. A wall gives way where the energy, on the way in,
-falls more than 0.1 eV below the highest value passed; such walls have colours, the others are grey.</p>
+falls more than 0.1 eV below the highest value passed; such walls have colours, the others are grey. A curve has a gap,
+or ends early, where the model gives no energy.</p>
 """
 NO_FORECAST = "These are facts about the model's energy, no forecast of how long a simulation lasts."
 
@@ -54,7 +65,8 @@ class CheckRun:
         One row per way out, lowest first: name, atom_1, atom_2, how, energy_eV, kT (energy over k_B T), reference_eV
         (GFN2 at the same geometry; null where it has none).
     walls
-        One row per wall: element_1, element_2, atom_1, atom_2, bonded, height_eV, gives_way_A (null where it holds).
+        One row per wall: element_1, element_2, atom_1, atom_2, bonded, height_eV, gives_way_A (null where it holds),
+        lengths, and missing, how many of these have no energy.
     verdict
         The two findings; both describe.
     """
@@ -102,8 +114,7 @@ def run_check(
     InputError
         If the structure is periodic or has no bonds, or the model gives it no finite energy.
     """
-    if atoms.pbc.any():
-        raise InputError("check needs one molecule; this structure is periodic")
+    check_molecule(atoms, "check")
     calculator = calculator_of(model)
     settings = {"model": model_path, "structure": structure_name, "temperature": temperature}
     with one_thread(), remove_if_empty(out, InputError), open_run(out, settings, CHECK_FILES, overwrite) as folder:
@@ -215,6 +226,8 @@ def wall_table(walls: list[Wall]) -> pl.DataFrame:
             "bonded": wall.bonded,
             "height_eV": wall.height if math.isfinite(wall.height) else None,
             "gives_way_A": wall.gives_way if math.isfinite(wall.gives_way) else None,
+            "lengths": len(wall.energies),
+            "missing": int(np.isnan(wall.energies).sum()),
         }
         for wall in walls
     ]
@@ -226,7 +239,7 @@ def wall_table(walls: list[Wall]) -> pl.DataFrame:
         "atom_2": pl.Int64,
         "bonded": pl.Boolean,
     }
-    return pl.DataFrame(rows, schema=keys | real)
+    return pl.DataFrame(rows, schema=keys | real | dict.fromkeys(("lengths", "missing"), pl.Int64))
 
 
 def _headline(exits: pl.DataFrame, findings: tuple[Finding, Finding]) -> str:
@@ -238,9 +251,14 @@ def _headline(exits: pl.DataFrame, findings: tuple[Finding, Finding]) -> str:
 
 def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, reference: str) -> Finding:
     claim = "How much energy the model asks for before a bond counts as broken."
+    if not len(exits) and not found.failed:
+        return not_applicable(claim, "the structure has no bonds that could break")
+    failed = f"{found.failed} of {found.tried} tries met a geometry without a finite energy"
     if not len(exits):
-        return Finding(claim, Outcome.NOT_APPLICABLE, "The structure has no bonds that could break.")
+        return cannot_tell(claim, f"no way out was found: {failed}")
     lowest = exits.row(0, named=True)
+    if lowest["how"] == "by itself" and found.failed:
+        return cannot_tell(claim, "the model gives no finite energy on the way to the relaxed structure")
     if lowest["how"] == "by itself":
         return Finding(claim, Outcome.DESCRIPTIVE, "The structure falls apart when it is relaxed.")
     said = f"Lowest way out: {lowest['name']}, {lowest['energy_eV']:.2f} eV, {lowest['kT']:.0f} kT at {temperature:g} K"
@@ -250,21 +268,20 @@ def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, referen
     if len(below):
         names = ", ".join(below["name"].head(3).to_list())
         said += f". Less than half of what {reference} gives: {len(below)} of {len(exits)} ways ({names})"
-    if found.failed:
-        said += f". {found.failed} of {found.tried} tries ended without a finite energy"
+    said += f". {failed}" if found.failed else ""
     effect = Effect("lowest way out", float(lowest["energy_eV"]), n=len(exits), unit="eV")
     return Finding(claim, Outcome.DESCRIPTIVE, f"{said}.", effect, reference=reference)
 
 
 def _wall_finding(walls: list[Wall]) -> Finding:
     claim = "Whether the energy rises when two atoms are pushed into each other, down to 0.5 Å."
+    if not walls:
+        return not_applicable(claim, "the structure has no two atoms")
     fallen = sorted((wall for wall in walls if math.isfinite(wall.gives_way)), key=lambda wall: wall.height)
+    missing = missing_energies([wall.energies for wall in walls])
     if not fallen:
         said = "The one wall holds" if len(walls) == 1 else f"All {len(walls)} walls hold"
-        whole = all(np.isfinite(wall.energies).all() for wall in walls)
-        said += (
-            " down to 0.5 Å." if whole else " as far in as the model gives an energy; it gives none at some lengths."
-        )
+        said += " as far in as there are energies" if missing else " down to 0.5 Å"
     else:
         parts = [
             f"{'-'.join(wall.elements)} {'bonded' if wall.bonded else 'not bonded'} at {wall.gives_way:.2f} Å after "
@@ -272,8 +289,9 @@ def _wall_finding(walls: list[Wall]) -> Finding:
             for wall in fallen[:4]
         ]
         more = f"; and {len(fallen) - 4} more" if len(fallen) > 4 else ""
-        said = f"{len(fallen)} of {len(walls)} walls give way: {'; '.join(parts)}{more}."
-    return Finding(claim, Outcome.DESCRIPTIVE, said)
+        said = f"{len(fallen)} of {len(walls)} walls give way: {'; '.join(parts)}{more}"
+        said += "; the others hold as far in as there are energies" if missing and len(fallen) < len(walls) else ""
+    return Finding(claim, Outcome.DESCRIPTIVE, f"{said}{f' ({missing})' if missing else ''}.")
 
 
 def _page(model: AnyPotential, info: RunInfo, found: Exits, chapter: Chapter) -> str:

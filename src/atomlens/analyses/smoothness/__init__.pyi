@@ -1,12 +1,13 @@
 from .question import DEVIATION
 from .result import SmoothnessResult
 from .wall_table import HIGH
-from .walls import Wall, scan_walls
+from .walls import Wall, missing_energies, scan_walls
 
 __all__ = [
     "DEVIATION",
     "HIGH",
     "SmoothnessResult",
     "Wall",
+    "missing_energies",
     "scan_walls",
 ]

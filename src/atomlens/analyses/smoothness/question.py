@@ -17,6 +17,7 @@ from atomlens.analyses.claims import Claim, judge_claim
 from atomlens.analyses.inputs import seed_columns
 from atomlens.analyses.smoothness.result import SmoothnessResult, compute
 from atomlens.analyses.smoothness.wall_table import HIGH
+from atomlens.analyses.smoothness.walls import missing_energies
 from atomlens.analyses.statistics import molecule_effect, share_effect
 from atomlens.analyses.verdict import (
     Control,
@@ -128,17 +129,21 @@ def _walls(result: SmoothnessResult) -> Finding:
         above=False,
         counted="walls",
     )
-    if not len(result.walls):
+    walls = result.walls.drop_nulls("fails")
+    if not len(walls):
         return _unanswered(claim, result, "The model has no energy of any two atoms nearer than their bond")
-    effect = share_effect(f"share of walls that give way below {HIGH:g} eV", result.walls["fails"].to_numpy())
-    failing = result.walls.filter(pl.col("fails")).sort("height", nulls_last=False)
+    effect = share_effect(f"share of walls that give way below {HIGH:g} eV", walls["fails"].to_numpy())
+    failing = walls.filter(pl.col("fails")).sort("height", nulls_last=False)
     lowest = [
         f"{row['elements']} ({row['molecule']}) at {row['gives_way']:.2f} Å after {max(row['height'], 0.0):.2g} eV"
         for row in failing.head(3).iter_rows(named=True)
     ]
-    alone = result.walls.filter(pl.col("molecule") == "two atoms alone")
+    alone = walls.filter(pl.col("molecule") == "two atoms alone")
     more = f"{len(alone)} pairs of elements alone, the others in molecules"
     more += f"; lowest: {', '.join(lowest)}" if lowest else ""
+    curves = result.wall_curves.partition_by("wall") if len(result.wall_curves) else []
+    if missing := missing_energies([curve["energy"].to_numpy() for curve in curves]):
+        more += f"; {missing}, which count as far in as there are energies"
     return judge_claim(claim, effect, more=more)
 
 

@@ -77,8 +77,8 @@ def wall_tables(
     Returns
     -------
     ``wall``, ``elements``, ``molecule`` ("two atoms alone"), ``bonded``, ``height`` (eV), ``gives_way`` (Å; null where
-    it holds), ``reference_height`` (eV; null where not asked or none) and ``fails``; and ``wall``, ``distance``,
-    ``energy``.
+    it holds), ``reference_height`` (eV; null where not asked or none) and ``fails`` (null, as is the height,
+    where there is no energy at all); and ``wall``, ``distance``, ``energy`` (NaN where there is none).
     """
     asked: list[tuple[ase.Atoms, str, int, int, bool]] = []
     for a, b in combinations_with_replacement(elements, 2):
@@ -92,14 +92,13 @@ def wall_tables(
     for number, (atoms, name, i, j, bonded) in enumerate([*asked, *of_molecules[:count]]):
         progress("walls", number, len(asked) + min(count, len(of_molecules)))
         wall = scan_wall(potential, atoms, i, j, bonded=bonded)
-        if not np.isfinite(wall.energies).any():
-            continue
         low = bool(np.isfinite(wall.gives_way)) and wall.height < HIGH
         known = reference(atoms, i, j, bonded) if low else None
         excused = known is not None and bool(np.isfinite(known.gives_way)) and known.height < HIGH
         height = known.height if known is not None and np.isfinite(known.height) else None
         way = wall.gives_way if np.isfinite(wall.gives_way) else None
-        rows.append((number, "-".join(wall.elements), name, bonded, wall.height, way, height, low and not excused))
+        own, fails = (wall.height, low and not excused) if np.isfinite(wall.height) else (None, None)
+        rows.append((number, "-".join(wall.elements), name, bonded, own, way, height, fails))
         curves.append(pl.DataFrame({"wall": number, "distance": wall.distances, "energy": wall.energies}, CURVE_SCHEMA))
     table = pl.DataFrame(rows, schema=WALL_SCHEMA, orient="row")
     return table, pl.concat(curves) if curves else pl.DataFrame(schema=CURVE_SCHEMA)

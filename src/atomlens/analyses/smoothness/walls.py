@@ -8,6 +8,7 @@ value passed: the height passed until then is all that keeps the atoms apart.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ase
@@ -38,7 +39,7 @@ class Wall:
     distances
         In Å, from where the pair stands inwards, shape (D,).
     energies
-        In eV above the first, shape (D,); NaN where the model gives none.
+        In eV above the first that is known, shape (D,); NaN where the model gives none.
     """
 
     elements: tuple[str, str]
@@ -109,6 +110,22 @@ def scan_wall(potential: AnyPotential | Calculator, atoms: ase.Atoms, i: int, j:
     places = np.repeat(atoms.positions[None], len(distances), axis=0)
     places[:, mover] = atoms.positions[anchor] + sign * distances[:, None] * line / start
     energies = scan(potential, atoms, places).energies
+    known = energies[np.isfinite(energies)]
     symbols = atoms.get_chemical_symbols()
     a, b = sorted((symbols[i], symbols[j]))
-    return Wall((a, b), (i, j), bonded, distances, energies - energies[0])
+    return Wall((a, b), (i, j), bonded, distances, energies - known[0] if len(known) else energies)
+
+
+def missing_energies(walls: Sequence[Float[np.ndarray, " D"]]) -> str:
+    """At how many lengths of some walls there is no energy, as a clause; empty where all have one.
+
+    Examples
+    --------
+    >>> missing_energies([np.array([0.0, 1.0]), np.array([0.0, np.nan])])
+    'no energy at 1 of 4 lengths, in 1 of 2 walls'
+    """
+    missing = [int((~np.isfinite(energies)).sum()) for energies in walls]
+    if not any(missing):
+        return ""
+    where = f", in {sum(count > 0 for count in missing)} of {len(walls)} walls" if len(walls) > 1 else ""
+    return f"no energy at {sum(missing)} of {sum(map(len, walls))} lengths{where}"

@@ -101,13 +101,14 @@ def _draw_deviations(axes: Axes, result: SmoothnessResult) -> None:
 
 
 def _draw_walls(axes: Axes, result: SmoothnessResult) -> None:
-    if not len(result.walls):
+    walls = result.walls.drop_nulls("fails")
+    if not len(walls):
         return say(axes, _nothing(result, "no wall could be scanned"))
-    failing = result.walls.filter(pl.col("fails")).sort("height")
+    failing = walls.filter(pl.col("fails")).sort("height")
     named = {
         row["wall"]: row for row in failing.unique("elements", keep="first", maintain_order=True).head(5).to_dicts()
     }
-    plain(axes, f"Walls: {len(failing)} of {len(result.walls)} give way below {HIGH:g} eV", "distance, Å", "energy, eV")
+    plain(axes, f"Walls: {len(failing)} of {len(walls)} give way below {HIGH:g} eV", "distance, Å", "energy, eV")
     colours = iter(_COLOURS)
     for (number,), curve in result.wall_curves.partition_by("wall", as_dict=True, maintain_order=True).items():
         if number not in named:

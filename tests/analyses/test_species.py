@@ -126,7 +126,7 @@ def sign_beside_constants(of_binding: float) -> Finding:
 
 
 def test_terms_relative_to_free_atoms_show_binding() -> None:
-    """Energies of free atoms are no binding, however large; what fitted references leave to the terms is next to none."""
+    """Energies of free atoms are no binding, however large; fitted references leave next to none to the terms."""
     assert sign_beside_constants(1.4).outcome is Outcome.AGREES
     fitted = sign_beside_constants(0.02)
     assert fitted.outcome is Outcome.NOT_APPLICABLE

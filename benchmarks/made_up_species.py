@@ -17,7 +17,7 @@ from atomlens.analyses.statistics import share_with_limits
 from made_up import A, C, D, World
 
 MOLECULES, SEEDS, RESAMPLES = 40, 5, 200
-ABOUT = Circumstances("energy", "eV", True, MOLECULES, 9, "", 0.0, 0.0)
+ABOUT = Circumstances("energy", "eV", True, MOLECULES, 9, "", 0.0, 0.0, 1.0)
 # Twelve classes of bonds: number of the two elements, order, energy in eV.
 _CLASSES = [
     (0, 1, 3.6), (0, 2, 6.3), (0, 3, 8.7), (1, 1, 3.0), (1, 2, 6.4), (1, 3, 9.2),

@@ -109,7 +109,28 @@ def test_positive_bonds_next_to_a_large_constant_tell_nothing() -> None:
     inputs = replace(inputs, tables=inputs.tables | {"frames": held})
     sign = judge(compute(inputs, bond_orders=orders(inputs.tables["pairs"]), n_resamples=40)).findings[-2]
     assert sign.outcome is Outcome.NOT_APPLICABLE
-    assert "1 of the prediction" in sign.sentence
+    assert "terms sum to 0 of what mean bond energies do" in sign.sentence
+
+
+def sign_beside_constants(of_binding: float) -> Finding:
+    """Whether bonds stabilise, where constants are large and terms sum to that share of the bonds' mean energies."""
+    inputs = inputs_with(molecules, chemical)
+    rows = inputs.tables["pairs"].filter(pl.col("relation") == "1-2").select("frame", "element_1", "element_2", "bond")
+    binding = np.zeros(len(inputs.structures))
+    for frame, a, b, bond in rows.iter_rows():
+        binding[frame] += bond_energy(a, b, bond) or math.nan
+    frames = inputs.tables["frames"].with_columns(constant_eV=pl.lit(-1000.0) * pl.col("n_atoms"))
+    frames = frames.with_columns(prediction_eV=pl.col("constant_eV") - of_binding * pl.Series(np.nan_to_num(binding)))
+    inputs = replace(inputs, tables=inputs.tables | {"frames": frames})
+    return judge(compute(inputs, bond_orders=orders(inputs.tables["pairs"]), n_resamples=40)).findings[-2]
+
+
+def test_terms_relative_to_free_atoms_show_binding() -> None:
+    """Energies of free atoms are no binding, however large; fitted references leave next to none to the terms."""
+    assert sign_beside_constants(1.4).outcome is Outcome.AGREES
+    fitted = sign_beside_constants(0.02)
+    assert fitted.outcome is Outcome.NOT_APPLICABLE
+    assert "terms sum to 0.02 of what mean bond energies do" in fitted.sentence
 
 
 def test_other_properties_than_energies_cannot_be_judged() -> None:

@@ -181,7 +181,7 @@ def compute(
         classes=species_pairs.class_table(pairs, inputs.relevance),
         orders=species_pairs.order_table(pairs, inputs.relevance, comparisons),
         scores=scores,
-        circumstances=_circumstances(inputs),
+        circumstances=_circumstances(inputs, pairs),
         skipped=skipped,
     )
 
@@ -198,7 +198,7 @@ def judge(result: SpeciesResult) -> Verdict:
     return conclude(SLUG, findings(result.scores, result.orders, result.circumstances))
 
 
-def _circumstances(inputs: AnalysisInputs) -> Circumstances:
+def _circumstances(inputs: AnalysisInputs, pairs: pl.DataFrame) -> Circumstances:
     frames = inputs.tables["frames"]
     constant = frames[f"constant_{inputs.unit}"].to_numpy()
     prediction = frames[f"prediction_{inputs.unit}"].to_numpy()
@@ -211,7 +211,17 @@ def _circumstances(inputs: AnalysisInputs) -> Circumstances:
         formula=frames["formula"][0] if len(frames) else "",
         constant_share=float(np.abs(constant).mean() / max(np.abs(prediction).mean(), 1e-300)) if len(frames) else 0.0,
         constant_per_atom=float((constant / frames["n_atoms"].to_numpy()).mean()) if len(frames) else 0.0,
+        binding_share=_binding_share(frames, pairs, inputs.unit),
     )
+
+
+def _binding_share(frames: pl.DataFrame, pairs: pl.DataFrame, unit: str) -> float:
+    """What terms hold of the binding, by mean bond energies, where the energy of every bond is known."""
+    bonds = pairs.filter(pl.col("relation") == "1-2").group_by("frame", maintain_order=True)
+    bonds = bonds.agg(pl.col("energy").sum(), pl.col("energy").is_null().any().alias("unknown"))
+    known = frames.join(bonds.filter(~pl.col("unknown")), on="frame", how="inner", maintain_order="left")
+    terms = (known[f"constant_{unit}"] - known[f"prediction_{unit}"]).sum()
+    return float(terms / known["energy"].sum()) if len(known) else float("nan")
 
 
 def _reference_orders(

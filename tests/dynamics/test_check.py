@@ -25,6 +25,7 @@ from atomlens.dynamics.exits import HeldDistance, closest_contacts
 from atomlens.dynamics.stability import bond_reference
 from atomlens.potentials import CalculatorModel
 from atomlens.potentials.calculated import CalculatorOrigin
+from atomlens.report import check_figure
 from atomlens.runs import run_check
 from atomlens.structures import side_of
 
@@ -356,3 +357,12 @@ def test_a_push_without_an_energy_is_counted(how: str) -> None:
     assert "pushed together" not in {way.how for way in found.ways}
     with pytest.raises(InputError, match="open molecule"):
         find_exits(Springs(), ase.Atoms(chain, cell=[9, 9, 9], pbc=True))
+
+
+def test_a_wall_that_gives_way_at_once_is_drawn() -> None:
+    wall = Wall(("H", "H"), (0, 1), False, np.array([1.0, 0.9, 0.8]), np.array([0.0, -0.5, -5.0]))
+    assert (wall.gives_way, wall.height) == (0.9, 0.0)
+    ways = pl.DataFrame({"name": ["H0-H1 stretched"], "energy_eV": [1.0], "reference_eV": [None]})
+    low, high = check_figure(ways, [wall], 0.043).axes[1].get_ylim()
+    assert low < -0.5
+    assert high > 0.0

@@ -14,8 +14,8 @@ from atomlens.report.figures import DOWN
 
 # More bars than this cannot be read.
 _MAX_BARS = 14
-# Half of the energies that are drawn, in eV, where no wall gives way.
-_HIGHEST = 30.0
+# Half of the energies that are drawn, in eV: where no wall gives way, and at least.
+_HIGHEST, _LEAST = 30.0, 1.0
 _COLOURS = (ORANGE, BLUE, GREEN, PINK, INK)
 
 
@@ -50,7 +50,8 @@ def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float) -> F
     plain(left, x="energy above the relaxed structure, eV", y="")
     # Walls that give way have colours of their own, lowest first; walls that hold are grey.
     fallen = sorted((wall for wall in walls if np.isfinite(wall.gives_way)), key=lambda wall: wall.height)
-    top = 2.0 * max([wall.height for wall in fallen] or [_HIGHEST / 2])
+    # A wall that gives way at once has no height, and its fall has to be seen.
+    top = max(2.0 * max((wall.height for wall in fallen), default=_HIGHEST / 2), _LEAST)
     for wall in walls:
         if not np.isfinite(wall.gives_way):
             right.plot(wall.distances, wall.energies, color=FAINT, linewidth=1.2)

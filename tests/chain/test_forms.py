@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from atomlens.chain import Chain, make_automatic_chain, make_chain, make_chain_batch, make_rule, merge_images
+from atomlens.chain import Chain, make_automatic_chain, make_chain, make_rule, merge_images
 from atomlens.chain.geometry import EdgeBlocks
 from atomlens.chain.on_demand import OnDemand
 from atomlens.chain.painn import painn_layers
@@ -182,13 +182,3 @@ def test_weights_of_edges_that_are_not_kept(product_rule, rule, atoms):
     with torch.enable_grad():
         assert_same_chain(made, make_automatic_chain(model, graph, held, product_rule))
         assert not made.step(0, made.embedding).requires_grad
-
-
-@pytest.mark.parametrize("architecture", ["schnet", "so3net"])
-def test_numbers_of_a_structure_are_not_rounded_to_the_precision_of_the_weights(architecture: str) -> None:
-    """References of thousands of eV stay exact, whether a chain is written down or recorded."""
-    model = small_model(architecture, dtype=torch.float32)
-    model.atomrefs.fill_(-1234.56789012)
-    batch = make_chain_batch(model, model.graph(branched()), make_rule("gate"))
-    assert batch.constants.tolist() == [batch.chain.constant]
-    assert batch.predictions.tolist() == [batch.chain.prediction]

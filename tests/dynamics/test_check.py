@@ -285,7 +285,9 @@ def test_walls_that_give_way_are_named_beside_those_of_which_too_little_is_known
     lengths = sum(row["lengths"] for row in table.values())
     sentence = run.verdict.findings[1].sentence
     assert sentence.startswith("1 of 2 walls give way: H-H not bonded at ")
-    assert f"; the others hold as far in as there are energies (no energy at 2 of {lengths} lengths, in 1 of" in sentence
+    assert (
+        f"; the others hold as far in as there are energies (no energy at 2 of {lengths} lengths, in 1 of" in sentence
+    )
 
 
 class Stiff(Pairs):

@@ -266,7 +266,7 @@ def test_a_periodic_structure_is_refused(model: Potential, tmp_path: Path, perio
     check_start(model, crystal)
     crystal.pbc = periodic
     for start, reference in ((crystal, None), (ETHANOL, [ETHANOL, crystal])):
-        with pytest.raises(InputError, match="open molecule.*periodic"):
+        with pytest.raises(InputError, match=r"open molecule.*periodic"):
             simulate(model, start, tmp_path / "out", SHORT, reference=reference)
         assert not (tmp_path / "out").exists()
 

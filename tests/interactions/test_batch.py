@@ -119,6 +119,20 @@ def test_single_precision():
     np.testing.assert_allclose(batch.predictions, single.prediction, rtol=1e-4)
 
 
+def test_recordings_are_in_double_precision():
+    so3net = small_model("so3net")
+    for explained in (
+        lambda: explain_batch(so3net, [branched()], dtype=torch.float32),
+        lambda: atomlens.explain(so3net, branched(), dtype=torch.float32),
+    ):
+        with pytest.raises(
+            atomlens.InputError, match=r"so3net is explained by a recording, in float64; received torch\.float32"
+        ):
+            explained()
+    published = atomlens.explain(so3net, branched(), "published", dtype=torch.float32)  # written down, not recorded
+    assert published.prediction == pytest.approx(atomlens.explain(so3net, branched(), "published").prediction, rel=1e-5)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="no structure"):
         explain_batch(small_model(), [])

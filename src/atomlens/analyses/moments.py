@@ -72,7 +72,7 @@ class Moments:
         found = np.divide(xy, np.sqrt(np.abs(xx * yy)), out=np.full_like(xy, np.nan), where=usable)
         return np.clip(found, -1.0, 1.0).reshape(drawn.shape[:-1])
 
-    def _products(self, drawn: Int[np.ndarray, "*draws m"]) -> tuple[Float[np.ndarray, "D *groups"], ...]:
+    def _products(self, drawn: Int[np.ndarray, "*draws m"]) -> tuple[Float[np.ndarray, "D ..."], ...]:
         """Rows of every draw by group, and the centred sums of xx, xy and yy over all groups."""
         sums = times_drawn(drawn.reshape(-1, drawn.shape[-1]), len(self._sums)) @ self._sums
         n, x, y, xx, xy, yy = np.moveaxis(sums.reshape(len(sums), -1, 6), -1, 0)

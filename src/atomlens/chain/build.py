@@ -97,8 +97,7 @@ def make_chain_batch(
         product_rule = _published(model)
     if not has_closed_form(model, rule):
         chain = potential_chain(model, graph, rule, product_rule)
-        numbers = (chain.constant, chain.prediction)
-        constants, predictions = (graph.cells.new_tensor([number], dtype=torch.float64) for number in numbers)
+        constants, predictions = (graph.cells.new_tensor([v]).double() for v in (chain.constant, chain.prediction))
         return ChainBatch(chain, graph.batch, constants, predictions)
     representation = model.representation
     images = merge_images(graph.target, graph.source, graph.n_atoms)

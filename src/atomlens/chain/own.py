@@ -17,7 +17,7 @@ from atomlens.chain.recorded import RecordedSums, recorded_chain, recorded_sums
 from atomlens.chain.rules import Published, Rule
 from atomlens.models import PaiNN, Potential, SchNet, SO3net
 from atomlens.recording import DEFAULT_PRODUCT_RULE, OpenModel, StructureInputs
-from atomlens.structures import AtomGraph, build_graph
+from atomlens.structures import AtomGraph, InputError, build_graph
 
 
 def has_closed_form(model: Potential, rule: Rule) -> bool:
@@ -84,11 +84,18 @@ def recorded_potential(
 
     Raises
     ------
+    InputError
+        If the model is not in float64, which recordings are checked in.
     ValueError
         If the graph holds several structures.
     """
     if graph.n_graphs != 1:
         raise ValueError(f"a recording describes one structure; the graph holds {graph.n_graphs}")
+    if model.dtype != torch.float64:
+        raise InputError(
+            f"{model.facts.architecture} is explained by a recording, in float64; received {model.dtype}, leave out "
+            "dtype or take model.converted(torch.float64)"
+        )
     opened = _OPENED.get(model)
     if opened is None:
         opened = _OPENED[model] = OpenModel(RecordedPotential(model), graph.numbers.tolist())

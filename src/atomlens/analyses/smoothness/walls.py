@@ -116,7 +116,7 @@ def scan_wall(potential: AnyPotential | Calculator, atoms: ase.Atoms, i: int, j:
     return Wall((a, b), (i, j), bonded, distances, energies - known[0] if len(known) else energies)
 
 
-def missing_energies(walls: Sequence[Float[np.ndarray, " D"]]) -> str:
+def missing_energies(walls: Sequence[Float[np.ndarray, " _"]]) -> str:
     """At how many lengths of some walls there is no energy, as a clause; empty where all have one.
 
     Examples

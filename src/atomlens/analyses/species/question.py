@@ -220,8 +220,8 @@ def _binding_share(frames: pl.DataFrame, pairs: pl.DataFrame, unit: str) -> floa
     bonds = pairs.filter(pl.col("relation") == "1-2").group_by("frame", maintain_order=True)
     bonds = bonds.agg(pl.col("energy").sum(), pl.col("energy").is_null().any().alias("unknown"))
     known = frames.join(bonds.filter(~pl.col("unknown")), on="frame", how="inner", maintain_order="left")
-    terms = (known[f"constant_{unit}"] - known[f"prediction_{unit}"]).sum()
-    return float(terms / known["energy"].sum()) if len(known) else float("nan")
+    terms = known[f"constant_{unit}"].to_numpy() - known[f"prediction_{unit}"].to_numpy()
+    return float(terms.sum() / known["energy"].to_numpy().sum()) if len(known) else float("nan")
 
 
 def _reference_orders(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,11 @@ from places import SHARED
 
 if TYPE_CHECKING:
     from atomlens import Potential
+
+# Every worker, and every process that a test starts, imports nearly all there is. Compiling it again each time, with
+# assertions rewritten and annotations hooked, would take twenty seconds a worker.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # From here on every function and dataclass of the package checks the shapes and types that its annotations name.
 # What was imported before would go unchecked, so nothing above imports it (`test_house` looks).
@@ -36,9 +43,10 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
-def _shapes() -> None:
+def _shapes(request: pytest.FixtureRequest) -> None:
     """The first call of every function is checked in each test, whatever ran before."""
-    shape_checks.begin_test()
+    function = getattr(request.node, "originalname", None) or request.node.name
+    shape_checks.begin_test(f"{request.node.path}::{function}")
 
 
 @pytest.fixture(autouse=True)

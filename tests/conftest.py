@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Iterator
@@ -64,13 +65,15 @@ def _seed() -> Iterator[None]:
 
 @pytest.fixture
 def few_assemblies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Analyses pull three dimers apart and build three clusters, for tests that look at what is made of the answers."""
+    """Few dimers, clusters and untrained models in analyses, for tests that look at what is made of the answers."""
+    from atomlens.analyses import inputs
     from atomlens.analyses.decay import question as decay
     from atomlens.analyses.many_body import result as many_body
 
     make, find = decay.make_dimers, many_body.find_clusters
     monkeypatch.setattr(decay, "make_dimers", lambda structures, n, seed=0: make(structures, min(n, 3), seed))
     monkeypatch.setattr(many_body, "find_clusters", lambda inputs, n, rng: find(inputs, min(n, 2), rng))
+    monkeypatch.setattr(inspect.unwrap(inputs.untrained_models), "__defaults__", (0, 3))
 
 
 @pytest.fixture(scope="session")

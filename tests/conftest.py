@@ -76,6 +76,19 @@ def few_assemblies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspect.unwrap(inputs.untrained_models), "__defaults__", (0, 3))
 
 
+@pytest.fixture(scope="module")
+def rough_pictures() -> Iterator[None]:
+    """Pictures without a layout, which takes half of their time, for modules that do not look at them.
+
+    Figures of the questions are laid out in the tests of these.
+    """
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def ethanol_painn() -> Potential:
     """PaiNN that SchNetPack's authors trained on rMD17 ethanol, in float64."""

@@ -272,7 +272,7 @@ def test_what_is_no_energy_and_what_has_no_reference_say_so() -> None:
     found = judge(result)
     assert found.outcome is Outcome.NOT_APPLICABLE
     assert all(f.outcome is Outcome.NOT_APPLICABLE for f in found.findings)
-    assert isinstance(figure(result), Figure)
+    figure(result).draw_without_rendering()
 
 
 def test_the_cutoff_of_our_models_fades_by_construction() -> None:

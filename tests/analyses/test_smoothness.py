@@ -264,6 +264,27 @@ def test_a_scan_in_files_judges_a_calculator_and_its_twin_with_a_bump(tmp_path: 
         figure(result).draw_without_rendering()
 
 
+@pytest.mark.parametrize(("kink", "far_in"), [(0.6, True), (1.3, False)])
+def test_what_goes_wrong_far_in_only_is_told_from_what_does_everywhere(kink: float, far_in: bool) -> None:
+    """Curves of a known log-ratio: 2 tanh(x / 0.02), whose largest central difference is 2 tanh(0.5) / 0.01 = 92."""
+    length = np.linspace(0.5, 2.0, 151)
+    curve = {"length": length, "energy": (length - 1.0) ** 2, "reference": (length - 1.0) ** 2}
+    curve["log_ratio"] = 2.0 * np.tanh((length - kink) / 0.02)
+    scans = {"name": ["C-H in CH4"] * 12, "kind": ["C-H"] * 12, "fsd": [100.0] * 12, "spring": [9.0] * 12}
+    scans |= {"scan": list(range(12)), "spare": [0] * 12, "minima": [1] * 12, "missing": [0.0] * 12}
+    inputs = AnalysisInputs(model_of(Bonds()), [], {}, unit="D")
+    result = replace(
+        compute(inputs),
+        is_energy=True,
+        scans=pl.DataFrame(scans),
+        curves=pl.concat([pl.DataFrame({"scan": k} | curve) for k in range(12)]),
+    )
+    finding = judge(result).findings[0]
+    assert finding.outcome is Outcome.DEVIATES
+    assert ("which takes several eV" in finding.sentence) == far_in
+    assert ("from 0.7 of a bond's length on 92 Å⁻¹" in finding.sentence) != far_in
+
+
 def test_what_is_no_energy_and_what_has_no_reference_say_so() -> None:
     model = small_model("schnet", cutoff=3.0)
     inputs = AnalysisInputs(model, [ase.build.molecule("H2O")], {}, unit="D")

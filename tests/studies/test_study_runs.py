@@ -25,6 +25,8 @@ from study_plans import PLAN, planned
 from atomlens.studies import Member, read_study, run_study
 from atomlens.studies import run as study_run
 
+pytestmark = pytest.mark.usefixtures("rough_pictures")
+
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_assemblies")

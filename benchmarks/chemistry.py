@@ -149,7 +149,7 @@ def run(out: Path, arm: Arm) -> None:
 
 def call(*words: str) -> None:
     """One command of atomlens in a process of its own."""
-    subprocess.run([sys.executable, "-c", "from atomlens.cli import main; main()", *words], check=True)
+    subprocess.run([sys.executable, "-m", "atomlens", *words], check=True)
 
 
 def row(out: Path, arm: Arm) -> dict[str, object]:

@@ -11,6 +11,7 @@ from scipy.stats import norm, rankdata
 
 from atomlens.analyses import Finding, Outcome
 from atomlens.analyses.pair_scores import Score, pair_score
+from atomlens.analyses.rank_draws import means
 from atomlens.analyses.species import pairs as species_pairs
 from atomlens.analyses.species.judgement import CLAIMS, Circumstances, findings
 from atomlens.analyses.statistics import share_with_limits
@@ -79,15 +80,20 @@ def _scores(pairs: pl.DataFrame, fresh: list[pl.DataFrame], seed: int) -> dict[s
         of_class = partial(species_pairs.class_effect, "score", reading=reading)
         by_class = partial(species_pairs.class_correlation, reading=reading)
         found["energies" + suffix] = score(by_class, bonded, "bond_kind", "energy", interval=of_class)
-        by_level = partial(species_pairs.concordance, reading=reading, comparisons=comparisons)
         ordered = bonded & (pl.col("level") > 0)
-        found["multiplicity" + suffix] = score(by_level, ordered, "kind", "level")
-    found["orders_all"] = score(species_pairs.order_correlation, pl.lit(True), "bond_order")
-    found["orders_bonded"] = score(species_pairs.order_correlation, bonded, "bond_order")
+        by_level = _by_level(reading=reading, comparisons=comparisons)
+        found["multiplicity" + suffix] = score(by_level[0], ordered, "kind", "level", draws=by_level[1])
+    ranks = {"draws": species_pairs.order_correlations}
+    found["orders_all"] = score(species_pairs.order_correlation, pl.lit(True), "bond_order", **ranks)
+    found["orders_bonded"] = score(species_pairs.order_correlation, bonded, "bond_order", **ranks)
     nearer = [(0, 4, 3), (0, 3, 2), (0, 2, 1)]
-    topology = partial(species_pairs.concordance, reading=np.abs, comparisons=nearer, columns=("everyone", "nearness"))
-    found["topology"] = score(topology, pl.lit(True), "everyone", "nearness")
-    sign = score(lambda _, terms: float((terms < 0).mean()), bonded)
+    topology = _by_level(reading=np.abs, comparisons=nearer, columns=("everyone", "nearness"))
+    found["topology"] = score(topology[0], pl.lit(True), "everyone", "nearness", draws=topology[1])
+    sign = score(
+        lambda _, terms: float((terms < 0).mean()),
+        bonded,
+        draws=lambda _, terms, molecule, n: means(terms < 0, molecule, n),
+    )
     found["bond_sign"] = Score(share_with_limits(sign.effect), sign.controls, sign.missing)
     found["hydrogen_bonds"] = pair_score(
         "score",
@@ -99,8 +105,14 @@ def _scores(pairs: pl.DataFrame, fresh: list[pl.DataFrame], seed: int) -> dict[s
         keep=pl.col("hydrogen_bond"),
         seed=seed,
         n_resamples=RESAMPLES,
+        draws=lambda _, terms, molecule, n: means(terms, molecule, n),
     )
     return found
+
+
+def _by_level(**asked: object) -> tuple[Callable, Callable]:
+    """Concordance, and the same for many draws at once."""
+    return partial(species_pairs.concordance, **asked), partial(species_pairs.concordances_of, **asked)
 
 
 def chemical(columns: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:

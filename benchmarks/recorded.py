@@ -6,13 +6,22 @@ Run where the model's library is installed, one thread per process:
 
 Prints, for molecules of 9, 21 and 42 atoms, the time of E+F, of recording, and of all terms up to order 2 and 3 without
 the recording (with what preparing the linear program takes), each the fastest of a few calls; and the peak of memory.
+
+    OMP_NUM_THREADS=1 python benchmarks/recorded.py sevenn:7net-0 --water 4 5 6 7
+
+Prints, for periodic boxes of n³ water molecules, each in a process of its own, the time of all terms up to order 2 with
+the recording, and the peak of memory; then the exponent of time against atoms.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
 
 from atomlens import explain_module
 from atomlens.chain import make_rule, recorded_sums
@@ -21,6 +30,7 @@ from atomlens.potentials.foreign import energy_and_forces
 from atomlens.potentials.sevennet import load_sevennet
 from atomlens.recording import Recording, record
 from atomlens.structures import structure_from_smiles
+from systems import water_box
 from timing import once, use_cpu_time
 
 MOLECULES = {
@@ -33,6 +43,27 @@ MOLECULES = {
 def fastest(call: Callable[[], object], repeats: int = 3) -> float:
     """Seconds of the fastest of several calls."""
     return min(once(call) for _ in range(repeats))
+
+
+def box(name: str, n: int) -> tuple[int, float, float]:
+    """Atoms of a box of n³ water molecules, seconds of its terms up to order 2, and peak of memory in GB."""
+    model = load_sevennet(name)
+    explain_module(model, water_box(2))
+    atoms = water_box(n)
+    seconds = once(lambda: explain_module(model, atoms).interactions(2))
+    return len(atoms), seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def boxes(name: str, sizes: Sequence[int]) -> None:
+    """Print one line per box, and the exponent."""
+    print("atoms  order 2 [s]  peak [GB]")
+    found = []
+    for n in sizes:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
+            found.append(alone.submit(box, name, n).result())
+        print(f"{found[-1][0]:5d}  {found[-1][1]:11.1f}  {found[-1][2]:9.1f}", flush=True)
+    atoms, seconds, _ = np.array(found).T
+    print(f"exponent {np.polyfit(np.log(atoms), np.log(seconds), 1)[0]:.2f}")
 
 
 def main(name: str) -> None:
@@ -61,7 +92,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="sevenn:7net-0")
     parser.add_argument("--cpu-time", action="store_true", help="on a busy machine")
+    parser.add_argument("--water", nargs="+", type=int, metavar="N", help="periodic boxes of N³ water molecules")
     options = parser.parse_args()
     if options.cpu_time:
         use_cpu_time()
-    main(options.model)
+    if options.water:
+        boxes(options.model, options.water)
+    else:
+        main(options.model)

@@ -41,19 +41,23 @@ def section(runs: list[AnalysedRun], slug: str, pictures: dict[str, str]) -> str
     Parameters
     ----------
     runs
-        The runs; those that did not ask the question are left out, those with the same claims share a table.
+        The runs; those that did not ask the question are left out, those with the same claims share a table, and those
+        for which no claim means anything are named below it.
     slug
         Which question.
     pictures
         Address of the figure of each run, by its name.
     """
     alike: dict[tuple[str, ...], list[AnalysedRun]] = {}
-    for run in runs:
-        if run.findings(slug):
+    asked = [run for run in runs if run.findings(slug)]
+    for run in asked:
+        if not _is_off(run, slug):
             alike.setdefault(tuple(run.findings(slug)), []).append(run)
     if not alike:
         return "*No run asked this question.*"
     lines = [line for claims, group in alike.items() for line in [*_glances(claims, group, slug), ""]]
+    off = [f"{run.name} ({run.summary['property']})" for run in asked if _is_off(run, slug)]
+    lines += [f"*Not applicable to {', '.join(off)}.*", ""] if off else []
     lines += ['??? note "Claim by claim: intervals, sentences and controls"', ""]
     lines += [f"    {line}" for claims, group in alike.items() for line in _details(claims, group, slug)]
     if pictures:
@@ -61,6 +65,11 @@ def section(runs: list[AnalysedRun], slug: str, pictures: dict[str, str]) -> str
     for name, address in pictures.items():
         lines += ["", f"    ![{slug}, {name}]({address})", "", f"    *{name}*"]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _is_off(run: AnalysedRun, slug: str) -> bool:
+    """Whether no claim of the question means anything for what the model predicts."""
+    return {finding["outcome"] for finding in run.findings(slug).values()} == {"not applicable"}
 
 
 def _glances(claims: tuple[str, ...], runs: list[AnalysedRun], slug: str) -> list[str]:
@@ -95,10 +104,10 @@ def filled(page: str, parts: dict[str, str]) -> str:
 
 
 def draw(run: AnalysedRun, slug: str, folder: Path) -> str | None:
-    """Draw the figure of a question into a folder; its address on the page, or None where it was not asked."""
+    """Draw the figure of a question into a folder; its address on the page, or None where there is nothing to see."""
     question = next(question for question in QUESTIONS if question.slug == slug)
     result = run.result(question)
-    if result is None:
+    if result is None or _is_off(run, slug):
         return None
     figure = import_module(f"atomlens.report.chapters.{question.module}").figure(result)
     folder.mkdir(exist_ok=True)

@@ -2,8 +2,9 @@
 
 Usage: python docs/public_potentials.py molecules FILE.xyz
        python docs/public_potentials.py tables RUN [RUN ...]
+       python docs/public_potentials.py ethanol RUN [RUN ...]
 
-RUN is a folder that ``atomlens explain`` wrote from FILE.xyz, named as the model should be called.
+RUN is a folder that ``atomlens explain`` wrote, from FILE.xyz or of ethanol alone, named as the model should be called.
 """
 
 from __future__ import annotations
@@ -68,6 +69,26 @@ def bonds_table(runs: list[Path]) -> tuple[str, str]:
     return "\n".join(lines), f"Rank correlation of bond energy and stabilisation over {len(known)} classes: {text}."
 
 
+def ethanol_table(runs: list[Path]) -> str:
+    """Mean pair term in eV of every kind of pair in one molecule, strongest kinds of the first run first."""
+    kind = pl.concat_list("element_1", "element_2").list.sort().list.join("-")
+    table = None
+    for run in runs:
+        pairs = pl.read_parquet(run / "pairs.parquet").with_columns(kind.alias("pair"))
+        means = pairs.group_by("relation", "pair").agg(
+            pl.len().alias("n"), pl.col("relevance_eV").mean().alias(run.name)
+        )
+        table = means if table is None else table.join(means.drop("n"), on=["relation", "pair"], how="left")
+    assert table is not None
+    names = [run.name for run in runs]
+    lines = ["| pairs | how many | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
+    for row in table.sort("relation", names[0]).iter_rows(named=True):
+        what = row["pair"] if row["relation"] == "1-2" else f"{row['pair'].replace('-', '···')}, {row['relation']}"
+        cells = ("" if row[name] is None else f"{row[name]:.2f}" for name in names)
+        lines.append(f"| {what} | {row['n']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def orders_table(runs: list[Path]) -> str:
     """Share of the summed strength that each order has, over all molecules; remainder as a share of it."""
     lines = [
@@ -107,6 +128,12 @@ def main() -> None:
             made = "\n".join(["```sh", "python docs/public_potentials.py molecules molecules.xyz", *commands])
             made += f"\npython docs/public_potentials.py tables {' '.join(names)}\n```"
             parts = {"bonds": f"{bonds}\n\n{ranks}", "orders": orders_table(runs), "commands": made}
+            PAGE.write_text(fill(PAGE.read_text(), parts))
+        case ["ethanol", *names] if names:
+            runs = [Path(name) for name in names]
+            commands = [json.loads((run / "summary.json").read_text())["command"] for run in runs]
+            made = "\n".join(["```sh", *commands, f"python docs/public_potentials.py ethanol {' '.join(names)}", "```"])
+            parts = {"ethanol": ethanol_table(runs), "ethanol-orders": orders_table(runs), "ethanol-commands": made}
             PAGE.write_text(fill(PAGE.read_text(), parts))
         case _:
             raise SystemExit(__doc__)

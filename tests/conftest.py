@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,11 @@ from places import SHARED
 
 if TYPE_CHECKING:
     from atomlens import Potential
+
+# Every worker, and every process that a test starts, imports nearly all there is. Compiling it again each time, with
+# assertions rewritten and annotations hooked, would take twenty seconds a worker.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # From here on every function and dataclass of the package checks the shapes and types that its annotations name.
 # What was imported before would go unchecked, so nothing above imports it (`test_house` looks).
@@ -36,9 +44,10 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
-def _shapes() -> None:
+def _shapes(request: pytest.FixtureRequest) -> None:
     """The first call of every function is checked in each test, whatever ran before."""
-    shape_checks.begin_test()
+    function = getattr(request.node, "originalname", None) or request.node.name
+    shape_checks.begin_test(f"{request.node.path}::{function}")
 
 
 @pytest.fixture(autouse=True)
@@ -56,13 +65,28 @@ def _seed() -> Iterator[None]:
 
 @pytest.fixture
 def few_assemblies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Analyses pull three dimers apart and build three clusters, for tests that look at what is made of the answers."""
+    """Few dimers, clusters and untrained models in analyses, for tests that look at what is made of the answers."""
+    from atomlens.analyses import inputs
     from atomlens.analyses.decay import question as decay
     from atomlens.analyses.many_body import result as many_body
 
     make, find = decay.make_dimers, many_body.find_clusters
     monkeypatch.setattr(decay, "make_dimers", lambda structures, n, seed=0: make(structures, min(n, 3), seed))
     monkeypatch.setattr(many_body, "find_clusters", lambda inputs, n, rng: find(inputs, min(n, 2), rng))
+    monkeypatch.setattr(inspect.unwrap(inputs.untrained_models), "__defaults__", (0, 3))
+
+
+@pytest.fixture(scope="module")
+def rough_pictures() -> Iterator[None]:
+    """Pictures without a layout, which takes half of their time, for modules that do not look at them.
+
+    Figures of the questions are laid out in the tests of these.
+    """
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+        yield
 
 
 @pytest.fixture(scope="session")

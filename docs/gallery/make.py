@@ -15,8 +15,8 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +27,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot
 from PIL import Image
+
+from atomlens.cli import main as atomlens
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -99,10 +101,17 @@ def _picture(figure: Any, path: Path) -> None:
 
 
 def _shell(text: str) -> None:
-    """Run commands with the atomlens of this Python; what they print is seen only if they fail."""
-    start = f"import sys; sys.path[:0] = {[str(ROOT / 'src')]}; from atomlens.cli import main; main()"
-    call = f'atomlens() {{ "{sys.executable}" -c "{start}" "$@"; }}\n'
-    subprocess.run(["bash", "-euo", "pipefail", "-c", call + text], check=True, stdout=subprocess.DEVNULL)
+    """Run commands of atomlens, one on each line, in this process; what they print is no part of the page."""
+    for line in filter(None, text.splitlines()):
+        program, *words = shlex.split(line)
+        if program != "atomlens":
+            raise ValueError(f"{line}: only commands of atomlens are run here")
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                atomlens(words)
+        except SystemExit as end:
+            if end.code:
+                raise RuntimeError(f"{line}: exit code {end.code}") from end
 
 
 @contextlib.contextmanager

@@ -255,7 +255,7 @@ def test_figure_shows_pairs_rule_growth_and_spread(kind: Kind) -> None:
 def test_figure_says_what_is_not_there() -> None:
     empty = replace(synthetic(Kind.SUM, Kind.SUM), dimers=pl.DataFrame(), scan=pl.DataFrame())
     drawing = figure(empty)
-    drawing.canvas.draw()
+    drawing.draw_without_rendering()
     assert [axes.texts[0].get_text() for axes in drawing.axes[:2]] == ["no two molecules could be moved apart"] * 2
 
 

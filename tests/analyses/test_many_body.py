@@ -174,7 +174,7 @@ def test_run_on_an_energy_model(tmp_path: Path) -> None:
     # Compared as text: where a control has no score, NaN is not NaN.
     assert str(judge(load_result(ManyBodyResult, tmp_path / "x"))) == str(verdict)
     assert len(verdict.findings) == 7
-    figure(result).canvas.draw()
+    figure(result).draw_without_rendering()
 
 
 def test_without_a_reference_the_model_is_asked_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_without_a_reference_the_model_is_asked_alone(monkeypatch: pytest.Monkey
     found = findings(load_result(ManyBodyResult, tmp_path / "x"))
     assert found[-1].sentence == "It does not converge."
     assert found[-1].outcome is Outcome.CANNOT_TELL
-    figure(result).canvas.draw()
+    figure(result).draw_without_rendering()
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_other_properties_cannot_be_held_against_energies(output: dict[str, obje
     last = findings(result)[-1]
     assert last.outcome is Outcome.NOT_APPLICABLE
     assert reason in last.sentence
-    figure(result).canvas.draw()
+    figure(result).draw_without_rendering()
 
 
 @pytest.mark.parametrize("structures", [[ase.Atoms("H")], [ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]])]])

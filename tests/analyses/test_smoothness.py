@@ -15,7 +15,6 @@ import pytest
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
-from matplotlib.figure import Figure
 
 from atomlens import InputError
 from atomlens.analyses import AnalysisInputs, Outcome, Settings
@@ -289,7 +288,28 @@ def test_a_scan_in_files_judges_a_calculator_and_its_twin_with_a_bump(tmp_path: 
         assert (result.scans["fsd"][0] < 1e-6) == small
         assert (result.scans["spare"][0] == 0) == small
         assert [f.outcome for f in judge(result).findings][:2] == [Outcome.CANNOT_TELL] * 2  # one bond is no sample
-        assert isinstance(figure(result), Figure)
+        figure(result).draw_without_rendering()
+
+
+@pytest.mark.parametrize(("kink", "far_in"), [(0.6, True), (1.3, False)])
+def test_what_goes_wrong_far_in_only_is_told_from_what_does_everywhere(kink: float, far_in: bool) -> None:
+    """Curves of a known log-ratio: 2 tanh(x / 0.02), whose largest central difference is 2 tanh(0.5) / 0.01 = 92."""
+    length = np.linspace(0.5, 2.0, 151)
+    curve = {"length": length, "energy": (length - 1.0) ** 2, "reference": (length - 1.0) ** 2}
+    curve["log_ratio"] = 2.0 * np.tanh((length - kink) / 0.02)
+    scans = {"name": ["C-H in CH4"] * 12, "kind": ["C-H"] * 12, "fsd": [100.0] * 12, "spring": [9.0] * 12}
+    scans |= {"scan": list(range(12)), "spare": [0] * 12, "minima": [1] * 12, "missing": [0.0] * 12}
+    inputs = AnalysisInputs(model_of(Bonds()), [], {}, unit="D")
+    result = replace(
+        compute(inputs),
+        is_energy=True,
+        scans=pl.DataFrame(scans),
+        curves=pl.concat([pl.DataFrame({"scan": k} | curve) for k in range(12)]),
+    )
+    finding = judge(result).findings[0]
+    assert finding.outcome is Outcome.DEVIATES
+    assert ("which takes several eV" in finding.sentence) == far_in
+    assert ("from 0.7 of a bond's length on 92 Å⁻¹" in finding.sentence) != far_in
 
 
 def test_what_is_no_energy_and_what_has_no_reference_say_so() -> None:
@@ -299,7 +319,7 @@ def test_what_is_no_energy_and_what_has_no_reference_say_so() -> None:
     found = judge(result)
     assert found.outcome is Outcome.NOT_APPLICABLE
     assert all(f.outcome is Outcome.NOT_APPLICABLE for f in found.findings)
-    assert isinstance(figure(result), Figure)
+    figure(result).draw_without_rendering()
 
 
 def test_the_cutoff_of_our_models_fades_by_construction() -> None:

@@ -13,6 +13,8 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from cli_samples import left_over, run
 
+pytestmark = pytest.mark.usefixtures("rough_pictures")
+
 QUICK = "species,extensivity,faithfulness"
 FRAME = {"check": ("--frame", "0"), "response": ("--frames", "0")}
 

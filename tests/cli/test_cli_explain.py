@@ -151,7 +151,7 @@ print([name for name in ("torch", "numpy", "ase", "rdkit", "polars", "matplotlib
 
 
 @pytest.mark.slow
-def test_no_command_imports_chemiscope_or_matplotlib(here):
+def test_explaining_imports_no_chemiscope_matplotlib_or_scipy(here):
     code = """
 import sys
 from atomlens.cli import main
@@ -159,7 +159,7 @@ try:
     main(["explain", "model.safetensors", "ethanol.xyz", "--out", "run"])
 except SystemExit as end:
     assert not end.code
-print([name for name in ("matplotlib", "chemiscope", "pandas", "ipywidgets") if name in sys.modules])
+print([name for name in ("matplotlib", "chemiscope", "pandas", "ipywidgets", "scipy") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

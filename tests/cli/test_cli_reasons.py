@@ -9,6 +9,8 @@ from ase.build import molecule
 from cli_samples import run
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
+
+pytestmark = pytest.mark.usefixtures("rough_pictures")
 OPEN = "cannot tell"
 
 

@@ -10,6 +10,8 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.lj import LennardJones
 from cli_samples import left_over, run, write_inputs
 
+pytestmark = pytest.mark.usefixtures("rough_pictures")
+
 
 class NoForces(Calculator):
     implemented_properties = ["energy"]  # noqa: RUF012

@@ -12,7 +12,7 @@ import pytest
 from ase.build import molecule
 from cli_samples import left_over, write_inputs
 
-COMMAND = [sys.executable, "-c", "from atomlens.cli import main; main()", "explain", "model.safetensors"]
+COMMAND = [sys.executable, "-m", "atomlens", "explain", "model.safetensors"]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from atomlens import InputError, load_model, save_model
 from atomlens.folders import RunFolder, load_result, open_run, save_result
 from samples import small_model
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("rough_pictures")]
 WATER = [ase.build.molecule("H2O") for _ in range(4)]
 for _k, _atoms in enumerate(WATER):
     _atoms.positions[1, 0] += 0.01 * _k

@@ -47,6 +47,22 @@ def test_the_signal_is_read_itself_and_gives_what_was_recorded(equation, factors
     (constant,) = (a for a in node.args[1] if isinstance(a, Const))
     values = {Ref(signal): trace.nodes[signal].value, constant: trace.constants[constant.number]}
     torch.testing.assert_close(node.op(node.args[0], [values[a] for a in node.args[1]]), node.value, rtol=1e-13, atol=0)
+    assert not trace.nodes[outer].value.is_meta  # its sum is read
+
+
+def test_what_nobody_reads_any_more_takes_no_memory():
+    embedding = nn.Embedding(7, 18, dtype=torch.float64)
+
+    def call() -> torch.Tensor:
+        product = torch.einsum("edb,eca->ecdab", HARMONICS, embedding(torch.arange(7)).reshape(7, 6, 3))
+        return torch.tensordot(product, COEFFICIENTS, dims=((3, 4), (0, 1))).square().sum()
+
+    with torch.no_grad():
+        trace = trace_call(call, modules=[embedding])
+    (outer,) = trace.nodes[contractions(trace)[0]].parents()
+    contract_constants(trace)
+    assert [k for k, node in enumerate(trace.nodes) if node.value.is_meta] == [outer]
+    assert trace.nodes[outer].value.shape == (7, 6, 1, 3, 5)
 
 
 def test_a_product_of_two_signals_stays():

@@ -22,6 +22,8 @@ from atomlens.runs import analysis
 from atomlens.runs.analysis import AnalysisOptions, run_analysis
 from atomlens.surveys import XyzFrames
 
+pytestmark = pytest.mark.usefixtures("few_assemblies")
+
 NAME = "zoo:qm9-u0-schnet"
 MOLECULES = [ase.build.molecule(name) for name in ("H2O", "CH4", "CH3OH", "C2H4", "HCN", "NH3")]
 

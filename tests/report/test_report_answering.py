@@ -21,6 +21,8 @@ from atomlens.runs.answering import answer
 from atomlens.surveys import survey_structures
 from atomlens.surveys.sample import read_tables
 
+pytestmark = pytest.mark.usefixtures("rough_pictures")
+
 QUESTIONS = chosen_questions("species,extensivity")
 
 

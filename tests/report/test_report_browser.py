@@ -23,10 +23,10 @@ def browse(browser, tmp_path):
     """Opens a page in the browser, and is that browser."""
 
     def browse(html, size=(500, 400)):
-        """In a small window, since every frame is drawn by the processor."""
+        """In a small window at half of the pixels, since every frame is drawn by the processor."""
         width, height = size
         browser.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=0.5, mobile=False
         )
         page = tmp_path / "page.html"
         page.write_text(html, encoding="utf-8")
@@ -47,7 +47,7 @@ def count(image, kind):
 
 
 def test_the_page_opens_quietly_and_draws_the_molecule_and_the_slider_changes_it(browse):
-    browser = browse(page_html(frame(), info()), size=(1400, 1000))
+    browser = browse(page_html(frame(), info()), size=(1000, 800))
     assert browser.errors == []
     assert browser.requests == []
     assert browser.run("document.getElementById('viewer').dataset.ready") == "yes"

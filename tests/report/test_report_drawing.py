@@ -1,14 +1,16 @@
 """Views, static figures, and the display in notebooks."""
 
+import base64
 import io
 import re
 
 import ase
 import numpy as np
 import pytest
+from matplotlib import rc_context
 from report_samples import HOSTILE, cell_of_waters, ethanol, explanation, frame, two_waters
 
-from atomlens.report import figures, jupyter, overview_figure, projection
+from atomlens.report import figures, jupyter, overview_figure, projection, svg_address
 from atomlens.report.projection import aligned_rotation, viewing_rotation
 
 
@@ -54,6 +56,15 @@ def test_the_overview_draws_every_pair_term_once():
     assert points == len(shown.interactions.order(2).relevance)
     drawn = {line.get_color() for line in figure.axes[0].lines}
     assert {figures.DOWN, figures.UP} <= drawn
+
+
+def test_pictures_of_pages_are_those_that_matplotlib_saves():
+    plain = io.BytesIO()
+    with rc_context({"svg.hashsalt": "atomlens"}):
+        overview_figure(frame()).savefig(plain, format="svg", metadata={"Date": None})
+    kind, _, data = svg_address(overview_figure(frame())).partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(data) == plain.getvalue()
 
 
 def test_lower_orders_can_be_drawn():

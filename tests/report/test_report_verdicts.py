@@ -23,6 +23,8 @@ from atomlens.runs.analysis import AnalysisOptions, run_analysis
 from atomlens.runs.verdicts import SCHEMA, _ranges, all_analyses, compare_verdicts, verdicts_summary, write_verdicts
 from samples import small_model
 
+pytestmark = pytest.mark.usefixtures("rough_pictures")
+
 MOLECULES = [ase.build.molecule(name) for name in ("H2O", "CH3OH", "C2H4")]
 
 
@@ -98,6 +100,7 @@ def test_structures_are_the_same_however_they_were_read(runs, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_assemblies")
 def test_different_structures_are_told(runs, tmp_path):
     moved = [atoms.copy() for atoms in MOLECULES]
     moved[2].positions[0, 2] += 0.01
@@ -116,6 +119,7 @@ def test_different_structures_are_told(runs, tmp_path):
     assert "<b>Different structures.</b>" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("few_assemblies")
 def test_a_different_number_of_judged_structures_is_told(runs, tmp_path):
     fewer = make_run(tmp_path / "fewer", "schnet", sample=2)
     assert compare_verdicts([runs[0], fewer]).differing == "3 of them are judged for painn, 2 for schnet."

@@ -43,11 +43,12 @@ def pages(tmp_path_factory):
 
 
 def resize(browser, width, height):
-    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+    """At half of the pixels, since every frame is drawn by the processor."""
+    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=0.5, mobile=False)
 
 
 def open_page(browser, path, fragment="", size=(500, 400)):
-    """In a small window, since every frame is drawn by the processor; the tests of the layout say which size."""
+    """In a small window; the tests of the layout say which size."""
     resize(browser, *size)
     browser.errors = []
     browser.call("Page.navigate", url="about:blank")

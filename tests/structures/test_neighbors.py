@@ -40,6 +40,15 @@ def test_molecules_match_a_search_through_all_pairs(atoms, cutoff):
     assert sorted(edges_of(build_graph(atoms, cutoff), atoms)) == expected
 
 
+@pytest.mark.parametrize("n_atoms", [1, 64, 65, 300])
+def test_many_atoms_match_all_distances(n_atoms):
+    atoms = ase.Atoms(f"H{n_atoms}", positions=np.random.default_rng(0).random((n_atoms, 3)) * 4 * n_atoms ** (1 / 3))
+    near = atoms.get_all_distances() <= 5.0
+    np.fill_diagonal(near, False)
+    graph = build_graph(atoms, 5.0)
+    assert [graph.target.tolist(), graph.source.tolist()] == [k.tolist() for k in near.nonzero()]
+
+
 @given(atoms=crystals(), cutoff=st.floats(0.7, 5.0))
 def test_cells_match_a_search_through_all_images(atoms, cutoff):
     expected = clear_neighbours(atoms, cutoff)

@@ -21,6 +21,17 @@ def labelled(labels) -> str:
     return frame([f"{label} {row.split(None, 1)[1]}" for label, row in zip(labels, ROWS, strict=True)])
 
 
+@pytest.mark.parametrize("comment", ["", "ethanol, CC(=O)O, made by f(seed=1)", None])
+def test_frames_of_elements_and_positions_alone_are_as_ase_reads_them(tmp_path, comment):
+    path = tmp_path / "a.xyz"
+    ase.io.write(path, ETHANOL, format="extxyz") if comment is None else path.write_text(frame(comment=comment))
+    (atoms,) = read_structures(path)
+    expected = ase.io.read(path)
+    assert atoms == expected
+    assert set(atoms.arrays) == set(expected.arrays)
+    assert (atoms.info, atoms.calc) == ({}, None)
+
+
 @pytest.mark.parametrize("between", ["\n", "\n\n\n", "  \n", "\t\n\r\n", "VEC1 9 0 0\nVEC2 0 9 0\nVEC3 0 0 9\n\n"])
 def test_whatever_stands_between_frames_all_are_read(tmp_path, between):
     (tmp_path / "a.xyz").write_text((frame() + between) * 40 + "\n\n")

@@ -27,6 +27,8 @@ from atomlens.studies import Member, read_study, run_study
 from atomlens.studies import run as study_run
 from atomlens.studies.member import run_member
 
+pytestmark = pytest.mark.usefixtures("rough_pictures")
+
 
 def test_a_periodic_start_is_refused_before_a_model_is_trained(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "cell.xyz", ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.1]], cell=[9.0] * 3, pbc=True))

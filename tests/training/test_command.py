@@ -19,7 +19,7 @@ RESUMED = ("--resume", "--device", "cpu")
 
 def process(*args: str | Path) -> tuple[int, str, str]:
     """Run the command as a user does: it remembers what was typed."""
-    command = [sys.executable, "-c", "from atomlens.cli import main; main()", *map(str, args)]
+    command = [sys.executable, "-m", "atomlens", *map(str, args)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 

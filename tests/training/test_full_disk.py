@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from atomlens import InputError
-
-pytest.importorskip("lightning", exc_type=ImportError)
 from atomlens.training import train
 
 resource = pytest.importorskip("resource")

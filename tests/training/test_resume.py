@@ -18,7 +18,7 @@ from atomlens.structures import InputError
 from atomlens.training import train
 
 SCRIPT = "import sys; from atomlens.training import train; train(sys.argv[1], sys.argv[2], resume=True)"
-EPOCHS = 24
+EPOCHS = 16
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -51,7 +51,7 @@ def test_killed_runs_end_bit_for_bit_like_whole_ones(make_config: Callable[..., 
         with process:
             assert process.stdout is not None
             # Let it finish some epochs, then strike anywhere in the next: steps, validation or writing.
-            for _ in range(4 + 3 * attempt):
+            for _ in range(3 + 2 * attempt):
                 process.stdout.readline()
             time.sleep(moments.uniform(0.0, 0.05))
             os.kill(process.pid, signal.SIGKILL)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
 from atomlens.analyses.inputs import AnalysisInputs
+from atomlens.analyses.rank_draws import OfDraws
 from atomlens.analyses.statistics import N_RESAMPLES, Rows, molecule_effect
 from atomlens.analyses.verdict import Control, Effect, control_of
 
 # From the columns of the drawn rows and the terms in these rows to a number; NaN where there is none.
 PairStatistic = Callable[[Mapping[str, np.ndarray], Float[np.ndarray, " rows"]], float]
+# The same for many draws at once: from columns, terms, the molecule of every row and how many there are.
+PairDraws = Callable[[Mapping[str, np.ndarray], Float[np.ndarray, " rows"], Int[np.ndarray, " rows"], int], OfDraws]
 
 SHUFFLES = 20
 NO_PAIRS = "no pairs to measure it on"
@@ -69,6 +72,7 @@ def pair_score(
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
     interval: Callable[[Mapping[str, np.ndarray], Float[np.ndarray, " rows"]], Effect] | None = None,
+    draws: PairDraws | None = None,
 ) -> Score:
     r"""Measure a statistic of pair terms, and measure it again on three kinds of terms that were not learned.
 
@@ -96,6 +100,8 @@ def pair_score(
         Of shuffles and bootstrap.
     interval
         The effect with its interval where the unit of the claim is not the molecule; bootstrap over molecules if None.
+    draws
+        The statistic for many draws at once; `statistic` draw by draw if None.
     """
     keep = pl.lit(True) if keep is None else keep
     everywhere, home = pairs[relevance].to_numpy(), pairs["frame"].to_numpy()
@@ -112,10 +118,15 @@ def pair_score(
         chosen = rows.of(drawn)
         return statistic({key: column[chosen] for key, column in data.items()}, terms[chosen])
 
-    if interval is None:
-        effect = molecule_effect(name, of_drawn, n_molecules, unit=unit, seed=seed, n_resamples=n_resamples)
-    else:
+    if interval is not None:
         effect = interval(data, terms)
+    elif draws is not None:
+        of_draws, value = draws(data, terms, molecule, n_molecules), statistic(data, terms)
+        boot = {"unit": unit, "seed": seed, "n_resamples": n_resamples, "vectorized": True}
+        # To the last digit that of a control with the same values.
+        effect = replace(molecule_effect(name, of_draws, n_molecules, **boot), value=float(value))
+    else:
+        effect = molecule_effect(name, of_drawn, n_molecules, unit=unit, seed=seed, n_resamples=n_resamples)
     if not math.isfinite(effect.value):
         return Score(effect, missing="too few pairs, or none that differ, to measure it on")
     rng = np.random.default_rng(seed)

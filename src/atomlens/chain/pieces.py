@@ -10,8 +10,6 @@ from functools import cached_property
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from atomlens.chain.edges import EdgeOperator, Images
@@ -220,6 +218,10 @@ class EdgePiece(EdgeOperator):
         Which channels mix is seen on a few edges. All blocks are probed at once, one channel of each at a time, and a
         random vector checks that nothing else mixes; if it does, every channel is probed alone.
         """
+        # Only recordings need them, and all of SciPy takes half a second to load.
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         n_pairs, width = self.images.pairs.n_pairs, self.inputs.width
         like = self.layers.trace.value
         if not n_pairs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from atomlens.cli.calculators import Responder
     from atomlens.runs import CouplingFrame
+
+# Derivatives of fewer atoms than this are taken on one thread: on a busy machine threads wait for each other.
+_FEW_ATOMS = 64
 
 EPILOG = """
 [b]Examples[/b]
@@ -103,6 +106,7 @@ def response(
 def _responses(
     structures: list[ase.Atoms], respond: Responder, advance: Callable[[int, int, int], None]
 ) -> Iterator[CouplingFrame]:
+    from atomlens.models import one_thread
     from atomlens.reference import ReferenceUnavailable
     from atomlens.runs import CouplingFrame
     from atomlens.structures import InputError
@@ -111,7 +115,8 @@ def _responses(
         started = time.perf_counter()
         found, reason = None, ""
         try:
-            found = respond(atoms, lambda done, total, index=index: advance(index, done, total))
+            with one_thread() if len(atoms) < _FEW_ATOMS else nullcontext():
+                found = respond(atoms, lambda done, total, index=index: advance(index, done, total))
         except ReferenceUnavailable as error:  # the others may do better
             reason = error.reason
         except InputError as error:

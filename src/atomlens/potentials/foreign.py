@@ -10,8 +10,9 @@ import pickletools
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -159,22 +160,32 @@ def packages_in(path: Path) -> set[str]:
     """
     names: set[str] = set()
     try:
-        with zipfile.ZipFile(path) as archive, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged strings hold odd escapes
-            members = [name for name in archive.namelist() if name.endswith(".pkl")]
-            for member in members:
-                words: list[str] = []
-                for opcode, argument, _ in pickletools.genops(archive.read(member)):
-                    if opcode.name == "GLOBAL":
-                        words = [str(argument).split(" ")[0]]
-                        names.add(words[0].split(".")[0])
-                    elif "UNICODE" in opcode.name:
-                        words = [*words[-1:], str(argument)]
-                    elif opcode.name == "STACK_GLOBAL" and words:
-                        names.add(words[0].split(".")[0])
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                if member.endswith(".pkl"):
+                    names |= _packages_named(archive.read(member))
     except (OSError, zipfile.BadZipFile, ValueError):
         return names
     return names
+
+
+# Every adapter asks in turn, and a long pickle takes seconds.
+@lru_cache(maxsize=2)
+def _packages_named(data: bytes) -> frozenset[str]:
+    """Top-level packages that a pickle names, up to where it is damaged."""
+    names: set[str] = set()
+    words: list[str] = []
+    with warnings.catch_warnings(), suppress(ValueError):
+        warnings.simplefilter("ignore")  # damaged strings hold odd escapes
+        for opcode, argument, _ in pickletools.genops(data):
+            if opcode.name == "GLOBAL":
+                words = [str(argument).split(" ")[0]]
+                names.add(words[0].split(".")[0])
+            elif "UNICODE" in opcode.name:
+                words = [*words[-1:], str(argument)]
+            elif opcode.name == "STACK_GLOBAL" and words:
+                names.add(words[0].split(".")[0])
+    return frozenset(names)
 
 
 def checked_graph(model: RecordedModel, atoms: ase.Atoms) -> AtomGraph:

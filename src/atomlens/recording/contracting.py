@@ -19,12 +19,17 @@ def contract_constants(trace: Trace) -> None:
     """Let every contraction of an outer product with a constant read the signal itself; numbers of nodes stay.
 
     Only ``tensordot`` after ``einsum`` of a signal and a constant is rewritten, where f C is not larger than x ⊗ f.
+    What nobody reads any more keeps its shape and loses its numbers.
     """
     for number, node in enumerate(trace.nodes):
         if node.name == "aten.tensordot" and isinstance(node.args[0], Ref) and isinstance(node.args[1], Const):
             found = _contracted(trace, node, trace.nodes[node.args[0].node])
             if found is not None:
                 trace.nodes[number] = found
+    read = {parent for node in trace.nodes for parent in node.parents()}
+    for number, node in enumerate(trace.nodes):
+        if node.op is not None and number not in read and number != trace.result:
+            node.value = node.value.to("meta")
 
 
 def _contracted(trace: Trace, node: Node, outer: Node) -> Node | None:

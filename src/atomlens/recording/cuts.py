@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from atomlens.recording.linear import LinearMap
 from atomlens.recording.rows import ATOMS, ModelRows
@@ -117,6 +115,10 @@ def _cut(
     if not arcs:
         return ()
     (i, j), capacity = np.array(list(arcs)).T, np.array(list(arcs.values()), dtype=np.int32)
+    # Only recordings need them, and all of SciPy takes half a second to load.
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+
     graph = csr_array((capacity, (i, j)), shape=(size, size))
     flow = maximum_flow(graph, source, sink).flow
     left = graph - flow

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from ase.io.formats import filetype
-
 from atomlens.structures.errors import InputError
 from atomlens.structures.files import decoded, open_lines
 
@@ -21,6 +19,8 @@ def check_lammps(path: Path) -> None:
     InputError
         If a dump has neither a column of elements nor one of masses, or a data file neither masses nor labels of types.
     """
+    from ase.io.formats import filetype  # loads SciPy, which takes half a second
+
     kind = ""
     with suppress(Exception):  # whatever ASE's guessing meets: then it is none of LAMMPS'
         kind = filetype(str(path))

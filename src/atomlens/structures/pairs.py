@@ -6,11 +6,12 @@ import ase
 import ase.cell
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.spatial import KDTree
 
 # vesin sorts atoms into cells of the cutoff's size, at most 1e5 of them. Where that many lie along one direction of a
 # long or flat box it divides by zero, which ends the process (vesin 0.6): search farther then, in fewer cells.
 _MAX_CELLS = 5e4
+# Distances of so few atoms are all computed: SciPy, which has the tree, takes half a second to load.
+_FEW_ATOMS = 64
 # Smaller cells than this (Å) hold less than an atom and only cost time.
 _SMALLEST_CELL = 1.0
 
@@ -31,8 +32,15 @@ def near_pairs(atoms: ase.Atoms, distance: float) -> Pairs:
 
 
 def _in_the_open(atoms: ase.Atoms, distance: float) -> Pairs:
-    # A tree and not cells: an atom may be moved "to infinity", and the room between is empty.
-    i, j = KDTree(atoms.positions).query_pairs(distance, output_type="ndarray").astype(np.int64).T
+    positions = atoms.positions
+    if len(positions) <= _FEW_ATOMS:
+        squares = ((positions[:, None] - positions) ** 2).sum(axis=2)
+        i, j = np.triu(squares <= distance**2, k=1).nonzero()
+    else:
+        from scipy.spatial import KDTree
+
+        # A tree and not cells: an atom may be moved "to infinity", and the room between is empty.
+        i, j = KDTree(positions).query_pairs(distance, output_type="ndarray").astype(np.int64).T
     return np.concatenate([i, j]), np.concatenate([j, i]), np.zeros((2 * len(i), 3))
 
 

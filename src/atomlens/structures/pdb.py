@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ase
-import ase.io
 import numpy as np
 
 from atomlens.structures.errors import InputError
@@ -292,11 +291,13 @@ def _starts_left(model: _Model) -> bool:
 
 
 def _by_ase(lines: list[str]) -> ase.Atoms:
+    from ase.io import read  # loads SciPy, which takes half a second
+
     try:
         with warnings.catch_warnings():  # of occupancies, which were looked at
             warnings.simplefilter("ignore")
             text = io.StringIO("\n".join(lines) + "\n")
-            found: Any = ase.io.read(text, index=0, format="proteindatabank")
+            found: Any = read(text, index=0, format="proteindatabank")
     except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"ASE cannot read it ({reason})") from error

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import ase
-import ase.io
-from ase.io.formats import filetype
 
 from atomlens.structures.checks import check_atoms, check_file_atoms
 from atomlens.structures.errors import InputError, StructureWarning
@@ -173,6 +171,8 @@ def holds_xyz(path: Path) -> bool:
         return False
     if _begins_like_xyz(path):
         return True
+    from ase.io.formats import filetype  # loads SciPy, which takes half a second
+
     with suppress(Exception):  # whatever ASE's guessing meets: then it does not know the file
         return filetype(str(path)) == "extxyz"
     return False
@@ -242,8 +242,10 @@ def _slice_by_ase(path: Path, frames: slice) -> list[ase.Atoms]:
     if path.suffix.lower() in (".gz", ".bz2", ".xz") and is_plain(path):
         raise InputError(f"{path}: is not compressed as its name says; name it without {path.suffix}")
     check_lammps(path)
+    from ase.io import read  # loads SciPy, which takes half a second
+
     try:
-        found = ase.io.read(path, index=frames, do_not_split_by_at_sign=True)
+        found = read(path, index=frames, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: not a structure file that ASE can read ({reason})") from error

@@ -13,7 +13,6 @@ from collections import Counter
 from typing import Any
 
 import ase
-import ase.io
 import numpy as np
 from ase.data import atomic_numbers
 from jaxtyping import Int
@@ -28,6 +27,9 @@ _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|\{[^}]*\}|\[[^]]*\]""")
 _NAME = re.compile(r"(?:^|\s)([^\s=]+)\s*=")
 # Words of comments that mean another unit of length than Å.
 _OTHER_UNIT = re.compile(r"\b(bohrs?|a\.u\.|atomic units?|nanomet(?:er|re)s?|nm)(?![A-Za-z])", re.IGNORECASE)
+# A name of a value; and what ASE writes of molecules of which it knows nothing but elements and positions.
+_KEY = re.compile(r"(?:^|\s)[A-Za-z_][\w.-]*\s*=")
+_BARE = re.compile(r'(?:Properties=species:S:1:pos:R:3|pbc="F F F"|\s)*')
 _PROPERTIES = re.compile(r"""\bProperties\s*=\s*["{]?([^\s"}]+)""")
 _TRAILER = 3
 # Exponents of Mathematica (1.5*^-6, in QM9's files) and Fortran (1.5D-06).
@@ -178,7 +180,11 @@ def _parsed(lines: list[str]) -> ase.Atoms:
             _check_numbers(rows, column, other)
     vectors = [line for line in rest if line.lstrip().startswith("VEC")]
     head = "" if from_qm9 else comment
-    atoms = _by_ase([lines[0].strip(), head, *rows, *vectors], has_keys=properties is not None or "attice" in comment)
+    if not vectors and (_BARE.fullmatch(head) or not _KEY.search(head)):
+        atoms = _bare(rows)
+    else:
+        has_keys = properties is not None or "attice" in comment
+        atoms = _by_ase([lines[0].strip(), head, *rows, *vectors], has_keys=has_keys)
     if from_qm9 and comment.split()[:1] == ["gdb"]:
         atoms.info["name"] = " ".join(comment.split()[:2])
     set_isotopes(atoms, isotopes)
@@ -262,9 +268,17 @@ def _with_element(row: str, column: int, atom: int, isotopes: dict[int, float]) 
     return " ".join(words)
 
 
+def _bare(rows: list[str]) -> ase.Atoms:
+    """A structure of which the file says elements and positions alone."""
+    words = [row.split() for row in rows]
+    return ase.Atoms([row[0] for row in words], positions=np.array([row[1:4] for row in words], float).reshape(-1, 3))
+
+
 def _by_ase(lines: list[str], *, has_keys: bool) -> ase.Atoms:
+    from ase.io import read  # loads SciPy, which takes half a second
+
     try:
-        found: Any = ase.io.read(io.StringIO("\n".join(lines) + "\n"), index=0, format="extxyz")
+        found: Any = read(io.StringIO("\n".join(lines) + "\n"), index=0, format="extxyz")
     except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
         if not has_keys and lines[1]:  # a comment is free text, whatever it looks like
             atoms = _by_ase([lines[0], "", *lines[2:]], has_keys=False)

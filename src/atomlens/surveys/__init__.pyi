@@ -8,8 +8,9 @@ from .comparison import (
     order_shares,
     run_names,
 )
+from .progress import Progress, no_progress
 from .sample import SAMPLE_SIZE, Sample, evenly_spread, read_sample, read_tables, renumbered
-from .shards import SURVEY_FILES, Progress, SurveyResult, no_progress, survey_structures
+from .shards import SURVEY_FILES, SurveyResult, survey_structures
 from .sources import StructureSource, XyzFrames, is_xyz, open_frames
 from .stream import TableStream, as_format, write_table
 from .workers import dask_client, keep_memory

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from atomlens.models import Potential, save_model
 from atomlens.potentials import AnyModel, OpenedModel, Origin, load_model
 from atomlens.recording import DEFAULT_PRODUCT_RULE, check_product_rule
 from atomlens.structures import InputError, NothingDone
+from atomlens.surveys.progress import Progress, no_progress
 from atomlens.surveys.shard import (
     MODEL,
     SHARDS,
@@ -56,13 +57,6 @@ SURVEY_FILES = (
     *(f"{SHARDS}/??????/{name}.parquet" for name in (*LEVELS, SKIPPED)),
 )
 _FORMAT = 1
-
-# Called with what is being done (and how fast), how many structures are done, and how many there are.
-Progress = Callable[[str, int, int], None]
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """Ignore progress."""
 
 
 @dataclass(frozen=True)

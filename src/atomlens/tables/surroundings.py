@@ -8,7 +8,6 @@ import ase
 import numpy as np
 from ase.geometry import find_mic
 from jaxtyping import Float, Int
-from scipy.sparse import csr_matrix
 
 from atomlens.structures import BondTable, fragments, perceive_bonds
 from atomlens.tables.groups import AtomGroups
@@ -97,7 +96,14 @@ def bond_orders(
     j: Int[np.ndarray, " M"],
 ) -> Float[np.ndarray, " M"]:
     """Bond order between atoms i and j, 0 where there is no bond."""
-    return _entries(_bond_matrix(pairs, orders, n_atoms), i, j)
+    if not len(pairs):
+        return np.zeros(len(i))
+    ends, other_ends = _both_ways(pairs)
+    keys = ends * n_atoms + other_ends
+    order = np.argsort(keys)
+    wanted = i.astype(np.int64) * n_atoms + j
+    place = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
+    return np.where(keys[place] == wanted, orders[place % len(pairs)], 0.0)
 
 
 def bond_relations(
@@ -107,19 +113,32 @@ def bond_relations(
     j: Int[np.ndarray, " M"],
 ) -> Int[np.ndarray, " M"]:
     """Index into `RELATIONS` of atoms i and j, from the bonded pairs and the covalent fragment of every atom."""
-    one = _bond_matrix(pairs, np.ones(len(pairs)), len(molecule))
-    two = one @ one
+    n_atoms = len(molecule)
+    ends, other_ends = _both_ways(pairs)
+    bonds = other_ends[np.argsort(ends, kind="stable")], np.bincount(ends, minlength=n_atoms)
+    paths = [(ends, other_ends)]
+    for _ in range(2):
+        paths.append(_one_bond_on(*paths[-1], *bonds))
+    wanted = i.astype(np.int64) * n_atoms + j
     relation = np.where(molecule[i] == molecule[j], 3, 4)
-    for number, matrix in ((2, two @ one), (1, two), (0, one)):
-        relation[_entries(matrix, i, j) > 0] = number
+    for number, (start, end) in reversed(list(enumerate(paths))):
+        relation[np.isin(wanted, start * n_atoms + end)] = number
     return relation
 
 
-def _bond_matrix(pairs: Int[np.ndarray, "B 2"], values: Float[np.ndarray, " B"], n_atoms: int) -> csr_matrix:
-    a, b = pairs.T
-    ends = (np.concatenate([a, b]), np.concatenate([b, a]))
-    return csr_matrix((np.concatenate([values, values]), ends), shape=(n_atoms, n_atoms))
+def _both_ways(pairs: Int[np.ndarray, "B 2"]) -> tuple[Int[np.ndarray, " D"], Int[np.ndarray, " D"]]:
+    a, b = pairs.T.astype(np.int64)
+    return np.concatenate([a, b]), np.concatenate([b, a])
 
 
-def _entries(matrix: csr_matrix, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> np.ndarray:
-    return np.asarray(matrix[i, j]).reshape(-1) if len(i) else np.zeros(0)
+def _one_bond_on(
+    start: Int[np.ndarray, " P"],
+    end: Int[np.ndarray, " P"],
+    neighbours: Int[np.ndarray, " D"],
+    degrees: Int[np.ndarray, " N"],
+) -> tuple[Int[np.ndarray, " Q"], Int[np.ndarray, " Q"]]:
+    """Paths that are one bond longer; bonded neighbours are listed atom by atom."""
+    more = degrees[end]
+    first = np.cumsum(degrees) - degrees
+    within = np.arange(more.sum()) - np.repeat(np.cumsum(more) - more, more)
+    return np.repeat(start, more), neighbours[np.repeat(first[end], more) + within]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,7 +11,8 @@ from jaxtyping import Float, Int
 from atomlens.analyses.assemblies import predictions
 from atomlens.analyses.inputs import AnalysisInputs
 from atomlens.analyses.pair_scores import SHUFFLES, Score, is_energy, no_score, shuffled_within
-from atomlens.analyses.statistics import Rows, molecule_effect, rank_correlation
+from atomlens.analyses.rank_draws import rank_correlations
+from atomlens.analyses.statistics import molecule_effect, rank_correlation
 from atomlens.analyses.verdict import Control, control_of
 from atomlens.reference import Dimer, read_s66x8
 from atomlens.structures import InputError
@@ -100,14 +102,17 @@ def compare_curves(
     seed, n_resamples
         Of shuffles and bootstrap.
     """
-    rows = Rows(system, int(system.max()) + 1)
+    n = int(system.max()) + 1
     effect = molecule_effect(
         _name(source),
-        lambda drawn: rank_correlation(own[rows.of(drawn)], known[rows.of(drawn)]),
-        int(system.max()) + 1,
+        rank_correlations(own, known, system, n),
+        n,
         seed=seed,
         n_resamples=n_resamples,
+        vectorized=True,
     )
+    # To the last digit that of a control with the same values.
+    effect = replace(effect, value=rank_correlation(own, known))
     rng = np.random.default_rng(seed)
     shuffled = [rank_correlation(rng.permutation(own), known) for _ in range(SHUFFLES)]
     within = [rank_correlation(shuffled_within(own, system, rng), known) for _ in range(SHUFFLES)]

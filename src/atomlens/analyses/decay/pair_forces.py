@@ -53,7 +53,7 @@ def force_bins(table: pl.DataFrame) -> pl.DataFrame:
     """One row per bin of 1 Å of the pairs with a force.
 
     Columns ``pairs``, ``distance`` (mean, Å), ``mean`` and ``median`` (eV/Å), ``scatter`` (interquartile range in
-    decades) and ``angle`` (median, degrees off the line).
+    powers of ten) and ``angle`` (median, degrees off the line).
     """
     decades = pl.col("size").log10()
     return (
@@ -113,7 +113,7 @@ def force_score(
         return Score(effect, missing=f"pairs from {_NEAREST:g} to {high:.3g} Å fill fewer than two bins of 1 Å")
     found = force_bins(inside)
     controls = (
-        Control("scatter per 1 Å bin, decades", float(found["scatter"].mean()), is_null=False),  # pyright: ignore[reportArgumentType]
+        Control("scatter per 1 Å bin, powers of ten", float(found["scatter"].mean()), is_null=False),  # pyright: ignore[reportArgumentType]
         Control("angle off the line, degrees", float(inside["angle"].median()), is_null=False),  # pyright: ignore[reportArgumentType]
     )
     return Score(effect, controls)

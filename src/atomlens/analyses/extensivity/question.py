@@ -14,7 +14,7 @@ molecules see each other. They are answered *by construction*.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,8 @@ import polars as pl
 from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.extensivity.result import ExtensivityResult, compute
 from atomlens.analyses.inputs import seed_column, seed_columns
+from atomlens.analyses.moments import Moments
+from atomlens.analyses.rank_draws import means
 from atomlens.analyses.statistics import molecule_effect
 from atomlens.analyses.verdict import (
     Control,
@@ -351,9 +353,8 @@ def _follows_orbital(result: ExtensivityResult) -> tuple[Finding, ...]:
             if name != "rank_weight":
                 findings.append(cannot_tell(claim.text, "no molecule has enough atoms to rank", reference))
             continue
-        effect = molecule_effect(
-            "mean rank correlation within molecules", _mean_of(values), len(values), seed=result.seed
-        )
+        told, n = "mean rank correlation within molecules", len(values)
+        effect = molecule_effect(told, means(values, np.arange(n), n), n, seed=result.seed, vectorized=True)
         fresh = [float(np.nanmean(columns[key])) for key in seed_columns(result.orbitals, f"{name}_untrained")]
         controls = (
             Control("shares shuffled within molecules", float(np.nanmean(columns[f"{name}_shuffled"]))),
@@ -367,17 +368,16 @@ def _follows_orbital(result: ExtensivityResult) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _mean_of(values: np.ndarray) -> Callable[[np.ndarray], float]:
-    return lambda drawn: float(values[drawn].mean())
-
-
 def _strength(table: pl.DataFrame) -> np.ndarray:
     orders = [name for name in table.columns if name.startswith("strength_")]
     return table.select(orders).to_numpy().sum(axis=1)
 
 
 def _exponent(name: str, sizes: np.ndarray, values: np.ndarray, seed: int) -> Effect:
-    return molecule_effect(name, lambda drawn: _slope(sizes[drawn], values[drawn]), len(sizes), seed=seed)
+    kept, n = np.flatnonzero(np.isfinite(values) & (values > 0)), len(sizes)
+    of_draws = Moments(np.log(sizes[kept].astype(float)), np.log(values[kept]), kept, n).slope
+    # To the last digit that of a control with the same values.
+    return replace(molecule_effect(name, of_draws, n, seed=seed, vectorized=True), value=_slope(sizes, values))
 
 
 def _slope(sizes: np.ndarray, values: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,8 @@ from atomlens.analyses.claims import Claim, describe, judge_claim
 from atomlens.analyses.inputs import N_UNTRAINED, seed_column
 from atomlens.analyses.many_body.clusters import WATER
 from atomlens.analyses.many_body.result import ManyBodyResult, compute
+from atomlens.analyses.moments import Moments
+from atomlens.analyses.rank_draws import OfDraws, rank_correlations
 from atomlens.analyses.statistics import Rows, molecule_effect, pearson, rank_correlation
 from atomlens.analyses.verdict import (
     Control,
@@ -52,6 +55,8 @@ _NO_TERMS = "An ASE calculator has no terms."
 _SHUFFLES = 20
 # A score of the rows of drawn clusters.
 Score = Callable[[dict[str, np.ndarray]], float]
+# The same of many draws at once: from all rows, the number of the cluster of each, and how many clusters there are.
+Draws = Callable[[dict[str, np.ndarray], np.ndarray, int], OfDraws]
 
 
 def judge(result: ManyBodyResult) -> Verdict:
@@ -138,17 +143,19 @@ def _predicts(result: ManyBodyResult, order: int) -> Finding:
     rows = _rows(result, order)
     if rows is None:
         return cannot_tell(claim.text, f"no cluster has {name} molecules in reach of each other", _EXPANSION)
-    effect = _effect(result, order, "correlation of terms with removals", lambda r: pearson(r["term"], r["removal"]))
+    score: Score = lambda r: pearson(r["term"], r["removal"])  # noqa: E731
+    draws: Draws = lambda r, owner, n: Moments(r["term"], r["removal"], owner, n).correlation  # noqa: E731
+    effect = _effect(result, order, "correlation of terms with removals", score, draws)
     # Untrained models are no null here: the claim is about terms, and they should predict any model.
     controls = (
         control_of(
             "terms shuffled", [pearson(shuffled, rows["removal"]) for shuffled in _shuffles(rows["term"], result.seed)]
         ),
-        control_of("untrained model", _of_untrained(rows, lambda r: pearson(r["term"], r["removal"])), is_null=False),
+        control_of("untrained model", _of_untrained(rows, score), is_null=False),
         Control("distance alone", abs(pearson(rows["gap"], rows["removal"])), is_null=False),
     )
     more = f"{len(rows['term'])} sets, {_families(result)}"
-    more += _of_water(result, order, lambda r: pearson(r["term"], r["removal"]))
+    more += _of_water(result, order, score)
     return judge_claim(claim, effect, controls, more=more)
 
 
@@ -196,7 +203,9 @@ def _like_reference(result: ManyBodyResult, order: int) -> Finding:
     if rows is None:
         return cannot_tell(claim.text, result.reference_missing or f"no cluster has {name} molecules in reach", _GFN2)
     score: Score = lambda r: rank_correlation(r[own], r["xtb"])  # noqa: E731
-    effect = _effect(result, order, f"rank correlation with GFN2's {name}-body energies", score, with_reference=True)
+    draws: Draws = lambda r, owner, n: rank_correlations(r[own], r["xtb"], owner, n)  # noqa: E731
+    told = f"rank correlation with GFN2's {name}-body energies"
+    effect = _effect(result, order, told, score, draws, with_reference=True)
     shuffled = [rank_correlation(values, rows["xtb"]) for values in _shuffles(rows[own], result.seed)]
     alone = Control("distance alone", abs(rank_correlation(rows["gap"], rows["xtb"])), is_null=False)
     controls = (control_of("terms shuffled" if result.has_terms else "energies shuffled", shuffled), alone)
@@ -282,14 +291,25 @@ def _rows(
 
 
 def _effect(
-    result: ManyBodyResult, order: int | None, name: str, score: Score, *, with_reference: bool = False
+    result: ManyBodyResult,
+    order: int | None,
+    name: str,
+    score: Score,
+    draws: Draws | None = None,
+    *,
+    with_reference: bool = False,
 ) -> Effect:
-    """A score with its bootstrap interval over clusters."""
+    """A score with its bootstrap interval over clusters; `draws` is the score of many draws at once."""
     rows = _rows(result, order, with_reference=with_reference)
     if rows is None:
         return Effect(name, math.nan)
     rows = {column: values for column, values in rows.items() if not column.startswith("untrained_")}
     clusters, owner = np.unique(rows["cluster"], return_inverse=True)
+    if draws is not None:
+        of_draws = draws(rows, owner, len(clusters))
+        effect = molecule_effect(name, of_draws, len(clusters), seed=result.seed, vectorized=True)
+        # To the last digit that of a control with the same values.
+        return replace(effect, value=score(rows))
     of_cluster = Rows(owner, len(clusters))
 
     def drawn_score(drawn: np.ndarray) -> float:

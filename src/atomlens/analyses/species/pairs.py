@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 import ase
 import numpy as np
 import polars as pl
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from atomlens.analyses.pair_scores import with_species
+from atomlens.analyses.rank_draws import OfDraws, concordances, rank_correlations
 from atomlens.analyses.species.hydrogen_bonds import hydrogen_bond_mask
 from atomlens.analyses.statistics import MIN_MOLECULES, rank_correlation, rank_effect
 from atomlens.analyses.verdict import Effect
@@ -136,6 +137,21 @@ def concordance(
     return float(np.mean(found)) if found else math.nan
 
 
+def concordances_of(
+    data: Mapping[str, np.ndarray],
+    terms: Float[np.ndarray, " rows"],
+    molecule: Int[np.ndarray, " rows"],
+    n: int,
+    reading: Reading,
+    comparisons: Sequence[Comparison],
+    columns: tuple[str, str] = ("kind", "level"),
+) -> OfDraws:
+    """`concordance` of draws of n molecules."""
+    group, level = (data[column] for column in columns)
+    sides = [tuple((group == kind) & (level == one) for one in (high, low)) for kind, high, low in comparisons]
+    return concordances(reading(terms), sides, molecule, n)
+
+
 def class_correlation(data: Mapping[str, np.ndarray], terms: Float[np.ndarray, " rows"], reading: Reading) -> float:
     """Rank correlation of mean reading and mean bond energy over species with bond class."""
     means, energies = _class_means(data, terms, reading)
@@ -164,3 +180,10 @@ def _class_means(
 def order_correlation(data: Mapping[str, np.ndarray], terms: Float[np.ndarray, " rows"]) -> float:
     """Rank correlation of strength and bond order over pairs."""
     return rank_correlation(np.abs(terms), data["bond_order"])
+
+
+def order_correlations(
+    data: Mapping[str, np.ndarray], terms: Float[np.ndarray, " rows"], molecule: Int[np.ndarray, " rows"], n: int
+) -> OfDraws:
+    """`order_correlation` of draws of n molecules."""
+    return rank_correlations(np.abs(terms), data["bond_order"], molecule, n)

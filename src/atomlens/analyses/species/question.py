@@ -17,7 +17,8 @@ import polars as pl
 from jaxtyping import Float
 
 from atomlens.analyses.inputs import AnalysisInputs
-from atomlens.analyses.pair_scores import PairStatistic, Score, is_energy, no_score, pair_score
+from atomlens.analyses.pair_scores import PairDraws, PairStatistic, Score, is_energy, no_score, pair_score
+from atomlens.analyses.rank_draws import means
 from atomlens.analyses.species import pairs as species_pairs
 from atomlens.analyses.species.hydrogen_bonds import NOT_NEAR
 from atomlens.analyses.species.judgement import Circumstances, findings
@@ -103,6 +104,7 @@ def compute(
         unit: str = "",
         interval: Callable[[Mapping[str, np.ndarray], Float[np.ndarray, " rows"]], Effect] | None = None,
         among: pl.Expr | None = None,
+        draws: PairDraws | None = None,
     ) -> Score:
         among = pl.lit(True) if among is None else among
         return pair_score(
@@ -117,12 +119,14 @@ def compute(
             seed=inputs.settings.seed,
             n_resamples=n_resamples,
             interval=interval,
+            draws=draws,
         )
 
     bonded, has_energy = pl.col("relation") == "1-2", pl.col("energy").is_not_null()
     common = pl.col("common")
     ordered, measured = bonded & (pl.col("level") > 0), pl.col("bond_order").is_not_null()
-    by_class, by_level = species_pairs.class_correlation, species_pairs.concordance
+    by_class = species_pairs.class_correlation
+    by_level, of_levels = species_pairs.concordance, species_pairs.concordances_of
     n_classes = pairs.filter(bonded & has_energy & common)["bond_kind"].n_unique()
     few_classes = (
         f"{n_classes} classes of bonds with a known bond energy in {species_pairs.MIN_COMMON} structures or more; "
@@ -146,26 +150,36 @@ def compute(
         )
         name = f"how often the higher bond order has the larger {word}"
         statistic = partial(by_level, reading=reading, comparisons=comparisons)
+        draws = partial(of_levels, reading=reading, comparisons=comparisons)
         scores["multiplicity" + suffix] = (
-            score(name, statistic, ordered, "kind", "level")
+            score(name, statistic, ordered, "kind", "level", draws=draws)
             if comparisons
             else no_score(name, "no two elements have bonds of two different orders")
         )
     name = "rank correlation of strength with GFN2 bond order, over {}"
-    statistic = species_pairs.order_correlation
+    statistic, draws = species_pairs.order_correlation, species_pairs.order_correlations
     reason = f"no GFN2 bond orders ({next(iter(skipped), 'no structure has a pair')})"
     for key, which, keep in (("all", "all pairs", measured), ("bonded", "bonded pairs", measured & bonded)):
         told = name.format(which)
         has = orders is not None
-        scores[f"orders_{key}"] = score(told, statistic, keep, "bond_order") if has else no_score(told, reason)
+        scores[f"orders_{key}"] = (
+            score(told, statistic, keep, "bond_order", draws=draws) if has else no_score(told, reason)
+        )
+    nearer = {"reading": np.abs, "comparisons": _NEARER, "columns": ("everyone", "nearness")}
     scores["topology"] = score(
         "how often the pair with fewer bonds between is the stronger",
-        partial(by_level, reading=np.abs, comparisons=_NEARER, columns=("everyone", "nearness")),
+        partial(by_level, **nearer),
         pl.col("nearness") > 0,
         "everyone",
         "nearness",
+        draws=partial(of_levels, **nearer),
     )
-    negative = score("share of bonds with a negative term", lambda _, terms: _mean(terms < 0), bonded)
+    negative = score(
+        "share of bonds with a negative term",
+        lambda _, terms: _mean(terms < 0),
+        bonded,
+        draws=lambda _, terms, molecule, n: means(terms < 0, molecule, n),
+    )
     scores["bond_sign"] = replace(negative, effect=share_with_limits(negative.effect))
     scores["hydrogen_bonds"] = score(
         "mean term of H···A in hydrogen bonds",
@@ -174,6 +188,7 @@ def compute(
         unit=inputs.unit,
         # Dealt among all pairs, every term would come from a bond, which no hydrogen bond surpasses.
         among=pl.col("relation").is_in(NOT_NEAR),
+        draws=lambda _, terms, molecule, n: means(terms, molecule, n),
     )
     return SpeciesResult(
         property=inputs.property,
@@ -220,8 +235,8 @@ def _binding_share(frames: pl.DataFrame, pairs: pl.DataFrame, unit: str) -> floa
     bonds = pairs.filter(pl.col("relation") == "1-2").group_by("frame", maintain_order=True)
     bonds = bonds.agg(pl.col("energy").sum(), pl.col("energy").is_null().any().alias("unknown"))
     known = frames.join(bonds.filter(~pl.col("unknown")), on="frame", how="inner", maintain_order="left")
-    terms = (known[f"constant_{unit}"] - known[f"prediction_{unit}"]).sum()
-    return float(terms / known["energy"].sum()) if len(known) else float("nan")
+    terms = known[f"constant_{unit}"].to_numpy() - known[f"prediction_{unit}"].to_numpy()
+    return float(terms.sum() / known["energy"].to_numpy().sum()) if len(known) else float("nan")
 
 
 def _reference_orders(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
+from atomlens.analyses.moments import times_drawn
 from atomlens.analyses.pair_scores import SHUFFLES, Score, no_score
+from atomlens.analyses.rank_draws import OfDraws, rank_correlations
 from atomlens.analyses.statistics import N_RESAMPLES, molecule_effect
 from atomlens.analyses.verdict import Control, control_of
 
@@ -66,6 +68,26 @@ def ratio_of_sizes(own: Float[np.ndarray, "n S"], known: Float[np.ndarray, "n S"
     return float(np.exp(np.log(mine / reference).mean())) if mine.all() else 0.0
 
 
+def _ranks_of_draws(own: Float[np.ndarray, "n S"], known: Float[np.ndarray, "n S"]) -> OfDraws:
+    """`ranks_at_one_size` of draws of rings."""
+    rings = np.arange(len(own))
+    sizes = [rank_correlations(a, b, rings, len(own)) for a, b in zip(own.T, known.T, strict=True)]
+    return lambda drawn: np.mean([np.nan_to_num(size(drawn)) for size in sizes], axis=0)
+
+
+def _ratios_of_draws(own: Float[np.ndarray, "n S"], known: Float[np.ndarray, "n S"]) -> OfDraws:
+    """`ratio_of_sizes` of draws of rings."""
+
+    def of_draws(drawn: Int[np.ndarray, "*draws m"]) -> Float[np.ndarray, "*draws"]:
+        times = times_drawn(drawn, len(own))
+        mine, reference = times @ np.abs(own), times @ np.abs(known)
+        with np.errstate(divide="ignore"):  # a model's zero at one size makes the product zero
+            found = np.exp(np.log(mine / np.where(reference > 0, reference, np.nan)).mean(axis=-1))
+        return np.where((reference > 0).all(axis=-1), found, np.nan)
+
+    return of_draws
+
+
 def three_body_score(
     name: str,
     statistic: Statistic,
@@ -103,11 +125,11 @@ def three_body_score(
     if not len(known):
         return no_score(name, "no three-body energies by GFN2-xTB")
 
-    def of_drawn(drawn: Int[np.ndarray, " n"]) -> float:
-        return statistic(own[drawn], known[drawn])
-
-    effect = molecule_effect(name, of_drawn, len(known), seed=seed, n_resamples=n_resamples)
     is_null = statistic is ranks_at_one_size
+    of_draws = _ranks_of_draws(own, known) if is_null else _ratios_of_draws(own, known)
+    effect = molecule_effect(name, of_draws, len(known), seed=seed, n_resamples=n_resamples, vectorized=True)
+    # To the last digit that of a control with the same values.
+    effect = replace(effect, value=statistic(own, known))
     controls = []
     if is_null:
         rng = np.random.default_rng(seed)

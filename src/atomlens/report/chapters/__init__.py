@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 from matplotlib import rc_context
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from atomlens.analyses import Finding, Outcome, Question, Verdict, without_question
 from atomlens.report.answers import Meaning, meaning
@@ -92,8 +93,15 @@ def unanswered_chapter(question: Question, verdict: Verdict) -> Chapter:
 
 
 def svg_address(figure: Any) -> str:
-    """A matplotlib figure as ``data:image/svg+xml`` address; the same figure gives the same bytes."""
+    """A matplotlib figure as ``data:image/svg+xml`` address; the same figure gives the same bytes.
+
+    The layout is made here, once, and stays: `savefig` would draw everything once more for it.
+    """
     buffer = io.BytesIO()
     with rc_context({"svg.hashsalt": "atomlens"}):
+        FigureCanvasSVG(figure)  # texts are as wide as in the file
+        if (layout := figure.get_layout_engine()) is not None:
+            layout.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -70,7 +70,7 @@ def our_model(theirs: Any, device: torch.device) -> Potential:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         torch.save(theirs, path)
-        return atomlens.load_model(path).cast(torch.float32).to(device).requires_grad_()
+        return atomlens.load_model(path, energy_unit="eV").cast(torch.float32).to(device).requires_grad_()
 
 
 def their_inputs(graph: AtomGraph) -> dict[str, torch.Tensor]:

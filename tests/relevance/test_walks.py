@@ -118,7 +118,7 @@ def test_a_negative_number_of_walks_is_refused():
 
 def test_walks_that_no_memory_holds_are_refused(monkeypatch):
     chain = chain_of()
-    monkeypatch.setattr(walks_module.os, "sysconf", lambda name: 10)
+    monkeypatch.setattr(walks_module, "machine_memory", lambda: 100)
     with pytest.raises(MemoryError, match="Ask for top_walks"):
         all_walks(chain)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -22,7 +21,7 @@ from atomlens.recording.recorder import trace_call
 from atomlens.recording.rows import EDGES, ModelRows, check_rows, find_rows, row_counts
 from atomlens.recording.source import RecordedModel, StructureInputs
 from atomlens.recording.trace import Trace
-from atomlens.structures import InputError
+from atomlens.structures import InputError, machine_memory
 
 # Memory of a run over that of what is recorded: 1.1 for SevenNet-0 on 192 atoms.
 _WORK = 1.2
@@ -70,7 +69,7 @@ class OpenModel:
             If the recording would not fit in this machine's memory, or the model runs differently on this structure.
         """
         inputs = structure if isinstance(structure, StructureInputs) else self.model.inputs(structure)
-        needed, have = _WORK * self.bytes_of(inputs), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        needed, have = _WORK * self.bytes_of(inputs), machine_memory()
         if needed > have:
             raise InputError(
                 f"recording the model on {inputs.n_atoms} atoms with {inputs.n_edges} edges needs about "

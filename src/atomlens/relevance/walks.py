@@ -8,7 +8,6 @@ atom, so the cost is that of writing the result.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from torch import Tensor
 from atomlens.chain import Chain
 from atomlens.relevance.join import Block, joints
 from atomlens.relevance.steps import count_half_walks
+from atomlens.structures import machine_memory
 
 
 class _AtomsAndRelevance(NamedTuple):
@@ -101,7 +101,7 @@ def all_walks(chain: Chain) -> Walks:
     n = count_walks(chain)
     steps = chain.n_layers + 1
     size = n * (4 * steps + chain.embedding.element_size())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = machine_memory()
     if size > 0.8 * memory:
         raise MemoryError(
             f"{n:.3g} walks of {steps} atoms need {size / 1e9:.3g} GB; this machine has {memory / 1e9:.0f} GB. "

@@ -5,6 +5,7 @@ from .errors import InputError, NothingDone, StructureWarning
 from .extras import install_command
 from .files import check_regular, is_plain, structure_file
 from .graph import AtomGraph, collate
+from .memory import machine_memory
 from .neighbors import build_graph
 from .notes import add_note, geometry_note, reading_notes
 from .pairs import near_pairs
@@ -37,6 +38,7 @@ __all__ = [
     "holds_xyz",
     "install_command",
     "is_plain",
+    "machine_memory",
     "near_pairs",
     "need_structure",
     "perceive_bonds",

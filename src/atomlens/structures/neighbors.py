@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 
 import ase
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from atomlens.structures.checks import check_atoms
 from atomlens.structures.errors import InputError
 from atomlens.structures.graph import AtomGraph
+from atomlens.structures.memory import machine_memory
 from atomlens.structures.pairs import near_pairs
 
 # What one directed edge costs while a model of usual width runs (filters and messages of a layer, float64).
@@ -70,7 +70,7 @@ def _check_memory(atoms: ase.Atoms, cutoff: float) -> None:
         # Wide cells, molecules and thick slabs: only a part is within reach, and matter is no denser than diamond.
         neighbours = min(neighbours, max(4.0 / 3.0 * math.pi * cutoff**3 * _DENSEST, images))
     needed = n * neighbours * _BYTES_PER_EDGE
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    free = machine_memory()
     if needed > free:
         raise InputError(
             f"a cutoff of {cutoff:g} Å gives about {n * neighbours:.1e} edges between {n} atoms, "

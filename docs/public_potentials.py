@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import ase.build
@@ -106,6 +107,13 @@ def orders_table(runs: list[Path]) -> str:
     return "\n".join(lines)
 
 
+def commands(runs: list[Path], what: str, before: Sequence[str] = ()) -> str:
+    """The commands that made the runs, and the one that fills the page from them."""
+    made = [json.loads((run / "summary.json").read_text())["command"] for run in runs]
+    fills = f"python docs/public_potentials.py {what} {' '.join(map(str, runs))}"
+    return "\n".join(["```sh", *before, *made, fills, "```"])
+
+
 def fill(text: str, parts: dict[str, str]) -> str:
     """The page with everything between ``<!-- name -->`` and ``<!-- /name -->`` replaced."""
     for name, part in parts.items():
@@ -124,15 +132,12 @@ def main() -> None:
         case ["tables", *names] if names:
             runs = [Path(name) for name in names]
             bonds, ranks = bonds_table(runs)
-            commands = [json.loads((run / "summary.json").read_text())["command"] for run in runs]
-            made = "\n".join(["```sh", "python docs/public_potentials.py molecules molecules.xyz", *commands])
-            made += f"\npython docs/public_potentials.py tables {' '.join(names)}\n```"
+            made = commands(runs, "tables", before=["python docs/public_potentials.py molecules molecules.xyz"])
             parts = {"bonds": f"{bonds}\n\n{ranks}", "orders": orders_table(runs), "commands": made}
             PAGE.write_text(fill(PAGE.read_text(), parts))
         case ["ethanol", *names] if names:
             runs = [Path(name) for name in names]
-            commands = [json.loads((run / "summary.json").read_text())["command"] for run in runs]
-            made = "\n".join(["```sh", *commands, f"python docs/public_potentials.py ethanol {' '.join(names)}", "```"])
+            made = commands(runs, "ethanol")
             parts = {"ethanol": ethanol_table(runs), "ethanol-orders": orders_table(runs), "ethanol-commands": made}
             PAGE.write_text(fill(PAGE.read_text(), parts))
         case _:

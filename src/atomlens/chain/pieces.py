@@ -46,7 +46,7 @@ class Packing:
                 )
             shape = (layout.width, *value.shape[1:])
             mask = layers.linear.masks.get(node)
-            ones = torch.ones(shape, dtype=torch.bool, device=value.device)
+            ones = torch.ones(shape, dtype=torch.bool, device=layers.trace.value.device)
             masks.append((ones if mask is None else ones & (mask != 0)).flatten())
             any_frozen |= mask is not None
             shapes.append(shape)

@@ -87,7 +87,7 @@ class Layers:
     def step_back(self, t: int, derivatives: State) -> State:
         """Apply one layer's transposed map to all rows, to derivatives by the state after it."""
         with torch.enable_grad():
-            zeros = {n: torch.zeros_like(self.trace.nodes[n].value).requires_grad_() for n in self.cuts.states[t]}
+            zeros = {n: self.trace.zeros(n).requires_grad_() for n in self.cuts.states[t]}
             images = self.step(t, zeros)
             value = torch.stack([(derivatives[n] * image).sum() for n, image in images.items()]).sum()
             found = torch.autograd.grad(value, list(zeros.values()), materialize_grads=True)
@@ -126,7 +126,7 @@ class Layers:
         if result is None or not last:
             return {}
         with torch.enable_grad():
-            leaves = {n: torch.zeros_like(self.trace.nodes[n].value).requires_grad_() for n in last}
+            leaves = {n: self.trace.zeros(n).requires_grad_() for n in last}
             (value,) = self.linear.run(leaves, [result], self.recorded)
             weights = torch.autograd.grad(value.sum(), list(leaves.values()), materialize_grads=True)
         return dict(zip(last, (w.detach() for w in weights), strict=True))
@@ -225,8 +225,8 @@ def _added_constant(linear: LinearMap, number: int) -> Tensor | None:
         signs = {"aten.add": (1, alpha), "aten.sub": (1, -alpha), "aten.rsub": (-alpha, 1)}[name]
         value = (a, b)[second]
         value = recorded.constant(value.number) if isinstance(value, Const) else torch.tensor(float(value))
-        return (value * signs[second]).to(node.value).expand_as(node.value)
+        return (value * signs[second]).to(linear.trace.value.device, node.value.dtype).expand(node.value.shape)
     place = {"aten.linear": 2, "aten.addmm": 0, "aten.baddbmm": 0, "aten.addmv": 0, "aten.addcmul": 0}.get(name)
     if place is None or len(node.args) <= place or not isinstance(node.args[place], Const):
         return None
-    return (recorded.constant(node.args[place].number) * node.kwargs.get("beta", 1)).expand_as(node.value)
+    return (recorded.constant(node.args[place].number) * node.kwargs.get("beta", 1)).expand(node.value.shape)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from atomlens.recording.interfaces import LinearRule, Rows
@@ -144,12 +143,4 @@ class LinearMap:
             for parent in set(node.parents()):
                 if last[parent] == number and parent not in wanted:
                     state.pop(parent, None)
-        return [self._zeros(o, rows) if o not in state else state[o] for o in outputs]
-
-    def _zeros(self, node: int, rows: Rows) -> Tensor:
-        return torch.zeros(rows.shape(node), dtype=self.trace.nodes[node].value.dtype, device=self.device)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the recording lies."""
-        return self.trace.value.device
+        return [self.trace.zeros(o, rows.shape(o)) if o not in state else state[o] for o in outputs]

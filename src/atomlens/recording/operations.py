@@ -92,10 +92,7 @@ class Operations:
         if isinstance(value, Ref):
             found = state.get(value.node)
             if found is None:
-                dtype = self.trace.nodes[value.node].value.dtype
-                found = torch.zeros(
-                    () if broadcast else rows.shape(value.node), dtype=dtype, device=self.trace.value.device
-                )
+                found = self.trace.zeros(value.node, () if broadcast else rows.shape(value.node))
             return found
         if isinstance(value, Const):
             constant = self.trace.constants[value.number]

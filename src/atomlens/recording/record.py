@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
@@ -15,6 +15,7 @@ from atomlens.recording.clusters import cluster, rotated
 from atomlens.recording.contracting import contract_constants
 from atomlens.recording.cuts import Cuts
 from atomlens.recording.interfaces import LinearRule
+from atomlens.recording.keeping import Footprint, needed_values
 from atomlens.recording.layers import Layers
 from atomlens.recording.products import DEFAULT_PRODUCT_RULE, check_product_rule
 from atomlens.recording.recorder import trace_call
@@ -23,7 +24,7 @@ from atomlens.recording.source import RecordedModel, StructureInputs
 from atomlens.recording.trace import Trace
 from atomlens.structures import InputError, machine_memory
 
-# Memory of a run over that of what is recorded: 1.1 for SevenNet-0 on 192 atoms.
+# Memory that an explanation takes over that of the run and what is kept of it.
 _WORK = 1.2
 
 
@@ -48,15 +49,22 @@ class OpenModel:
         if self._first[0].result is None:
             raise InputError("no output of the embedding reaches the energy; nothing can be explained")
         self.rows: ModelRows = find_rows(self._first, self._second)
+        self.needed = needed_values(self._first[0], self.rows)
         self._cuts: dict[tuple[str, str, tuple[str, ...]], Cuts] = {}
 
-    def trace(self, structure: ase.Atoms | StructureInputs) -> tuple[Trace, StructureInputs]:
-        """Run the model on a structure and record it."""
+    def trace(
+        self, structure: ase.Atoms | StructureInputs, needed: Collection[int] | None = None
+    ) -> tuple[Trace, StructureInputs]:
+        """Run the model on a structure and record it: the values of some nodes, or all."""
         inputs = structure if isinstance(structure, StructureInputs) else self.model.inputs(structure)
+        numbers = self._first[0].numbers if needed is not None else ()
+        keep = None if needed is None else frozenset(numbers[node] for node in needed)
         with torch.no_grad():
-            trace = trace_call(lambda: self.model.energy(inputs.tensors), modules=self.model.embedding)
+            trace = trace_call(lambda: self.model.energy(inputs.tensors), modules=self.model.embedding, keep=keep)
         if trace.value.numel() != 1:
             raise InputError(f"the model's energy has shape {tuple(trace.value.shape)}; one number is wanted")
+        if needed is not None and trace.numbers != numbers:  # it did more or less beside what leads to the energy
+            return self.trace(inputs)
         contract_constants(trace)
         return trace, inputs
 
@@ -69,36 +77,26 @@ class OpenModel:
             If the recording would not fit in this machine's memory, or the model runs differently on this structure.
         """
         inputs = structure if isinstance(structure, StructureInputs) else self.model.inputs(structure)
-        needed, have = _WORK * self.bytes_of(inputs), machine_memory()
+        needed, have = _WORK * self.footprint.bytes_at_most(row_counts(inputs)), machine_memory()
         if needed > have:
             raise InputError(
                 f"recording the model on {inputs.n_atoms} atoms with {inputs.n_edges} edges needs about "
                 f"{needed / 1e9:.0f} GB of {have / 1e9:.0f} GB; use a smaller structure"
             )
-        trace, inputs = self.trace(inputs)
+        trace, inputs = self.trace(inputs, self.needed)
         check_rows(self.rows, trace, inputs)
         return Recording(self, trace, inputs)
 
-    def bytes_of(self, inputs: StructureInputs) -> float:
-        """What a recording of that many atoms, edges and other rows occupies, known from that of a cluster."""
-        counts = row_counts(inputs)
-        return sum(size if kind is None else size * counts[kind] for kind, size in self._bytes_per_row.items())
+    def need(self, nodes: Collection[int]) -> None:
+        """Keep the values of some nodes more from now on."""
+        self.needed |= frozenset(nodes)
+        self.__dict__.pop("footprint", None)
 
     @cached_property
-    def _bytes_per_row(self) -> dict[str | None, float]:
-        """Bytes of all recorded numbers per row of each kind; of what has no rows, under None."""
+    def footprint(self) -> Footprint:
+        """What a run takes on any number of rows, known from that on a cluster."""
         trace, inputs = self._second
-        counts, found, seen = row_counts(inputs), {}, set()
-        tensors = [*zip(self.rows.nodes, (node.value for node in trace.nodes), strict=True)]
-        for layout, value in [*tensors, *zip(self.rows.constants, trace.constants, strict=True)]:
-            if not value.is_meta:
-                if (place := value.untyped_storage().data_ptr()) in seen:
-                    continue
-                seen.add(place)
-            kind = None if layout is None else layout.kind
-            size = value.untyped_storage().nbytes()
-            found[kind] = found.get(kind, 0.0) + (size if kind is None else size / counts[kind])
-        return found
+        return Footprint.of(trace, self.rows, row_counts(inputs), self.needed)
 
     @cached_property
     def masks(self) -> dict[int, Tensor]:
@@ -132,8 +130,7 @@ class OpenModel:
 
     def layers(
         self,
-        trace: Trace,
-        inputs: StructureInputs,
+        recording: Recording,
         rule: LinearRule,
         product_rule: str = DEFAULT_PRODUCT_RULE,
         as_bias: Sequence[str] = (),
@@ -144,14 +141,14 @@ class OpenModel:
         key = (rule.name, product_rule, tuple(as_bias))
         first = key not in self._cuts
         if first:
-            layers = Layers(*self._first_run(1), rule, masks, as_bias)
+            trace, inputs = self._first
+            layers = Layers(trace, self.rows, inputs, rule, masks, as_bias)
             check_layers(layers)
             self._cuts[key] = layers.cuts
-        return Layers(trace, self.rows, inputs, rule, masks, as_bias, self._cuts[key])
-
-    def _first_run(self, which: int) -> tuple[Trace, ModelRows, StructureInputs]:
-        trace, inputs = (self._first, self._second)[which]
-        return trace, self.rows, inputs
+        cuts = self._cuts[key]
+        biases = [number for number, name in enumerate(self.rows.operators) if name in as_bias]
+        recording.remember({node for state in cuts.states for node in state}.union(biases))
+        return Layers(recording.trace, self.rows, recording.inputs, rule, masks, as_bias, cuts)
 
 
 def _edge_order(inputs: StructureInputs) -> Tensor:
@@ -174,6 +171,12 @@ class Recording:
         self.trace = trace
         self.inputs = inputs
 
+    def remember(self, nodes: Collection[int]) -> None:
+        """Make sure that the values of some nodes are there: by running the model again, if they were not kept."""
+        if any(self.trace.nodes[node].value.is_meta for node in nodes):
+            self.opened.need(nodes)
+            self.trace, _ = self.opened.trace(self.inputs, self.opened.needed)
+
     @property
     def prediction(self) -> float:
         """Energy in the model's unit."""
@@ -195,7 +198,7 @@ class Recording:
         InputError
             If the linear program fails one of the checks (`atomlens.recording.checks`).
         """
-        return self.opened.layers(self.trace, self.inputs, rule, product_rule, as_bias)
+        return self.opened.layers(self, rule, product_rule, as_bias)
 
     def check(self, rule: LinearRule, product_rule: str = DEFAULT_PRODUCT_RULE) -> Checks:
         """Figures of the three checks on this very structure; refused above the tolerance."""

@@ -3,11 +3,14 @@
 Operators are seen below autograd (torch dispatch), so inside TorchScript too, and as the model calls them: `linear`
 and `einsum` come whole. What is written in place becomes a pure operator, by the functional form of the operator and
 by writing views back into what they look into. Nothing of the model is changed; hooks on its embedding are removed.
+
+Tensors and their memory are known by weak references, so that the model frees what it needs no longer. A value is kept
+if it is asked for; of all others there is the shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,36 +18,33 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
+from torch.utils.weak import WeakTensorKeyDictionary
 
+from atomlens.recording.memory import Known, Memory, Place, where
 from atomlens.recording.operators import FACTORIES, LIKE_ANOTHER, OPERATORS, name_of
 from atomlens.recording.trace import Const, Node, Ref, Trace, UnknownOperatorError, leaves
-from atomlens.recording.views import SAME_ELEMENTS, Alias, WithKeywords, parts_of, pure_form, two_indices
+from atomlens.recording.views import (
+    SAME_ELEMENTS,
+    VIEWS_LIKE_ANOTHER,
+    Alias,
+    WithKeywords,
+    parts_of,
+    pure_form,
+    two_indices,
+)
 from atomlens.structures import InputError
 
 
-class _Memory:
-    """A piece of memory that holds signals: who owns it, the node of its present content, and how often it changed."""
-
-    def __init__(self, root: Tensor, node: int) -> None:
-        self.root = root
-        self.node = node
-        self.version = 0
-
-
-def _where(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
 class _Recorder(TorchDispatchMode):
-    def __init__(self) -> None:
+    def __init__(self, keep: Collection[int] | None) -> None:
         super().__init__()
         self.trace = Trace()
-        self.memory: dict[int, _Memory] = {}
-        self.known: dict[int, tuple[int, int]] = {}  # tensor: node, version of its memory
-        self.aliases: dict[int, Alias] = {}
+        self.keep = keep
+        self.memory: dict[int, Memory] = {}
+        self.known: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self.aliases: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self.captured: dict[int, list[tuple[str, int]]] = {}  # memory: values and constants that live in it
         self.constant_numbers: dict[int, int] = {}
-        self.kept: list[Tensor] = []  # an id is a name only while its tensor lives
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -59,39 +59,32 @@ class _Recorder(TorchDispatchMode):
 
     def resolve(self, tensor: Tensor) -> int | None:
         """Node of a tensor; None for a constant."""
-        memory = self.memory.get(_where(tensor)) if tensor.numel() else None
+        memory = self.memory.get(where(tensor))
         if memory is None:
-            known = self.known.get(id(tensor))
-            return known[0] if known is not None and not tensor.numel() else None
-        known = self.known.get(id(tensor))
-        if known is not None and known[1] == memory.version:
-            return known[0]
-        if tensor is memory.root:
-            node = memory.node
-        elif (alias := self.aliases.get(id(tensor))) is not None:
+            return None
+        known = self.known.get(tensor)
+        if known is not None and known.version == memory.version:
+            return known.node
+        place = Place.of(tensor)
+        if (alias := self.aliases.get(tensor)) is not None:
             base = self.resolve(alias.base)
             assert base is not None
             node = self._append(alias.op, (Ref(base), *alias.args), {}, tensor)
+        elif place in memory.nodes:  # by a way that no operator shows (``.data``)
+            node = memory.nodes[place]
+        elif place == memory.root:
+            node = memory.node
         else:
-            node = self._same_place(tensor, memory)
-        self.known[id(tensor)] = (node, memory.version)
-        self.kept.append(tensor)
+            raise InputError(
+                f"a tensor of shape {tuple(tensor.shape)} shares memory with atom states by a way that no operator "
+                "shows; such a model cannot be recorded"
+            )
+        self._know(tensor, node, memory)
         return node
 
-    def _same_place(self, tensor: Tensor, memory: _Memory) -> int:
-        """Node of a tensor that came by a way that no operator shows (``.data``)."""
-        for other in reversed(self.kept):
-            if (
-                _where(other) == _where(tensor)
-                and (other.shape, other.stride(), other.storage_offset())
-                == (tensor.shape, tensor.stride(), tensor.storage_offset())
-                and self.known.get(id(other), (0, -1))[1] == memory.version
-            ):
-                return self.known[id(other)][0]
-        raise InputError(
-            f"a tensor of shape {tuple(tensor.shape)} shares memory with atom states by a way that no operator shows; "
-            "such a model cannot be recorded"
-        )
+    def _know(self, tensor: Tensor, node: int, memory: Memory) -> None:
+        self.known[tensor] = Known(node, memory.version)
+        memory.nodes[Place.of(tensor)] = node
 
     def _argument(self, value: Any) -> Any:
         if not isinstance(value, Tensor):
@@ -104,7 +97,7 @@ class _Recorder(TorchDispatchMode):
             number = len(self.trace.constants)
             self.trace.constants.append(value)
             self.constant_numbers[id(value)] = number
-            self.captured.setdefault(_where(value), []).append(("constant", number))
+            self.captured.setdefault(where(value), []).append(("constant", number))
         return Const(number)
 
     def _arguments(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -112,21 +105,21 @@ class _Recorder(TorchDispatchMode):
         return tree_map(self._argument, (tuple(args), dict(kwargs)), is_leaf=lambda v: isinstance(v, Tensor))
 
     def _append(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Tensor) -> int:
+        number = len(self.trace.nodes)
+        if self.keep is None or op is None or number in self.keep:
+            self.captured.setdefault(where(value), []).append(("value", number))
+        else:
+            value = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
         self.trace.nodes.append(Node(op, args, kwargs, value))
-        self.captured.setdefault(_where(value), []).append(("value", len(self.trace.nodes) - 1))
-        return len(self.trace.nodes) - 1
+        return number
 
     def _new_node(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Tensor) -> None:
         """Record a value in memory of its own, or one that looks into its argument's."""
         node = self._append(op, args, kwargs, value)
-        self.kept.append(value)
-        memory = self.memory.get(_where(value)) if value.numel() else None
+        memory = self.memory.get(where(value))
         if memory is None:
-            if value.numel():
-                self.memory[_where(value)] = _Memory(value, node)
-            self.known[id(value)] = (node, 0)
-        else:
-            self.known[id(value)] = (node, memory.version)
+            memory = self.memory[where(value)] = Memory(value, node)
+        self._know(value, node, memory)
 
     # Operators
 
@@ -175,15 +168,16 @@ class _Recorder(TorchDispatchMode):
             for part, alias in zip(out, aliases, strict=True):
                 self._note(part, alias)
             return aliases
-        if isinstance(out, Tensor) and out is not base and out.numel() and _where(out) == _where(base):
-            self._note(out, Alias(base, WithKeywords(func, kwargs) if kwargs else func, tuple(args[1:])))
+        if isinstance(out, Tensor) and out is not base and where(out) == where(base):
+            if name in VIEWS_LIKE_ANOTHER:  # whose shape is taken, and which need not live on
+                self._note(out, Alias(base, VIEWS_LIKE_ANOTHER[name], (list(out.shape),)))
+            else:
+                self._note(out, Alias(base, WithKeywords(func, kwargs) if kwargs else func, tuple(args[1:])))
         return None
 
     def _note(self, out: Tensor, alias: Alias) -> None:
         if not isinstance(out, nn.Parameter):
-            self.aliases[id(out)] = alias
-            self.kept.append(out)
-            self.kept.append(alias.base)
+            self.aliases[out] = alias
 
     def _in_place(self, func: Any, name: str, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
         target = kwargs.get("out", args[0] if args else None)
@@ -206,7 +200,7 @@ class _Recorder(TorchDispatchMode):
 
     def _snapshot(self, target: Tensor) -> None:
         """Copy what was recorded in a piece of memory that is about to change."""
-        for what, number in self.captured.pop(_where(target), []):
+        for what, number in self.captured.pop(where(target), []):
             if what == "value":
                 self.trace.nodes[number].value = self.trace.nodes[number].value.clone()
             else:
@@ -216,18 +210,17 @@ class _Recorder(TorchDispatchMode):
     def _write_back(self, target: Tensor, node: int) -> None:
         """Carry a new content from a view to the tensor that it looks into, up to the owner of the memory."""
         view, changed = target, [(target, node)]
-        while (alias := self.aliases.get(id(view))) is not None:
+        while (alias := self.aliases.get(view)) is not None:
             node = self._scattered(alias, view, node)
             view = alias.base
             changed.append((view, node))
-        memory = self.memory.get(_where(target))
+        memory = self.memory.get(where(target))
         if memory is None:
-            memory = self.memory[_where(target)] = _Memory(view, node)
-        memory.root, memory.node = view, node
-        memory.version += 1
+            memory = self.memory[where(target)] = Memory(view, node)
+        else:
+            memory.change(view, node)
         for tensor, number in changed:
-            self.known[id(tensor)] = (number, memory.version)
-            self.kept.append(tensor)
+            self._know(tensor, number, memory)
 
     def _scattered(self, alias: Alias, view: Tensor, node: int) -> int:
         """Node of a view's base after the view has changed."""
@@ -259,15 +252,7 @@ class _Recorder(TorchDispatchMode):
 
     def _before(self, base: Tensor) -> Any:
         """What a tensor held before one of its views was written; the written part no longer matters."""
-        known = self.known.get(id(base))
-        memory = self.memory.get(_where(base))
-        if memory is not None and known is not None and known[1] == memory.version:
-            return Ref(known[0])
-        if memory is not None:
-            return self._argument(base)
-        copy = base.clone()
-        self.kept.append(copy)
-        return self._argument(copy)
+        return self._argument(base if self.memory.get(where(base)) is not None else base.clone())
 
 
 @contextmanager
@@ -282,7 +267,11 @@ def _plain_script() -> Iterator[None]:
 
 
 def trace_call(
-    call: Callable[[], Tensor], *, modules: Sequence[nn.Module] = (), signals: Sequence[Tensor] = ()
+    call: Callable[[], Tensor],
+    *,
+    modules: Sequence[nn.Module] = (),
+    signals: Sequence[Tensor] = (),
+    keep: Collection[int] | None = None,
 ) -> Trace:
     """Run a function and record what happens to its signals.
 
@@ -294,13 +283,15 @@ def trace_call(
         Modules whose output starts signals.
     signals
         Tensors that are signals from the beginning.
+    keep
+        Whose values are kept, by `Trace.numbers` of an earlier run; all by default. Of others there is the shape.
 
     Raises
     ------
     InputError
         If a signal reaches an operator that has no rule.
     """
-    recorder = _Recorder()
+    recorder = _Recorder(keep)
 
     def begin(module: nn.Module, inputs: Any, output: Any) -> Any:
         def fresh(value: Any) -> Any:
@@ -363,4 +354,4 @@ def _pruned(trace: Trace) -> Trace:
         kwargs = {key: renumbered(value) for key, value in node.kwargs.items()}
         nodes.append(Node(node.op, renumbered(node.args), kwargs, node.value.detach()))
     kept = [trace.constants[number].detach() for number in constants]  # weights of a model in training too
-    return Trace(nodes, kept, None if trace.result is None else place[trace.result], trace.value)
+    return Trace(nodes, kept, None if trace.result is None else place[trace.result], trace.value, tuple(order))

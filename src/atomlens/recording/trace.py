@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ class Node:
     args, kwargs
         Its arguments; tensors are `Ref` and `Const`.
     value
-        What it gave, shape as recorded.
+        What it gave, shape as recorded; on torch's meta device where only the shape was kept.
     """
 
     op: Any
@@ -88,12 +88,20 @@ class Trace:
         Node of the run's result; None if no signal reached it.
     value
         The result itself.
+    numbers
+        Place of every node among all that the run did with signals, also what does not lead to the result.
     """
 
     nodes: list[Node] = field(default_factory=list)
     constants: list[Tensor] = field(default_factory=list)
     result: int | None = None
     value: Tensor = field(default_factory=lambda: torch.zeros(()))
+    numbers: tuple[int, ...] = ()
+
+    def zeros(self, node: int, shape: Sequence[int] | None = None) -> Tensor:
+        """Zeros like the value of a node, of its shape or another."""
+        like = self.nodes[node].value
+        return torch.zeros(like.shape if shape is None else tuple(shape), dtype=like.dtype, device=self.value.device)
 
     @property
     def starts(self) -> list[int]:

@@ -262,7 +262,7 @@ class Union:
         layers = self.layers
         late, behind = self._last
         with torch.enable_grad():
-            leaves = {n: torch.zeros_like(layers.trace.nodes[n].value).requires_grad_() for n in late}
+            leaves = {n: layers.trace.zeros(n).requires_grad_() for n in late}
             outputs = layers.linear.run(leaves, layers.cuts.states[-1], layers.recorded, behind)
             parts = [(layers.readout[n] * v).sum() for n, v in zip(layers.cuts.states[-1], outputs, strict=True)]
             value = torch.stack(parts).sum()
@@ -305,7 +305,7 @@ class Union:
         layers = self.layers
         before = layers.cuts.states[-2]
         with torch.enable_grad():
-            leaves = {n: layers.trace.nodes[n].value.new_zeros(tuple(rows.shape(n))).requires_grad_() for n in before}
+            leaves = {n: layers.trace.zeros(n, rows.shape(n)).requires_grad_() for n in before}
             outputs = layers.linear.run(leaves, list(derivatives), rows, schedule)
             parts = [(weights * v).sum() for weights, v in zip(derivatives.values(), outputs, strict=True)]
             found = torch.autograd.grad(

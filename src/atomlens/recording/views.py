@@ -38,6 +38,13 @@ SAME_ELEMENTS = frozenset(
     ]
 )
 
+# Views with the shape of a second tensor, as views with a given shape.
+VIEWS_LIKE_ANOTHER = {
+    "aten.expand_as": torch.ops.aten.expand.default,
+    "aten.view_as": torch.ops.aten.view.default,
+    "aten.reshape_as": torch.ops.aten.reshape.default,
+}
+
 
 class WithKeywords:
     """An operator with fixed keyword arguments, for views that were made with such."""

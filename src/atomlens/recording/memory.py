@@ -1,0 +1,61 @@
+"""Which tensors look into which memory while a model runs. They may end: an address is not given twice."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+
+class Known(NamedTuple):
+    """Node of a tensor, while its memory has this version."""
+
+    node: int
+    version: int
+
+
+class Place(NamedTuple):
+    """How a tensor looks into its memory."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int | torch.SymInt
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> Place:
+        """Place of a tensor."""
+        return cls(tensor.dtype, tuple(tensor.shape), tensor.stride(), tensor.storage_offset())
+
+
+class Memory:
+    """A piece of memory that holds signals: the node of its whole content, and how often it changed.
+
+    Attributes
+    ----------
+    root
+        Place of the tensor that is the whole content.
+    node
+        Its node.
+    nodes
+        Nodes of all tensors that were seen since the last change, by their place.
+    """
+
+    def __init__(self, tensor: Tensor, node: int) -> None:
+        # While there is a weak reference, no other memory gets the same address.
+        self.reference = StorageWeakRef(tensor.untyped_storage())
+        self.version = -1
+        self.change(tensor, node)
+
+    def change(self, root: Tensor, node: int) -> None:
+        """Take a new content."""
+        self.root, self.node = Place.of(root), node
+        self.version += 1
+        self.nodes: dict[Place, int] = {}
+
+
+def where(tensor: Tensor) -> int:
+    """Which piece of memory a tensor looks into."""
+    return tensor.untyped_storage()._cdata

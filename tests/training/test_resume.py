@@ -88,6 +88,18 @@ def test_a_stopped_run_goes_on(make_config: Callable[..., Path], tmp_path: Path)
     assert same(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_what_is_drawn_at_random_goes_on(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    def noise(model: torch.nn.Module, step: int) -> torch.Tensor:
+        return 1e-2 * sum((torch.randn_like(p) * p).sum() for p in model.parameters())
+
+    config = make_config(epochs=3)
+    train(config, tmp_path / "whole", report=quiet, penalty=noise)
+    train(config, tmp_path / "parts", report=quiet, penalty=noise, max_hours=0.0)
+    torch.rand(7)
+    train(config, tmp_path / "parts", report=quiet, penalty=noise, resume=True)
+    assert same(tmp_path / "whole", tmp_path / "parts")
+
+
 def test_optimisation_may_change_between_parts(make_config: Callable[..., Path], tmp_path: Path) -> None:
     config = make_config(epochs=2, extra="clip = 5.0\n")
     train(config, tmp_path / "run", report=quiet)

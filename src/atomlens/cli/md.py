@@ -90,7 +90,7 @@ def md(
     from atomlens.structures import InputError, frame_index, install_command, read_structures
 
     try:
-        from atomlens.dynamics import MDOptions, replicas_needed
+        from atomlens.dynamics import MDOptions, check_start, replicas_needed
         from atomlens.runs import run_md
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed; run: {install_command('md')}") from error
@@ -115,6 +115,7 @@ def md(
     found = early_or_embedded(early, structure, frame)
     atoms = found.structures[0]
     trajectory = None if reference is None else read_structures(reference)
+    check_start(potential, atoms, trajectory)
     echo(replicas_needed(replicas), err=True)
     with resumable(out), _simulation_progress() as report:
         run = run_md(

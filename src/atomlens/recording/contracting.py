@@ -7,9 +7,11 @@ the rows of many sets x ⊗ f costs much time and memory. f and C are the same i
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from string import ascii_letters
 
 import torch
+from torch import Tensor
 
 from atomlens.recording.operations import argument
 from atomlens.recording.trace import Const, Node, Ref, Trace
@@ -51,8 +53,13 @@ def _contracted(trace: Trace, node: Node, outer: Node) -> Node | None:
     result = "".join(kept_letters + [letter for letter in c if letter not in product])
     both = "".join(letter for letter in dict.fromkeys([*f, *c]) if letter in x or letter in result)
     joined = torch.einsum(f"{f},{''.join(c)}->{both}", f_values, c_values)
-    if joined.numel() > outer.value.numel():
+    if _size(joined) > _size(outer.value):
         return None
     trace.constants.append(joined)
     args = (f"{x},{both}->{result}", [signal, Const(len(trace.constants) - 1)])
     return replace(outer, args=args, value=node.value, _parents=None, _name=None)
+
+
+def _size(value: Tensor) -> int:
+    """Number of entries; dimensions without any count as one, so that the choice is the same without edges."""
+    return prod(max(1, n) for n in value.shape)

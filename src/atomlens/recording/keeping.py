@@ -45,8 +45,8 @@ def _frozen(number: int, node: Node) -> set[int]:
     if operator.kind is Kind.PRODUCT:
         factors = [argument(node, k) for k in operator.factors]
         several = sum(isinstance(factor, Ref) for factor in leaves(factors)) > 1
-        # The rule gamma wants to see what a layer of weights is given.
-        return _signals(factors) if several or node.name == "aten.linear" else set()
+        # The rule gamma wants to see what a layer of weights is given, and its bias.
+        return parents if node.name == "aten.linear" else _signals(factors) if several else set()
     return {number, *parents} if operator.kind in (Kind.ELEMENTWISE, Kind.POWER) else parents
 
 

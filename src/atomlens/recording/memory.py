@@ -10,9 +10,10 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 
 class Known(NamedTuple):
-    """Node of a tensor, while its memory has this version."""
+    """Node of a tensor, while it looks into this memory and that has this version."""
 
     node: int
+    memory: Memory
     version: int
 
 
@@ -57,5 +58,5 @@ class Memory:
 
 
 def where(tensor: Tensor) -> int:
-    """Which piece of memory a tensor looks into."""
-    return tensor.untyped_storage()._cdata
+    """Which piece of memory a tensor looks into; none that others do for sparse ones, which have no storage."""
+    return tensor.untyped_storage()._cdata if tensor.layout is torch.strided else -id(tensor)

@@ -66,13 +66,13 @@ class Operations:
         if kind is Kind.ELEMENTWISE or (kind is Kind.POWER and not self.gradient):
             y = state.get(node.args[0].node)
             return None if y is None else y * rows.like(self._gain(number, node, kind), number, "gain")
+        if kind is Kind.NORM:  # linear along the direction, which is the derivative: zero where there is none
+            return self._norm(number, node, state, rows)
         if self.gradient:
             return self._derivative(node, state, rows)
         if kind is Kind.QUOTIENT:
             a = state.get(node.args[0].node)
             return None if a is None else node.op(a, self._frozen(node.args[1], rows), **node.kwargs)
-        if kind is Kind.NORM:
-            return self._norm(number, node, state, rows)
         if kind is Kind.LAYER_NORM:
             return self._layer_norm(number, node, state, rows)
         raise UnknownOperatorError(node.name)
@@ -104,10 +104,10 @@ class Operations:
     def _index(self, value: Any, rows: Rows) -> Any:
         if isinstance(value, Const):
             return rows.index(value.number)
-        if isinstance(value, list | tuple):
-            return [self._index(part, rows) for part in value]
         if isinstance(value, Ref):
             raise InputError("the model chooses rows or channels by values of atom states; that cannot be recorded")
+        if isinstance(value, list | tuple):
+            return [self._index(part, rows) for part in value]
         return value
 
     def _linear(

@@ -63,10 +63,12 @@ class _Recorder(TorchDispatchMode):
         if memory is None:
             return None
         known = self.known.get(tensor)
-        if known is not None and known.version == memory.version:
+        # ``.data = ...`` lets a tensor look into other memory, unseen.
+        if known is not None and known.memory is memory and known.version == memory.version:
             return known.node
         place = Place.of(tensor)
-        if (alias := self.aliases.get(tensor)) is not None:
+        alias = self.aliases.get(tensor)
+        if alias is not None and where(alias.base) == where(tensor):
             base = self.resolve(alias.base)
             assert base is not None
             node = self._append(alias.op, (Ref(base), *alias.args), {}, tensor)
@@ -83,7 +85,7 @@ class _Recorder(TorchDispatchMode):
         return node
 
     def _know(self, tensor: Tensor, node: int, memory: Memory) -> None:
-        self.known[tensor] = Known(node, memory.version)
+        self.known[tensor] = Known(node, memory, memory.version)
         memory.nodes[Place.of(tensor)] = node
 
     def _argument(self, value: Any) -> Any:
@@ -108,6 +110,8 @@ class _Recorder(TorchDispatchMode):
         number = len(self.trace.nodes)
         if self.keep is None or op is None or number in self.keep:
             self.captured.setdefault(where(value), []).append(("value", number))
+            if op is not None:  # the model may let its own tensor look into other memory (``.data = ...``)
+                value = value.detach()
         else:
             value = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
         self.trace.nodes.append(Node(op, args, kwargs, value))
@@ -152,6 +156,10 @@ class _Recorder(TorchDispatchMode):
             for part, alias in zip(out, views, strict=True):
                 self._new_node(alias.op, (self._argument(args[0]), *alias.args), {}, part)
             return out
+        if not isinstance(out, Tensor):  # a number that Python reads: frozen, as by ``detach``
+            return out
+        if out.layout is not torch.strided:
+            raise UnknownOperatorError(name)
         positional, named = self._arguments(args, kwargs)
         self._new_node(func, positional, named, out)
         return out

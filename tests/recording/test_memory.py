@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from atomlens import InputError
@@ -34,10 +36,38 @@ def test_bytes_are_known_from_a_cluster(architecture, structure):
     model, atoms = OwnModel(small_model(architecture)), structure()
     opened = open_model(model, atoms.numbers.tolist())
     recording = opened.record(atoms)
-    kept = opened.footprint.bytes_kept(row_counts(recording.inputs))
+    kept = opened.footprint().bytes_kept(row_counts(recording.inputs))
     assert kept == pytest.approx(bytes_in(recording.trace), rel=0.02)
-    whole, _ = opened.trace(atoms)
-    assert kept < opened.footprint.bytes_at_most(row_counts(recording.inputs)) <= 1.05 * bytes_in(whole)
+
+
+def test_what_constants_are_computed_by_counts_too():
+    """Filters from wide networks: most of the memory, and none of it in the recording."""
+    model, atoms = small_model("schnet"), branched()
+    narrow, wide = (OwnModel(copy.deepcopy(model)) for _ in range(2))
+    for layer in wide.model.representation.layers:
+        layer.filter_in, layer.filter_out = (
+            widened(layer.filter_in, 512, out=True),
+            widened(layer.filter_out, 512, out=False),
+        )
+    found = []
+    for own in (narrow, wide):
+        opened = open_model(own, atoms.numbers.tolist())
+        counts = row_counts(opened.record(atoms).inputs)
+        found.append((opened.footprint().bytes_kept(counts), opened.footprint().bytes_at_most(counts), counts["edges"]))
+    (kept, most, edges), (kept_wide, most_wide, _) = found
+    assert kept_wide == pytest.approx(kept, rel=0.05)
+    assert most_wide - kept_wide > 512 * 8 * edges > most - kept
+
+
+def widened(layer: nn.Linear, width: int, out: bool) -> nn.Linear:
+    """The same layer with entries more at one side, all of them zero."""
+    made = nn.Linear(layer.in_features if out else width, width if out else layer.out_features, dtype=torch.float64)
+    with torch.no_grad():
+        made.weight.zero_()
+        made.bias.zero_()
+        made.weight[: layer.out_features, : layer.in_features] = layer.weight
+        made.bias[: layer.out_features] = layer.bias
+    return made.requires_grad_(False)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -14,6 +14,8 @@ from torch.nn import functional
 import atomlens
 from atomlens.chain import make_rule
 from atomlens.recording import StructureInputs, check_layers, record
+from atomlens.recording.sets import RowFinder
+from atomlens.recording.union import Union
 from atomlens.relevance import AtomSets, restricted_sums
 from atomlens.structures import InputError, build_graph
 from samples import branched, crowded_cell
@@ -198,6 +200,36 @@ def test_sums_of_target_readers_are_those_of_masked_copies():
             (found,) = restricted_sums(ex.sums, AtomSets.of([members])).tolist()
             assert found == pytest.approx(value, abs=1e-11)
         assert linear.shape == x.shape
+
+
+class Normalised(Toy):
+    """Attention whose weights add up to one at every atom: sums over neighbours go back to the edges."""
+
+    def energy(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        i, j = tensors["i"], tensors["j"]
+        x = self.table(tensors["z"])
+        decay = torch.exp(-tensors["r"].norm(dim=1, keepdim=True))
+        for linear in self.linear:
+            weights = torch.exp(torch.tanh((linear(x)[i] * x[j]).sum(1, keepdim=True))) * decay
+            total = torch.zeros(len(x), 1, dtype=F64).index_add(0, i, weights) + 1e-3
+            x = x + torch.zeros_like(x).index_add(0, i, weights / total[i] * x[j])
+        return self.head(x).sum() + 2.5
+
+
+@pytest.mark.parametrize("rule", ["gate", "gradient"])
+@pytest.mark.parametrize("structure", [branched, crowded_cell])
+def test_weights_that_are_normalised_by_neighbours_have_terms(rule, structure):
+    toy, atoms = Normalised(plain), structure()
+    ex = atomlens.explain_module(toy, atoms, rule)
+    assert ex.no_walks is not None
+    layers = ex.sums.layers
+    sets = [[0], [0, 1], [1, 2], list(range(len(atoms)))]
+    members, sizes = torch.tensor([i for one in sets for i in one]), torch.tensor([len(one) for one in sets])
+    quick = restricted_sums(ex.sums, AtomSets.of(sets)).numpy()
+    slow = Union(layers).plain(RowFinder(layers.inputs).find(members, sizes), len(sets)).numpy()
+    np.testing.assert_allclose(quick, slow, rtol=1e-12, atol=1e-12)
+    assert quick[-1] + ex.constant == pytest.approx(ex.prediction, rel=1e-12)
+    assert len(set(np.round(quick, 9))) == len(sets)
 
 
 def test_constants_of_atoms_are_no_relevance():

@@ -6,16 +6,20 @@ that is little: most is only added up.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from atomlens.recording.operations import argument
 from atomlens.recording.operators import OPERATORS, Kind
-from atomlens.recording.rows import ATOMS, Layout, ModelRows
+from atomlens.recording.rows import ATOMS, ModelRows
 from atomlens.recording.trace import Node, Ref, Trace, leaves
 
 
@@ -54,49 +58,89 @@ def _signals(arguments: list[object]) -> set[int]:
     return {value.node for value in leaves(arguments) if isinstance(value, Ref)}
 
 
+class _Living(TorchDispatchMode):
+    """Counts the bytes of all tensors that a run has made and not freed, by kind of row, after every operator."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        super().__init__()
+        # Many rows first: edges outnumber atoms.
+        self.counts = sorted(counts.items(), key=lambda item: -item[1])
+        self.alive: dict[int, tuple[StorageWeakRef, str | None, int]] = {}
+        self.moments: list[dict[str | None, int]] = []
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # as the recorder does
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for value in leaves(out):
+            if isinstance(value, Tensor) and value.layout is torch.strided:
+                storage = value.untyped_storage()
+                if storage._cdata not in self.alive:
+                    kind = next((kind for kind, n in self.counts if n and any(d % n == 0 for d in value.shape)), None)
+                    self.alive[storage._cdata] = (StorageWeakRef(storage), kind, storage.nbytes())
+        self.alive = {place: found for place, found in self.alive.items() if not found[0].expired()}
+        living: dict[str | None, int] = {}
+        for _, kind, size in self.alive.values():
+            living[kind] = living.get(kind, 0) + size
+        self.moments.append(living)
+        return out
+
+
 @dataclass(frozen=True)
 class Footprint:
-    """Memory of a run in bytes per row, known from a recording that kept everything.
+    """Memory of a run in bytes per row, known from runs on a cluster.
 
     Attributes
     ----------
     kinds
         Kinds of rows; None for what has no rows.
     kept
-        What is kept, shape (K,).
-    passing
-        What lives beside it while every operator runs, shape (operators, K).
+        What is kept of a run, shape (K,).
+    living
+        What the model itself holds after every operator, shape (operators, K).
     """
 
     kinds: tuple[str | None, ...]
     kept: Float[np.ndarray, " K"]
-    passing: Float[np.ndarray, "O K"]
+    living: Float[np.ndarray, "O K"]
 
     @classmethod
-    def of(cls, trace: Trace, rows: ModelRows, counts: Mapping[str, int], keep: Collection[int]) -> Footprint:
-        """Every piece of memory once, from when it is made to when it is read last."""
+    def of(
+        cls,
+        trace: Trace,
+        rows: ModelRows,
+        counts: Mapping[str, int],
+        keep: Collection[int],
+        call: Callable[[], object],
+    ) -> Footprint:
+        """Every piece of memory once.
+
+        Parameters
+        ----------
+        trace, rows, counts
+            A recording of everything on a cluster, and its rows.
+        keep
+            Nodes whose values are kept of other runs.
+        call
+            The run that was recorded.
+        """
         kinds = (None, *counts)
-        per_row = np.array([1.0, *(1.0 / n for n in counts.values())])
-        last = {parent: number for number, node in enumerate(trace.nodes) for parent in node.parents()}
-        places: dict[Hashable, list[int]] = {}
-        for number, node in enumerate(trace.nodes):
-            places.setdefault(_place(node.value, number), []).append(number)
-        kept, change = np.zeros(len(kinds)), np.zeros((len(trace.nodes) + 2, len(kinds)))
-        for numbers in places.values():
-            kind = _kind(rows.nodes[numbers[0]], kinds)
-            size = _size(trace.nodes[numbers[0]].value) * per_row[kind]
-            if any(number in keep for number in numbers):
-                kept[kind] += size
-            else:
-                change[numbers[0], kind] += size
-                change[max(last.get(number, number + 1) for number in numbers) + 1, kind] -= size
-        signals = set(places)
-        constants = {_place(value, -1): k for k, value in enumerate(trace.constants)}
-        for place, number in constants.items():
-            if place not in signals:
-                kind = _kind(rows.constants[number], kinds)
-                kept[kind] += _size(trace.constants[number]) * per_row[kind]
-        return cls(kinds, kept, change.cumsum(axis=0))
+        per_row = np.array([1.0, *(1.0 / max(1, n) for n in counts.values())])
+        tensors = [(rows.nodes[number], trace.nodes[number].value) for number in sorted(keep)]
+        tensors += zip(rows.constants, trace.constants, strict=True)
+        places = {
+            value.untyped_storage()._cdata: (kinds.index(layout and layout.kind), value.untyped_storage().nbytes())
+            for layout, value in tensors
+        }
+        kept = np.zeros(len(kinds))
+        for kind, size in places.values():
+            kept[kind] += size
+        with torch.no_grad(), _Living(counts) as living:
+            call()
+        moments = np.array([[moment.get(kind, 0) for kind in kinds] for moment in living.moments], dtype=float)
+        return cls(kinds, kept * per_row, moments * per_row)
 
     def bytes_kept(self, counts: Mapping[str, int]) -> float:
         """What is kept of a run on that many rows."""
@@ -104,19 +148,7 @@ class Footprint:
 
     def bytes_at_most(self, counts: Mapping[str, int]) -> float:
         """Most that a run on that many rows takes at a time."""
-        return self.bytes_kept(counts) + float((self.passing @ self._counts(counts)).max())
+        return self.bytes_kept(counts) + float((self.living @ self._counts(counts)).max())
 
     def _counts(self, counts: Mapping[str, int]) -> Float[np.ndarray, " K"]:
         return np.array([1 if kind is None else counts[kind] for kind in self.kinds], dtype=float)
-
-
-def _place(value: Tensor, number: int) -> Hashable:
-    return ("shape", number) if value.is_meta else value.untyped_storage()._cdata
-
-
-def _size(value: Tensor) -> int:
-    return value.numel() * value.element_size() if value.is_meta else value.untyped_storage().nbytes()
-
-
-def _kind(layout: Layout | None, kinds: tuple[str | None, ...]) -> int:
-    return kinds.index(None if layout is None else layout.kind)

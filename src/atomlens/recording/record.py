@@ -51,6 +51,7 @@ class OpenModel:
         self.rows: ModelRows = find_rows(self._first, self._second)
         self.needed = needed_values(self._first[0], self.rows)
         self._cuts: dict[tuple[str, str, tuple[str, ...]], Cuts] = {}
+        self._footprints: dict[frozenset[int], Footprint] = {}
 
     def trace(
         self, structure: ase.Atoms | StructureInputs, needed: Collection[int] | None = None
@@ -64,39 +65,46 @@ class OpenModel:
         if trace.value.numel() != 1:
             raise InputError(f"the model's energy has shape {tuple(trace.value.shape)}; one number is wanted")
         if needed is not None and trace.numbers != numbers:  # it did more or less beside what leads to the energy
+            del trace
+            self._check_memory(inputs, range(len(numbers)))
             return self.trace(inputs)
         contract_constants(trace)
         return trace, inputs
 
-    def record(self, structure: ase.Atoms | StructureInputs) -> Recording:
-        """Record a structure; its rows are those that are known.
+    def run(self, inputs: StructureInputs) -> Trace:
+        """Record what is needed of a run; its rows are those that are known.
 
         Raises
         ------
         InputError
             If the recording would not fit in this machine's memory, or the model runs differently on this structure.
         """
+        self._check_memory(inputs, self.needed)
+        trace, _ = self.trace(inputs, self.needed)
+        check_rows(self.rows, trace, inputs)
+        return trace
+
+    def record(self, structure: ase.Atoms | StructureInputs) -> Recording:
+        """Record a structure; errors are those of `run`."""
         inputs = structure if isinstance(structure, StructureInputs) else self.model.inputs(structure)
-        needed, have = _WORK * self.footprint.bytes_at_most(row_counts(inputs)), machine_memory()
+        return Recording(self, self.run(inputs), inputs)
+
+    def _check_memory(self, inputs: StructureInputs, keep: Collection[int]) -> None:
+        needed, have = _WORK * self.footprint(keep).bytes_at_most(row_counts(inputs)), machine_memory()
         if needed > have:
             raise InputError(
                 f"recording the model on {inputs.n_atoms} atoms with {inputs.n_edges} edges needs about "
                 f"{needed / 1e9:.0f} GB of {have / 1e9:.0f} GB; use a smaller structure"
             )
-        trace, inputs = self.trace(inputs, self.needed)
-        check_rows(self.rows, trace, inputs)
-        return Recording(self, trace, inputs)
 
-    def need(self, nodes: Collection[int]) -> None:
-        """Keep the values of some nodes more from now on."""
-        self.needed |= frozenset(nodes)
-        self.__dict__.pop("footprint", None)
-
-    @cached_property
-    def footprint(self) -> Footprint:
-        """What a run takes on any number of rows, known from that on a cluster."""
-        trace, inputs = self._second
-        return Footprint.of(trace, self.rows, row_counts(inputs), self.needed)
+    def footprint(self, keep: Collection[int] | None = None) -> Footprint:
+        """What a run takes on any number of rows if the values of some nodes are kept, by default what is needed."""
+        nodes = self.needed if keep is None else frozenset(keep)
+        if nodes not in self._footprints:
+            trace, inputs = self._second
+            run = lambda: self.model.energy(inputs.tensors)  # noqa: E731
+            self._footprints[nodes] = Footprint.of(trace, self.rows, row_counts(inputs), nodes, run)
+        return self._footprints[nodes]
 
     @cached_property
     def masks(self) -> dict[int, Tensor]:
@@ -174,8 +182,9 @@ class Recording:
     def remember(self, nodes: Collection[int]) -> None:
         """Make sure that the values of some nodes are there: by running the model again, if they were not kept."""
         if any(self.trace.nodes[node].value.is_meta for node in nodes):
-            self.opened.need(nodes)
-            self.trace, _ = self.opened.trace(self.inputs, self.opened.needed)
+            self.opened.needed |= frozenset(nodes)
+            del self.trace  # two would not fit where one does
+            self.trace = self.opened.run(self.inputs)
 
     @property
     def prediction(self) -> float:

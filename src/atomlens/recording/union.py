@@ -158,6 +158,10 @@ class Union:
         kinds = {(rows.scatters[n].rows, rows.scatters[n].onto, rows.scatters[n].name) for n in sums}
         if len(kinds) != 1 or not kinds <= {("edges", "atoms", "target"), ("edges", "atoms", "source")}:
             return None
+        # Behind its sums a layer may go back to edges (attention whose weights add up to one).
+        behind = layers.linear.schedule_behind(sums, layers.cuts.states[1])
+        if any((layout := rows.nodes[n]) is None or layout.kind != "atoms" for n in behind):
+            return None
         if layers.n_layers == 2:  # the last layer reads the state itself
             nodes = layers.cuts.states[1]
             return (sorted(nodes), []) if all(self._layout(n)[:2] == (0, "atoms") for n in nodes) else None

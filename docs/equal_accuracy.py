@@ -12,13 +12,18 @@ import json
 import math
 import shutil
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from findings import filled
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+
+from atomlens.studies.correlation import partial_rank_correlation
 
 PAGE = Path(__file__).parent / "equal-accuracy.md"
 FILES = Path(__file__).parent / "equal-accuracy"
@@ -36,14 +41,18 @@ EXPECTED = {"response": 1, "exit": -1, "fsd": 1}
 NAMES = {"response": "response distance", "exit": "exit barrier", "fsd": "FSD", "force_error": "force error"}
 
 
-def read_models(path: Path) -> pl.DataFrame:
+def with_hazards(rows: list[dict[str, Any]]) -> pl.DataFrame:
     """One row a model, with how many of its replicas broke and the logarithm of its hazard."""
-    rows = pl.read_csv(path).to_dicts()
     for row in rows:
         times, broke = json.loads(row.pop("times_ps")), json.loads(row.pop("broke"))
         row |= {"breaks": sum(broke), "replicas": len(broke), "ps": sum(times)}
         row["log_hazard"] = math.log((row["breaks"] + 0.5) / row["ps"])
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def read_models(path: Path) -> pl.DataFrame:
+    """Models of a stored table."""
+    return with_hazards(pl.read_csv(path).to_dicts())
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -144,6 +153,45 @@ def verdict_table(models: pl.DataFrame, contrasts: pl.DataFrame, predictions: pl
     return table(["criterion", "what came out", "verdict"], rows)
 
 
+def interval(models: pl.DataFrame, measure: Callable[[pl.DataFrame], float]) -> str:
+    """A number over models with its 95 % bootstrap interval."""
+    rng = np.random.default_rng(0)
+    drawn = [measure(models[rng.integers(len(models), size=len(models)).tolist()]) for _ in range(2_000)]
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return f"{signed(measure(models))} [{signed(low)}, {signed(high)}]"
+
+
+def forecast(models: pl.DataFrame, name: str) -> float:
+    """How often, of a model of which half of the replicas broke and one of which fewer did, a number tells which."""
+    fragile = (models["breaks"] >= models["replicas"] / 2).to_numpy()
+    if fragile.all() or not fragile.any():
+        return math.nan
+    values = models[name].to_numpy() * EXPECTED.get(name, 1)
+    difference = values[fragile][:, None] - values[~fragile]
+    return float(((difference > 0) + 0.5 * (difference == 0)).mean())
+
+
+def given_force_error(models: pl.DataFrame, name: str) -> float:
+    """Rank correlation with the hazard given the force error."""
+    return partial_rank_correlation(*(models[column].to_numpy() for column in (name, "log_hazard", "force_error")))
+
+
+def further_table(models: pl.DataFrame) -> str:
+    """What was not registered: without the arm that stands out, and as a forecast."""
+    reached = models.filter(pl.col("reached"))
+    rest = reached.filter(pl.col("arm") != "powers")
+    rows = []
+    for name, label in NAMES.items():
+        without = "" if name == "force_error" else interval(rest, partial(given_force_error, name=name))
+        rows.append([label, without, interval(reached, partial(forecast, name=name))])
+    head = [
+        "before dynamics",
+        f"given the force error, {len(rest)} models without *powers*",
+        f"AUC, {len(reached)} models",
+    ]
+    return table(head, rows)
+
+
 def figure(models: pl.DataFrame) -> Figure:
     """Hazard by arm, and against what was measured beforehand."""
     drawn = Figure(figsize=(11, 3.6), layout="constrained")
@@ -178,6 +226,7 @@ def main(folders: list[str]) -> None:
         "arms": arm_table(models),
         "contrasts": contrast_table(contrasts),
         "predictions": prediction_table(predictions),
+        "further": further_table(models),
     }
     PAGE.write_text(filled(PAGE.read_text("utf-8"), parts), "utf-8")
 

@@ -45,6 +45,7 @@ class _Recorder(TorchDispatchMode):
         self.aliases: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self.captured: dict[int, list[tuple[str, int]]] = {}  # memory: values and constants that live in it
         self.constant_numbers: dict[int, int] = {}
+        self.places: dict[int, int] = {}  # kept value: its memory
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -110,8 +111,7 @@ class _Recorder(TorchDispatchMode):
         number = len(self.trace.nodes)
         if self.keep is None or op is None or number in self.keep:
             self.captured.setdefault(where(value), []).append(("value", number))
-            if op is not None:  # the model may let its own tensor look into other memory (``.data = ...``)
-                value = value.detach()
+            self.places[number] = where(value)
         else:
             value = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
         self.trace.nodes.append(Node(op, args, kwargs, value))
@@ -210,10 +210,27 @@ class _Recorder(TorchDispatchMode):
         """Copy what was recorded in a piece of memory that is about to change."""
         for what, number in self.captured.pop(where(target), []):
             if what == "value":
-                self.trace.nodes[number].value = self.trace.nodes[number].value.clone()
+                self.trace.nodes[number].value = copy = self.trace.nodes[number].value.clone()
+                self.places[number] = where(copy)
             else:
                 constant = self.trace.constants[number]
                 self.trace.constants[number] = constant.clone()
+
+    def check_values(self) -> None:
+        """Make sure that kept values are what operators gave: a tensor can be let look into other memory.
+
+        Raises
+        ------
+        InputError
+            If one was.
+        """
+        for number, place in self.places.items():
+            value = self.trace.nodes[number].value
+            if where(value) != place:
+                raise InputError(
+                    f"a tensor of shape {tuple(value.shape)} was given other memory after it was computed "
+                    "(.data = ...); such a model cannot be recorded"
+                )
 
     def _write_back(self, target: Tensor, node: int) -> None:
         """Carry a new content from a view to the tensor that it looks into, up to the owner of the memory."""
@@ -324,6 +341,7 @@ def trace_call(
             recorder.start(tensor)
         with _plain_script(), recorder:
             value = call()
+        recorder.check_values()
         recorder.trace.result = recorder.resolve(value)
         recorder.trace.value = value.detach().clone()
     finally:

@@ -63,7 +63,7 @@ BENCHMARKS = (
     Benchmark("md-one-thread", "md.py --threads 1", "peer"),
     Benchmark("md-two-threads", "md.py --threads 2", "peer", threads=None),
     Benchmark("sevennet", "recorded.py sevenn:7net-0", "sevennet"),
-    Benchmark("sevennet-water", "recorded.py sevenn:7net-0 --water 4 5 6", "sevennet"),
+    Benchmark("sevennet-water", "recorded.py sevenn:7net-0 --water 4 5 6 7", "sevennet"),
 )
 
 

@@ -331,7 +331,7 @@ def contrasts(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(found, schema=names, orient="row")
 
 
-def predictions(rows: pl.DataFrame) -> pl.DataFrame:
+def predictions(rows: pl.DataFrame, draws: int = 2_000) -> pl.DataFrame:
     """Rank correlation of every predictor with the hazard, alone and given the force error, with 95 % over models."""
     table = rows.filter(pl.col("reached"))
     hazard, given = log_hazard(table), table["force_error"].to_numpy()
@@ -341,7 +341,7 @@ def predictions(rows: pl.DataFrame) -> pl.DataFrame:
         x, y, z = table[name].to_numpy()[kept], hazard[kept], given[kept]
         partial, interval = math.nan, (math.nan, math.nan)
         if name != "force_error" and len(kept) > 2:
-            drawn = np.random.default_rng(0).integers(len(kept), size=(2_000, len(kept)))
+            drawn = np.random.default_rng(0).integers(len(kept), size=(draws, len(kept)))
             partial = partial_rank_correlation(x, y, z)
             interval = np.nanquantile([partial_rank_correlation(x[k], y[k], z[k]) for k in drawn], [0.025, 0.975])
         found.append((name, which, len(kept), rank_correlation(x, y), partial, *map(float, interval)))

@@ -10,7 +10,7 @@ from importlib import import_module
 
 import lazy_loader
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 # Names are imported when they are first used: `atomlens --help` need not wait for torch.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

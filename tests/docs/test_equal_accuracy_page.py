@@ -67,7 +67,7 @@ def made_up(page, benchmark, *, physics: float, barrier: float, pulled: float = 
     raw = pl.DataFrame(rows)
     texts = {name: [json.dumps(row[name]) for row in rows] for name in ("times_ps", "broke")}
     models = page.with_hazards(raw.with_columns(pl.Series(name, text) for name, text in texts.items()).to_dicts())
-    text = page.verdict_table(models, benchmark.contrasts(raw), benchmark.predictions(raw))
+    text = page.verdict_table(models, benchmark.contrasts(raw), benchmark.predictions(raw, draws=200))
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
     return {name: (seen, verdict) for name, seen, verdict in cells}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from weakref import WeakKeyDictionary
 
 import ase
@@ -102,8 +102,8 @@ class OpenModel:
         nodes = self.needed if keep is None else frozenset(keep)
         if nodes not in self._footprints:
             trace, inputs = self._second
-            run = lambda: self.model.energy(inputs.tensors)  # noqa: E731
-            self._footprints[nodes] = Footprint.of(trace, self.rows, row_counts(inputs), nodes, run)
+            again = partial(self.model.energy, inputs.tensors)
+            self._footprints[nodes] = Footprint.of(trace, self.rows, row_counts(inputs), nodes, again)
         return self._footprints[nodes]
 
     @cached_property

@@ -64,6 +64,7 @@ def test_torch_sim_accepts_the_interface() -> None:
     validate_model_outputs(TorchSimModel(make_model("painn"), compute_stress=True), torch.device("cpu"), torch.float64)
 
 
+@pytest.mark.smoke
 def test_batched_dynamics_equal_single_ones() -> None:
     from atomlens.dynamics.torchsim import TorchSimModel
 

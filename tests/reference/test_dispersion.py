@@ -20,6 +20,7 @@ def exponent(function, near: float, far: float) -> float:
     return float(np.log(abs(function(far) / function(near))) / np.log(far / near))
 
 
+@pytest.mark.smoke
 def test_dispersion_of_two_waters_decays_like_its_law():
     pytest.importorskip("dftd4", reason="needs the extra reference")
     between = lambda r: d4_dispersion(waters(r)).pair_energies[:3, 3:].sum()  # noqa: E731

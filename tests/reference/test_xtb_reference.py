@@ -22,6 +22,7 @@ def test_bond_orders(name, order):
     np.testing.assert_array_equal(np.diag(found), 0.0)
 
 
+@pytest.mark.smoke
 def test_forces_are_the_gradient_and_charges_make_the_dipole():
     atoms = ase.build.molecule("CH3CH2OH")
     found, h = gfn2(atoms), 1e-4

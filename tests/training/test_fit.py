@@ -36,6 +36,7 @@ def quiet(line: str) -> None:
     pass
 
 
+@pytest.mark.smoke
 def test_training_learns_springs(make_config: Callable[..., Path], tmp_path: Path) -> None:
     said: list[str] = []
     result = train(make_config(epochs=40), tmp_path / "run", report=said.append)

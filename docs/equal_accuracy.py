@@ -42,7 +42,7 @@ NAMES = {"response": "response distance", "exit": "exit barrier", "fsd": "FSD", 
 
 
 def with_hazards(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """One row a model, with how many of its replicas broke and the logarithm of its hazard."""
+    """One row for each model, with how many of its replicas broke and the logarithm of its hazard."""
     for row in rows:
         times, broke = json.loads(row.pop("times_ps")), json.loads(row.pop("broke"))
         row |= {"breaks": sum(broke), "replicas": len(broke), "ps": sum(times)}

@@ -37,6 +37,7 @@ function digits(value) {
 }
 
 function power(value) {
+  if (value === 0) return "0";
   const [mantissa, exponent] = value.toExponential(1).split("e");
   const raised = { "-": "\u207b", 0: "\u2070", 1: "\u00b9", 2: "\u00b2", 3: "\u00b3", 4: "\u2074",
     5: "\u2075", 6: "\u2076", 7: "\u2077", 8: "\u2078", 9: "\u2079" };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -96,9 +97,11 @@ def test_the_page_is_what_its_tables_say(page, monkeypatch, tmp_path):
     written = tmp_path / "page.md"
     written.write_text(page.PAGE.read_text("utf-8"), "utf-8")
     before = written.read_text("utf-8")
+    tables = shutil.copytree(page.FILES, tmp_path / "tables")
     monkeypatch.setattr(page, "PAGE", written)
+    monkeypatch.setattr(page, "FILES", tables)
     page.main([])
     assert written.read_text("utf-8") == before
-    models = page.read_models(page.FILES / "models.csv")
+    models = page.read_models(tables / "models.csv")
     assert len(models) == 48
     assert set(models["replicas"]) == {16}

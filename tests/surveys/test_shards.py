@@ -273,7 +273,6 @@ class TestXyzFrames:
 
 @pytest.mark.slow
 class TestWorkers:
-    @pytest.mark.smoke
     def test_any_number_of_workers(self, model, xyz, undisturbed, tmp_path):
         pytest.importorskip("distributed")
         survey_structures(model, xyz, tmp_path / "run", shard_size=2, max_order=3, n_workers=2)

@@ -32,29 +32,24 @@ class Place(NamedTuple):
 
 
 class Memory:
-    """A piece of memory that holds signals: the node of its whole content, and how often it changed.
+    """A piece of memory that holds signals, and how often it changed.
 
     Attributes
     ----------
-    root
-        Place of the tensor that is the whole content.
-    node
-        Its node.
     nodes
         Nodes of all tensors that were seen since the last change, by their place.
     """
 
-    def __init__(self, tensor: Tensor, node: int) -> None:
+    def __init__(self, tensor: Tensor) -> None:
         # While there is a weak reference, no other memory gets the same address.
         self.reference = StorageWeakRef(tensor.untyped_storage())
-        self.version = -1
-        self.change(tensor, node)
-
-    def change(self, root: Tensor, node: int) -> None:
-        """Take a new content."""
-        self.root, self.node = Place.of(root), node
-        self.version += 1
+        self.version = 0
         self.nodes: dict[Place, int] = {}
+
+    def change(self) -> None:
+        """Take a new content, of which nothing is known yet."""
+        self.version += 1
+        self.nodes = {}
 
 
 def where(tensor: Tensor) -> int:

@@ -75,8 +75,6 @@ class _Recorder(TorchDispatchMode):
             node = self._append(alias.op, (Ref(base), *alias.args), {}, tensor)
         elif place in memory.nodes:  # by a way that no operator shows (``.data``)
             node = memory.nodes[place]
-        elif place == memory.root:
-            node = memory.node
         else:
             raise InputError(
                 f"a tensor of shape {tuple(tensor.shape)} shares memory with atom states by a way that no operator "
@@ -122,7 +120,7 @@ class _Recorder(TorchDispatchMode):
         node = self._append(op, args, kwargs, value)
         memory = self.memory.get(where(value))
         if memory is None:
-            memory = self.memory[where(value)] = Memory(value, node)
+            memory = self.memory[where(value)] = Memory(value)
         self._know(value, node, memory)
 
     # Operators
@@ -241,9 +239,9 @@ class _Recorder(TorchDispatchMode):
             changed.append((view, node))
         memory = self.memory.get(where(target))
         if memory is None:
-            memory = self.memory[where(target)] = Memory(view, node)
+            memory = self.memory[where(target)] = Memory(view)
         else:
-            memory.change(view, node)
+            memory.change()
         for tensor, number in changed:
             self._know(tensor, number, memory)
 

@@ -27,13 +27,12 @@ from ase.io import read, write
 from ase.optimize import BFGS
 from torch import Tensor
 
-from atomlens.analyses import rank_correlation
-from atomlens.analyses.smoothness.curves import log_ratio, smoothness_deviation
+from atomlens.analyses import rank_correlation, scan_deviation
 from atomlens.data import load_dataset, make_split
 from atomlens.dynamics import AtomlensCalculator, MDOptions, find_exits, simulate
 from atomlens.folders import read_json, write_text
 from atomlens.models import Potential
-from atomlens.potentials import load_potential, scan
+from atomlens.potentials import load_potential
 from atomlens.reference import BondScan, Gfn2, Gfn2Calculator, gfn2_bond_scan, gfn2_response, model_response, open_bonds
 from atomlens.structures import perceive_bonds, side_of
 from atomlens.studies.correlation import partial_rank_correlation
@@ -211,12 +210,7 @@ def response_distance(model: Potential, target: Coupled) -> float:
 
 def scanned(model: Potential, scans: list[BondScan]) -> float:
     """Median over bonds of the force smoothness deviation from GFN2, 1/Å."""
-    values = []
-    for one in scans:
-        start = int(np.nanargmin(one.energies))
-        ratio = log_ratio(scan(model, one.atoms, one.positions).forces, one.forces, start)
-        values.append(smoothness_deviation(one.lengths, ratio))
-    return float(np.median(values))
+    return float(np.median([scan_deviation(model, one) for one in scans]))
 
 
 @dataclass(frozen=True)

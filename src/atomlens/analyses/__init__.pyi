@@ -18,7 +18,7 @@ from .force_check import ForceCheck, check_forces
 from .inputs import N_UNTRAINED, AnalysisInputs, Settings, untrained_model, untrained_models
 from .many_body import WATER, ManyBodyResult
 from .questions import QUESTIONS, Question, chosen_questions
-from .smoothness import DEVIATION, HIGH, SmoothnessResult, Wall, missing_energies, scan_walls
+from .smoothness import DEVIATION, HIGH, SmoothnessResult, Wall, missing_energies, scan_deviation, scan_walls
 from .species import SpeciesResult
 from .statistics import MIN_MOLECULES, Rows, molecule_effect, rank_correlation, share_effect
 from .three_bodies import ThreeBodiesResult
@@ -90,6 +90,7 @@ __all__ = [
     "questions_of",
     "rank_correlation",
     "read_run",
+    "scan_deviation",
     "scan_walls",
     "share_effect",
     "untrained_model",

@@ -10,6 +10,11 @@ and :math:`E_k` that of step k,
 is how much energy the model asks for on this way out; a thermal molecule finds low ones. A descent may itself break the
 molecule, which ends the way. Pairs of atoms that are not bonded are also pushed together, and let go: where a bond is
 broken afterwards, the highest energy of the push is the price.
+
+Were all ways tried equally often, the rate of leaving would go by the sum of their Boltzmann factors, as with a single
+way out whose energy is the *thermal exit barrier*
+
+.. math:: \Delta E_T = -k_B T \ln \sum_w e^{-\Delta E_w / k_B T}
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from typing import Any
 
 import ase
 import numpy as np
+from ase import units
 from ase.calculators.calculator import Calculator
 from ase.optimize import BFGS
 from jaxtyping import Bool, Float, Int
@@ -88,6 +94,14 @@ class Exits:
     ways: tuple[WayOut, ...]
     tried: int
     failed: int
+
+    def barrier(self, temperature: float) -> float:
+        """Thermal exit barrier in eV at a temperature in K: below the lowest way out if there are several.
+
+        Infinite where there is none.
+        """
+        thermal = units.kB * temperature
+        return -thermal * float(np.logaddexp.reduce([-way.energy / thermal for way in self.ways], initial=-np.inf))
 
 
 class HeldDistance:

@@ -23,7 +23,7 @@ SURVIVAL = "sound_time_ps"
 GIVEN = "force_error"
 # Number of the models that differ in their seed only.
 ENSEMBLE = "ensemble"
-PREDICTORS = ("deviation", "force_error", "energy_error", "roughness", "disagreement")
+PREDICTORS = ("deviation", "force_error", "energy_error", "exit_barrier", "smoothness", "roughness", "disagreement")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.runs import AnalysisOptions, run_analysis, run_md
 from atomlens.structures import check_molecule, read_structures
 from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
-from atomlens.studies.rivals import roughness, size_error
+from atomlens.studies.rivals import exit_barrier, roughness, size_error, smoothness
 from atomlens.training import ERRORS, load_errors, train
 
 ROW, CONFIG = "row.json", "config.toml"
@@ -113,6 +113,8 @@ def run_member(
         "deviation": score.value,
         **{f"deviation/{name}": value for name, value in score.parts.items()},
         **{f"score/decay/{name}": found.effect.value for name, found in decay.scores.items()},
+        "exit_barrier": exit_barrier(model, start, simulation.temperature),
+        "smoothness": smoothness(model, start),
         "roughness": roughness(model, start),
         "size_error": size_error(model, start, structures[-1]),
         "sound_time_ps": sound,

@@ -34,6 +34,8 @@ LABELS = {
     "deviation": "deviation score",
     "force_error": "force error, meV/Å",
     "energy_error": "energy error, meV",
+    "exit_barrier": "exit barrier, kT",
+    "smoothness": "force smoothness deviation, 1/Å",
     "roughness": "roughness of bond scans",
     "disagreement": "disagreement of forces, eV/Å",
 }
@@ -50,6 +52,8 @@ _AVERAGED = {
     "score/decay/dimer_exponent": "two molecules: exponent off by",
     "score/decay/s66x8": "S66x8 rank correlation",
     "size_error": "size error, eV",
+    "exit_barrier": LABELS["exit_barrier"],
+    "smoothness": LABELS["smoothness"],
     "roughness": "roughness",
     "sound_time_ps": "sound time, ps",
 }

@@ -1,4 +1,4 @@
-r"""What else could predict stability: rough bond scans, energies that do not add, models that disagree."""
+r"""What else could predict stability: ways out, rough bond scans, energies that do not add, models that disagree."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import ase
 import numpy as np
 import torch
+from ase import units
 
-from atomlens.dynamics import energy_forces_stress
+from atomlens.analyses import scan_deviation
+from atomlens.dynamics import AtomlensCalculator, energy_forces_stress, find_exits
 from atomlens.models import Potential
+from atomlens.reference import ReferenceUnavailable, gfn2_bond_scan, open_bonds
 from atomlens.structures import collate, perceive_bonds
 
 # Two structures are moved so far apart, in Å.
@@ -18,6 +21,25 @@ _SEPARATION = 200.0
 _ROUNDING = 1e-14
 # Bonds are scanned from 0.3 Å shorter to 0.7 Å longer.
 _SCAN = np.arange(-0.30, 0.701, 0.02)
+# Lengths at which a bond of a scan against GFN2 is looked at.
+_POINTS = 60
+
+
+def exit_barrier(model: Potential, atoms: ase.Atoms, temperature: float) -> float:
+    """Thermal exit barrier of a molecule at a temperature in K, in units of k_B T; see `atomlens.dynamics.exits`."""
+    return find_exits(AtomlensCalculator(model), atoms).barrier(temperature) / (units.kB * temperature)
+
+
+def smoothness(model: Potential, atoms: ase.Atoms) -> float:
+    """Median force smoothness deviation from GFN2 over all bonds outside of rings (`scan_deviation`), in 1/Å.
+
+    NaN where there is no such bond, or GFN2-xTB cannot be had for the molecule.
+    """
+    try:
+        values = [scan_deviation(model, gfn2_bond_scan(atoms, i, j, _POINTS)) for i, j in open_bonds(atoms)]
+    except ReferenceUnavailable:
+        return float("nan")
+    return float(np.median(values)) if values else float("nan")
 
 
 def roughness(model: Potential, atoms: ase.Atoms) -> float:

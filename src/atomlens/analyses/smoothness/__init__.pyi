@@ -1,3 +1,4 @@
+from .bonds import scan_deviation
 from .question import DEVIATION
 from .result import SmoothnessResult
 from .wall_table import HIGH
@@ -9,5 +10,6 @@ __all__ = [
     "SmoothnessResult",
     "Wall",
     "missing_energies",
+    "scan_deviation",
     "scan_walls",
 ]

@@ -10,7 +10,7 @@ import polars as pl
 
 from atomlens.analyses.inputs import AnalysisInputs, seed_column, untrained_models
 from atomlens.analyses.smoothness.curves import log_ratio, minima, smoothness_deviation, spare_minima, spring_ratio
-from atomlens.potentials import scan
+from atomlens.potentials import AnyPotential, scan
 from atomlens.reference import BondScan, ReferenceUnavailable, gfn2_bond_scan, open_bonds
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, no_progress
@@ -69,6 +69,12 @@ def reference_scans(
     return found, reason
 
 
+def scan_deviation(model: AnyPotential, one: BondScan) -> float:
+    """`smoothness_deviation` of a model along one bond, in 1/Å; NaN where too few lengths have forces."""
+    start = int(np.nanargmin(one.energies)) if np.isfinite(one.energies).any() else 0
+    return smoothness_deviation(one.lengths, log_ratio(scan(model, one.atoms, one.positions).forces, one.forces, start))
+
+
 def scan_tables(
     inputs: AnalysisInputs, scans: Sequence[BondScan], progress: Progress = no_progress
 ) -> tuple[pl.DataFrame, pl.DataFrame, str]:
@@ -103,10 +109,7 @@ def scan_tables(
             "missing": float(np.isnan(ratio).mean()),
         }
         for seed, fresh in enumerate(untrained if len(rows) < N_UNTRAINED_SCANS else ()):
-            forces = scan(fresh, one.atoms, one.positions).forces
-            row[seed_column("untrained", seed)] = smoothness_deviation(
-                one.lengths, log_ratio(forces, one.forces, start)
-            )
+            row[seed_column("untrained", seed)] = scan_deviation(fresh, one)
         rows.append(row)
         energies, known = (e - e[start] for e in (found.energies, one.energies))
         columns = {"scan": number, "length": one.lengths, "energy": energies, "reference": known, "log_ratio": ratio}

@@ -14,13 +14,14 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.morse import MorsePotential
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
 from atomlens import InputError, load_model
 from atomlens.analyses import Outcome, Wall, scan_walls
-from atomlens.dynamics import find_exits
+from atomlens.dynamics import Exits, WayOut, find_exits
 from atomlens.dynamics.exits import HeldDistance, closest_contacts
 from atomlens.dynamics.stability import bond_reference
 from atomlens.potentials import CalculatorModel
@@ -95,6 +96,22 @@ def test_what_falls_apart_when_relaxed_says_so() -> None:
     found = find_exits(Pairs(lambda r: 1.0 / r), ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]))
     assert [way.how for way in found.ways] == ["by itself"]
     assert found.ways[0].energy == 0.0
+
+
+def test_ways_out_add_up_as_boltzmann_factors() -> None:
+    place = np.zeros((2, 3))
+
+    def barrier(*energies: float) -> float:
+        ways = tuple(WayOut((0, 1), "stretched", energy, place) for energy in energies)
+        return Exits(ase.Atoms("H2", place), 0.0, ways, len(ways), 0).barrier(800.0)
+
+    thermal = units.kB * 800.0
+    assert barrier(0.9) == pytest.approx(0.9)
+    assert barrier(0.9, 0.9, 0.9) == pytest.approx(0.9 - thermal * math.log(3))
+    assert barrier(0.9, 5.0) == pytest.approx(0.9)  # what is high adds nothing
+    total = math.exp(-0.5 / thermal) + math.exp(-0.7 / thermal)
+    assert math.exp(-barrier(0.5, 0.7) / thermal) == pytest.approx(total)
+    assert barrier() == math.inf
 
 
 def test_the_moved_side_is_what_hangs_on_the_bond() -> None:

@@ -26,13 +26,16 @@ pytest.importorskip("tblite", exc_type=ImportError)
 from study_plans import PLAN, VARIANTS, planned
 
 from atomlens.models import LongRangeConfig, ReadoutConfig, RepresentationConfig
+from atomlens.potentials import CalculatorModel
+from atomlens.potentials.calculated import CalculatorOrigin
+from atomlens.reference import Gfn2Calculator
 from atomlens.studies import associations, read_study
 from atomlens.studies import run as study_run
 from atomlens.studies.correlation import partial_rank_correlation
 from atomlens.studies.member import restricted_mean
 from atomlens.studies.page import sentence, study_page
 from atomlens.studies.plan import settings_of, with_product_rule
-from atomlens.studies.rivals import _excess, _side, disagreement, roughness, size_error
+from atomlens.studies.rivals import _excess, _side, disagreement, exit_barrier, roughness, size_error, smoothness
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
 
@@ -156,6 +159,20 @@ def test_models_disagree_with_others_and_not_with_themselves() -> None:
     assert disagreement([model, other], [ETHANOL]) > 0.1
     assert math.isnan(disagreement([model], [ETHANOL]))
     assert 0 <= roughness(model, ETHANOL) < 20
+
+
+def test_gfn2_departs_from_itself_nowhere_and_models_of_minima_fall_apart() -> None:
+    water = ase.build.molecule("H2O")
+    origin = CalculatorOrigin("GFN2-xTB", {})
+    assert smoothness(CalculatorModel(Gfn2Calculator(), origin), water) < 1e-3  # rounding of its self-consistency
+    model = load_model("zoo:qm9-u0-painn", dtype=torch.float64)
+    assert smoothness(model, water) > 1
+    assert math.isnan(smoothness(model, ase.Atoms("O")))  # no bond
+    # It never saw a force, so that ethanol falls apart when it is relaxed: nothing holds it.
+    assert exit_barrier(model, ETHANOL, 500.0) == 0
+    held = load_model("zoo:rmd17-ethanol-painn", dtype=torch.float64)
+    cold, hot = (exit_barrier(held, ETHANOL, temperature) for temperature in (300.0, 1000.0))
+    assert cold > 3 * hot > 0  # in units of k_B T, and with more ways out when it is hot
 
 
 @given(st.floats(-0.9, 0.9), st.integers(0, 100))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -200,6 +201,7 @@ def _agree(out: Path, table: pl.DataFrame) -> None:
     """Summary, CSV and page say what the table says."""
     summary = json.loads((out / "summary.json").read_text())
     assert len(summary["models"]) == 2
+    assert all(math.isfinite(row["exit_barrier"]) and row["smoothness"] > 0 for row in summary["models"])
     parts = [name for name in table.columns if name.startswith("deviation/")]
     counts = [sum(row[name] is not None for name in parts) for row in table.to_dicts()]
     assert table["n_parts"].to_list() == counts

@@ -12,6 +12,7 @@ from ase import units
 from atomlens.analyses import scan_deviation
 from atomlens.dynamics import AtomlensCalculator, energy_forces_stress, find_exits
 from atomlens.models import Potential
+from atomlens.potentials import AnyPotential
 from atomlens.reference import ReferenceUnavailable, gfn2_bond_scan, open_bonds
 from atomlens.structures import collate, perceive_bonds
 
@@ -30,7 +31,7 @@ def exit_barrier(model: Potential, atoms: ase.Atoms, temperature: float) -> floa
     return find_exits(AtomlensCalculator(model), atoms).barrier(temperature) / (units.kB * temperature)
 
 
-def smoothness(model: Potential, atoms: ase.Atoms) -> float:
+def smoothness(model: AnyPotential, atoms: ase.Atoms) -> float:
     """Median force smoothness deviation from GFN2 over all bonds outside of rings (`scan_deviation`), in 1/Å.
 
     NaN where there is no such bond, or GFN2-xTB cannot be had for the molecule.

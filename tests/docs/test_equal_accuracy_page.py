@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import polars as pl
 import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-def load(path: Path, name: str) -> ModuleType:
-    """A script as a module; scripts of benchmarks and documentation have the same names."""
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent))
-    return module
+from scripts import ROOT, load_script
 
 
 @pytest.fixture(scope="module")
 def page() -> ModuleType:
-    return load(ROOT / "docs" / "equal_accuracy.py", "equal_accuracy_page")
+    return load_script(ROOT / "docs" / "equal_accuracy.py", "equal_accuracy_page")
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    return load(ROOT / "benchmarks" / "equal_accuracy.py", "equal_accuracy_benchmark")
+    return load_script(ROOT / "benchmarks" / "equal_accuracy.py", "equal_accuracy_benchmark")
 
 
 def made_up(page, benchmark, *, physics: float, barrier: float, pulled: float = 0.4) -> dict[str, tuple[str, str]]:

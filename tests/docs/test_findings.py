@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import ase.build
 import pytest
+from scripts import ROOT, load_script
 
 from atomlens import InputError
 from atomlens.analyses.questions import chosen_questions
 from atomlens.runs.analysis import AnalysisOptions, run_analysis
 from samples import small_model
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 
 
 @pytest.fixture(scope="module")
 def findings() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("findings", DOCS / "findings.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["findings"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script(DOCS / "findings.py", "findings")
 
 
 @pytest.fixture(scope="module")

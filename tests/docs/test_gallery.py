@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import ROOT, load_script
 
 from atomlens.models import zoo_names
 
-GALLERY = Path(__file__).parents[2] / "docs" / "gallery"
+GALLERY = ROOT / "docs" / "gallery"
 SCRIPTS = sorted(path.stem for path in GALLERY.glob("*.py") if path.stem != "make")
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])")
 
 
 @pytest.fixture(scope="module")
 def make() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gallery_make", GALLERY / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["gallery_make"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script(GALLERY / "make.py", "gallery_make")
 
 
 # The only test that runs what the pages show, from start to end.

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 from markdown import Markdown
+from scripts import ROOT, load_script
 from typer.main import get_command
 
 from atomlens.cli import app
 
-HOOKS = Path(__file__).parents[2] / "docs" / "hooks"
+HOOKS = ROOT / "docs" / "hooks"
 PAGE = SimpleNamespace(file=SimpleNamespace(src_uri="reference/cli.md"))
 
 
 def hook(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", HOOKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(HOOKS / f"{name}.py", f"docs_{name}")
 
 
 def rendered(text: str) -> str:

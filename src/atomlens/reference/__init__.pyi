@@ -4,6 +4,7 @@ from .dispersion import Dispersion, d4_dispersion
 from .known import KnownPotential, known_potential
 from .manybody import BodyTerms, ManyBodyExpansion, many_body_expansion
 from .nciatlas import SAPT_PARTS, DimerCurve, read_nciatlas, sapt_file
+from .once import once_per_geometry
 from .orbitals import Orbitals
 from .properties import Kind, composed, composition, property_words
 from .response import RESPONSE_STEP, Response, forces_response, gfn2_response, model_response
@@ -45,6 +46,7 @@ __all__ = [
     "known_potential",
     "many_body_expansion",
     "model_response",
+    "once_per_geometry",
     "open_bonds",
     "property_words",
     "read_bond_scans",

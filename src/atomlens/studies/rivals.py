@@ -13,7 +13,7 @@ from atomlens.analyses import scan_deviation
 from atomlens.dynamics import AtomlensCalculator, energy_forces_stress, find_exits
 from atomlens.models import Potential
 from atomlens.potentials import AnyPotential
-from atomlens.reference import ReferenceUnavailable, gfn2_bond_scan, open_bonds
+from atomlens.reference import BondScan, ReferenceUnavailable, gfn2_bond_scan, once_per_geometry, open_bonds
 from atomlens.structures import collate, perceive_bonds
 
 # Two structures are moved so far apart, in Å.
@@ -31,13 +31,19 @@ def exit_barrier(model: Potential, atoms: ase.Atoms, temperature: float) -> floa
     return find_exits(AtomlensCalculator(model), atoms).barrier(temperature) / (units.kB * temperature)
 
 
+@once_per_geometry(1)
+def _scans(atoms: ase.Atoms) -> list[BondScan]:
+    """GFN2 along all bonds outside of rings; all models of a study are asked about one structure."""
+    return [gfn2_bond_scan(atoms, i, j, _POINTS) for i, j in open_bonds(atoms)]
+
+
 def smoothness(model: AnyPotential, atoms: ase.Atoms) -> float:
     """Median force smoothness deviation from GFN2 over all bonds outside of rings (`scan_deviation`), in 1/Å.
 
     NaN where there is no such bond, or GFN2-xTB cannot be had for the molecule.
     """
     try:
-        values = [scan_deviation(model, gfn2_bond_scan(atoms, i, j, _POINTS)) for i, j in open_bonds(atoms)]
+        values = [scan_deviation(model, one) for one in _scans(atoms)]
     except ReferenceUnavailable:
         return float("nan")
     return float(np.median(values)) if values else float("nan")

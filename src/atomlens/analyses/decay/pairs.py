@@ -15,7 +15,7 @@ from atomlens.analyses.decay.laws import Decay, decay_of, exponent_effect
 from atomlens.analyses.inputs import AnalysisInputs, seed_column, untrained_models
 from atomlens.analyses.pair_scores import with_species
 from atomlens.potentials import AnyPotential
-from atomlens.reference import d4_dispersion, gfn2_energy, gfn2_response, model_response
+from atomlens.reference import d4_dispersion, gfn2_energy, gfn2_response, model_response, once_per_geometry
 from atomlens.structures import InputError
 from atomlens.surveys import Progress, evenly_spread, no_progress
 
@@ -36,8 +36,15 @@ _BIN = 0.25
 _WINDOW = 0.5
 _ENOUGH = 200  # pairs of a species that get a curve of their own
 _KEYS = ["frame", "atom_1", "atom_2"]
+# Structures whose couplings are kept for the next model.
+_COUPLINGS_KEPT = 64
 
 PairMatrix = Callable[[ase.Atoms], Float[np.ndarray, "N N"]]
+
+
+@once_per_geometry(_COUPLINGS_KEPT)
+def _gfn2_couplings(atoms: ase.Atoms) -> Float[np.ndarray, "N N"]:
+    return gfn2_response(atoms).couplings
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class References:
         Total energy in eV.
     """
 
-    response: PairMatrix = lambda atoms: gfn2_response(atoms).couplings
+    response: PairMatrix = _gfn2_couplings
     own_response: Callable[[AnyPotential, ase.Atoms], Float[np.ndarray, "N N"]] = lambda model, atoms: (
         model_response(model, atoms).couplings
     )

@@ -188,6 +188,9 @@ def test_a_run_has_tables_page_and_reference(tmp_path: Path) -> None:
     assert summary["tried"] == 4
     assert summary["verdict"]["outcome"] == "descriptive"
     assert "no forecast" in summary["verdict"]["sentence"]
+    assert summary["barrier_kT"] == pytest.approx(-math.log(sum(math.exp(-kT) for kT in exits["kT"])))
+    assert summary["barrier_eV"] == pytest.approx(summary["barrier_kT"] * 8.617333e-5 * 300.0, rel=1e-5)
+    assert f"{summary['barrier_kT']:.1f} kT (thermal exit barrier)" in summary["verdict"]["sentence"]
     assert run.walls.select("element_1", "element_2", "bonded").rows() == [("H", "H", False), ("H", "O", True)]
     with pytest.raises(InputError, match="finished run"):
         run_check(model, "zoo:rmd17-ethanol-painn", water, "water", tmp_path / "run", temperature=300.0)

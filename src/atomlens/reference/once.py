@@ -11,7 +11,8 @@ import ase
 
 from atomlens.reference.xtb import stated_charge
 
-_P, _T = ParamSpec("_P"), TypeVar("_T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def once_per_geometry(
@@ -36,7 +37,7 @@ def once_per_geometry(
 
         @wraps(function)
         def asked(atoms: ase.Atoms, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-            arrays = (atoms.numbers, atoms.positions, atoms.cell[:], atoms.pbc)
+            arrays = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
             key = (*(a.tobytes() for a in arrays), stated_charge(atoms), args, tuple(sorted(kwargs.items())))
             if key not in kept:
                 kept[key] = function(atoms, *args, **kwargs)

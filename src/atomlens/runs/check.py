@@ -120,7 +120,7 @@ def run_check(
     with one_thread(), remove_if_empty(out, InputError), open_run(out, settings, CHECK_FILES, overwrite) as folder:
         found = find_exits(calculator, atoms, progress=progress)
         walls = scan_walls(calculator, found.relaxed)
-        thermal = units.kB * temperature
+        thermal, barrier = units.kB * temperature, found.barrier(temperature)
         exits, reference = exit_table(found, thermal), "GFN2-xTB"
         try:
             exits = with_reference(exits, found)
@@ -145,6 +145,8 @@ def run_check(
             "tried": found.tried,
             "failed": found.failed,
             "reference": reference,
+            "barrier_eV": barrier if found.ways else None,
+            "barrier_kT": barrier / thermal if found.ways else None,
             "verdict": to_plain(verdict),
             "exits": exits.to_dicts(),
             "walls": barriers.to_dicts(),
@@ -269,7 +271,13 @@ def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, referen
         names = ", ".join(below["name"].head(3).to_list())
         said += f". Less than half of what {reference} gives: {len(below)} of {len(exits)} ways ({names})"
     said += f". {failed}" if found.failed else ""
-    effect = Effect("lowest way out", float(lowest["energy_eV"]), n=len(exits), unit="eV")
+    barrier = found.barrier(temperature)
+    if len(exits) > 1:
+        said += (
+            f". All {len(exits)} ways together count like one of {barrier:.2f} eV, "
+            f"{barrier / (units.kB * temperature):.1f} kT (thermal exit barrier)"
+        )
+    effect = Effect("thermal exit barrier", barrier, n=len(exits), unit="eV")
     return Finding(claim, Outcome.DESCRIPTIVE, f"{said}.", effect, reference=reference)
 
 

@@ -279,6 +279,22 @@ def test_an_index_that_the_model_does_not_name_is_refused():
         atomlens.explain_module(Toy(reversed_rows), branched())
 
 
+@pytest.mark.parametrize("how", ["grad", "backward"])
+def test_a_model_that_takes_derivatives_on_the_way_is_refused_in_one_line(how):
+    class WithForces(Toy):
+        def energy(self, tensors: Mapping[str, Tensor]) -> Tensor:
+            vectors = tensors["r"].detach().clone().requires_grad_()
+            energy = super().energy({**tensors, "r": vectors})
+            if how == "grad":
+                torch.autograd.grad(energy, vectors, create_graph=True)
+            else:
+                energy.backward()
+            return energy
+
+    with pytest.raises(InputError, match="takes derivatives while it computes its energy"):
+        atomlens.explain_module(WithForces(plain), branched())
+
+
 def test_later_structures_need_one_recording_and_nothing_of_the_model_changes():
     toy = Toy(plain)
     before = {name: value.clone() for name, value in toy.head.state_dict().items()}

@@ -56,12 +56,26 @@ class OpenModel:
     def trace(
         self, structure: ase.Atoms | StructureInputs, needed: Collection[int] | None = None
     ) -> tuple[Trace, StructureInputs]:
-        """Run the model on a structure and record it: the values of some nodes, or all."""
+        """Run the model on a structure and record it: the values of some nodes, or all.
+
+        Raises
+        ------
+        InputError
+            If its output is not one number, or it takes derivatives on the way to it.
+        """
         inputs = structure if isinstance(structure, StructureInputs) else self.model.inputs(structure)
         numbers = self._first[0].numbers if needed is not None else ()
         keep = None if needed is None else frozenset(numbers[node] for node in needed)
-        with torch.no_grad():
-            trace = trace_call(lambda: self.model.energy(inputs.tensors), modules=self.model.embedding, keep=keep)
+        try:
+            with torch.no_grad():
+                trace = trace_call(lambda: self.model.energy(inputs.tensors), modules=self.model.embedding, keep=keep)
+        except RuntimeError as error:
+            if "does not require grad" not in str(error):
+                raise
+            raise InputError(
+                "the model takes derivatives while it computes its energy (torch.autograd.grad or backward), and is "
+                "recorded without autograd; give it a way to the energy alone, without forces"
+            ) from error
         if trace.value.numel() != 1:
             raise InputError(f"the model's energy has shape {tuple(trace.value.shape)}; one number is wanted")
         if needed is not None and trace.numbers != numbers:  # it did more or less beside what leads to the energy

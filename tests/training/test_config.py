@@ -61,6 +61,8 @@ def test_good_configuration(tmp_path: Path) -> None:
         ("n_train = 10", "n_train = 10\nforces = true", r"fit.force_weight is 0"),
         ("lr = 1", "force_weight = 0.9", r"fit.force_weight = 0.9, but data.forces is false"),
         ("lr = 1", "force_weight = 1\nstop_force_mae = 0.04", r"fit.force_weight = 1, but data.forces is false"),
+        ("lr = 1", "charge_weight = 10", r"data.charges = '', but fit.charge_weight = 10; give both"),
+        ("n_train = 10", 'n_train = 10\ncharges = "q"', r"data.charges = 'q', but fit.charge_weight = 0; give both"),
         ("lr = 1", "lr = ", r"not a TOML file"),
         ("[data]", '[data]\nset = "qm9"', r"set = 'qm9' takes no path"),
         ("[model]", '[model]\nlong_range = "coulom"', r"'model.long_range' is 'coulom'; did you mean 'coulomb'\?"),
@@ -101,3 +103,11 @@ def test_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs").glob("*.toml")), ids=lambda p: p.stem)
 def test_shipped_configurations_are_valid(path: Path) -> None:
     assert read_config(path).name == path.stem
+
+
+def test_charges_need_a_model_that_has_some(tmp_path: Path) -> None:
+    text = GOOD.replace("n_train = 10", 'n_train = 10\ncharges = "q"').replace("lr = 1", "charge_weight = 1")
+    with pytest.raises(InputError, match="'q' needs a model with charges: long_range = 'coulomb' or"):
+        read_config(write(tmp_path, text))
+    charged = text.replace("[model]", '[model]\nlong_range = "coulomb+dispersion"')
+    assert read_config(write(tmp_path, charged)).fit.charge_weight == 1

@@ -71,6 +71,51 @@ def test_long_range_models_learn_springs(make_config: Callable[..., Path], tmp_p
     assert result.test["test"].force_mae < 1.3  # springs pull by about that
 
 
+def with_charges(path: Path, folder: Path, charges: np.ndarray) -> None:
+    """The springs as a data set whose atoms have charges."""
+    springs = read_dataset(path, Units(energy="eV"))
+    column = Column("charges", "e", np.tile(charges, len(springs)), per_atom=True)
+    save_dataset(replace(springs, columns=(*springs.columns, column)), folder)
+
+
+def test_learned_charges_are_those_that_they_are_fitted_to(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config, charges = make_config(epochs=40, extra="charge_weight = 10.0\n"), np.array([-0.6, 0.35, 0.25])
+    with_charges(tmp_path / "springs.npz", tmp_path / "charged", charges)
+    text = config.read_text().replace('path = "springs.npz"', 'path = "charged"\ncharges = "charges"')
+    config.write_text(text.replace("n_layers = 2", 'n_layers = 2\nlong_range = "coulomb"\ncharge_balance = "none"'))
+    result = train(config, tmp_path / "run", report=quiet)
+    test = result.test["test"]
+    assert test.charge_mae is not None
+    assert test.charge_rmse is not None
+    assert test.charge_mae <= test.charge_rmse < 0.06  # the two hydrogens are one kind of atom: 0.05 apart from 0.3
+    assert result.card["errors"]["test"]["charges MAE"].endswith(" e")
+    model = load_model(tmp_path / "run" / "model.safetensors")
+    water = ase.Atoms("OH2", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    with torch.no_grad():
+        _, found = model.with_charges(model.graph(water))
+    assert found is not None
+    assert found.tolist() == pytest.approx([-0.6, 0.3, 0.3], abs=0.06)
+    # Forces are learned beside, and a run without the term has other charges.
+    assert test.force_mae is not None
+    assert test.force_mae < 0.6
+    free = text.replace("charge_weight = 10.0\n", "").replace('\ncharges = "charges"', "")
+    config.write_text(free.replace("n_layers = 2", 'n_layers = 2\nlong_range = "coulomb"\ncharge_balance = "none"'))
+    other = train(config, tmp_path / "free", report=quiet)
+    assert other.test["test"].charge_mae is None
+    with torch.no_grad():
+        _, left = load_model(other.model_path).with_charges(model.graph(water))
+    assert left is not None
+    assert float((left - found).abs().max()) > 0.1
+
+
+def test_charges_that_are_none_are_refused(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config = make_config(extra="charge_weight = 10.0\n")
+    text = config.read_text().replace("n_layers = 2", 'n_layers = 2\nlong_range = "coulomb"')
+    config.write_text(text.replace("forces = true", 'forces = true\ncharges = "forces"'))
+    with pytest.raises(InputError, match="forces are no charges; name a property with one number for each atom"):
+        train(config, tmp_path / "run", report=quiet)
+
+
 def test_long_range_models_are_not_trained_on_cells(make_config: Callable[..., Path], tmp_path: Path) -> None:
     config = make_config()
     with np.load(tmp_path / "springs.npz") as data:

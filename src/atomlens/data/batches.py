@@ -27,11 +27,14 @@ class Batch:
         The property, shape (G, ...), float64: total energies need its digits.
     forces
         Forces, shape (N, 3), or None.
+    charges
+        Charges in e, shape (N,), or None.
     """
 
     graph: AtomGraph
     target: Float[Tensor, "G ..."]
     forces: Float[Tensor, "N 3"] | None
+    charges: Float[Tensor, " N"] | None = None
 
 
 class GraphStore:
@@ -51,6 +54,8 @@ class GraphStore:
         Type of positions and forces.
     device
         Where the tensors are, and the batches cut from them.
+    charges
+        Name of the charges of atoms, or None.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class GraphStore:
         forces: str | None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        charges: str | None = None,
     ) -> None:
         def tensor(array: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
             # A copy: memory-mapped arrays are read-only, and a batch must not wait for the disk.
@@ -78,6 +84,7 @@ class GraphStore:
         self._offsets = None if edges.offsets is None else tensor(edges.offsets, dtype)
         self._target = tensor(dataset.column(target).values, torch.float64)
         self._forces = None if forces is None else tensor(dataset.column(forces).values, dtype)
+        self._charges = None if charges is None else tensor(dataset.column(charges).values, dtype)
 
     def __len__(self) -> int:
         return len(self._atom_starts) - 1
@@ -98,7 +105,8 @@ class GraphStore:
             batch=torch.repeat_interleave(torch.arange(len(indices), device=sizes.device), sizes),
             cutoff=self.cutoff,
         )
-        return Batch(graph, self._target[indices], None if self._forces is None else self._forces[atoms])
+        forces, charges = (None if values is None else values[atoms] for values in (self._forces, self._charges))
+        return Batch(graph, self._target[indices], forces, charges)
 
     def batches(self, indices: Int[np.ndarray, " M"], size: int) -> Iterator[Batch]:
         """All structures at `indices` in that order, `size` at a time; the last batch may be smaller."""

@@ -38,11 +38,14 @@ class PairTerms:
         Energy of every pair, one column per kind, shape (Q, K).
     kinds
         Names of the columns: "coulomb", "dispersion".
+    charges
+        Charges in e that "coulomb" is made of, shape (N,); None without it.
     """
 
     atoms: Int[Tensor, "Q 2"]
     parts: Float[Tensor, "Q K"]
     kinds: tuple[str, ...]
+    charges: Float[Tensor, " N"] | None = None
 
     @property
     def energies(self) -> Float[Tensor, " Q"]:
@@ -141,7 +144,7 @@ class LongRange(nn.Module):
         i, j = pairs.unbind(1)
         positions = graph.positions
         distances = torch.linalg.vector_norm(positions.index_select(0, j) - positions.index_select(0, i), dim=1)
-        parts = []
+        parts, q = [], None
         if self.charge is not None:
             q = self.charges(features, graph, cutoff)
             near = torch.erf(distances / self.config.charge_length) / distances
@@ -149,7 +152,7 @@ class LongRange(nn.Module):
         if self.amplitude is not None:
             amplitudes = self._amplitudes(features)
             parts.append(-amplitudes.index_select(0, i) * amplitudes.index_select(0, j) * self._damped(distances))
-        return PairTerms(pairs, torch.stack(parts, dim=1), self.config.parts)
+        return PairTerms(pairs, torch.stack(parts, dim=1), self.config.parts, q)
 
     def _amplitudes(self, features: AtomFeatures) -> Float[Tensor, " N"]:
         # The root and not C6 itself is learned: combining two then takes no root, whose slope at zero is infinite.

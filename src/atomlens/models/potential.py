@@ -149,12 +149,16 @@ class Potential(nn.Module):
 
     def forward(self, graph: AtomGraph) -> Tensor:
         """Predictions (G, ...) in the model's own unit."""
+        return self.with_charges(graph)[0]
+
+    def with_charges(self, graph: AtomGraph) -> tuple[Tensor, Float[Tensor, " N"] | None]:
+        """Predictions (G, ...) in the model's own unit, and learned charges in e; None where there are none."""
         features = self.representation(graph)
         y = self.readout(features, graph)
         offset = self.offset(graph)
         y = self.scale * y + offset.reshape(-1, *[1] * (y.dim() - 1))
         pairs = self.pair_terms(features, graph)
-        return y if pairs is None else y + pairs.sums(graph.batch, graph.n_graphs)
+        return (y, None) if pairs is None else (y + pairs.sums(graph.batch, graph.n_graphs), pairs.charges)
 
     def atom_parts(self, graph: AtomGraph) -> Float[Tensor, " N"]:
         """What every atom adds to the prediction of its structure, in the model's own unit.

@@ -48,6 +48,8 @@ class DataSettings:
         Property to learn.
     forces
         Learn forces as well.
+    charges
+        Property with charges of atoms in e that learned charges (`long_range`) are fitted to; none where empty.
     n_train, n_val, n_test
         Sizes of the split; without `n_test` everything that remains is tested on.
     split_seed
@@ -69,6 +71,7 @@ class DataSettings:
     test_path: str = ""
     property: str = "energy"
     forces: bool = False
+    charges: str = ""
     n_train: int = 0
     n_val: int = 0
     n_test: int | None = None
@@ -201,6 +204,8 @@ class FitSettings:
         Of AdamW.
     energy_weight, force_weight
         Weights of the squared errors of property and forces, both in units of the model's scale.
+    charge_weight
+        Weight of the squared errors of learned charges, in e^2.
     schedule
         ``plateau``, or ``cosine``: from `lr` to `min_lr` along half a cosine over all epochs, for runs whose
         length is given by the time at hand.
@@ -228,6 +233,7 @@ class FitSettings:
     weight_decay: float = 0.0
     energy_weight: float = 1.0
     force_weight: float = 0.0
+    charge_weight: float = 0.0
     schedule: Literal["plateau", "cosine"] = "plateau"
     plateau_factor: float = 0.5
     plateau_patience: int = 25
@@ -245,7 +251,8 @@ class FitSettings:
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} = {value}; it must be positive")
-        for name in ("weight_decay", "energy_weight", "force_weight", "plateau_patience", "min_lr", "stop_patience"):
+        weights = ("weight_decay", "energy_weight", "force_weight", "charge_weight")
+        for name in (*weights, "plateau_patience", "min_lr", "stop_patience"):
             if (value := getattr(self, name)) is not None and not value >= 0:
                 raise ValueError(f"{name} = {value}; it must be at least 0")
         if self.stop_force_mae is not None and not (self.force_weight > 0 and 0 < self.stop_force_mae < math.inf):
@@ -289,6 +296,16 @@ class TrainConfig:
             raise ValueError(
                 f"fit.force_weight = {self.fit.force_weight:g}, but data.forces is false: no force would be learned; "
                 "set data.forces = true, or leave force_weight out"
+            )
+        if bool(self.data.charges) != (self.fit.charge_weight > 0):
+            raise ValueError(
+                f"data.charges = {self.data.charges!r}, but fit.charge_weight = {self.fit.charge_weight:g}; give both, "
+                "a property of atoms and a weight above 0 (10, say), or neither"
+            )
+        if self.data.charges and "coulomb" not in self.model.long_range:
+            raise ValueError(
+                f"data.charges = {self.data.charges!r} needs a model with charges: long_range = 'coulomb' or "
+                f"'coulomb+dispersion', received {self.model.long_range!r}"
             )
         if self.data.forces and self.model.readout != "sum":
             raise ValueError(f"forces need readout = 'sum', received {self.model.readout!r}")

@@ -33,6 +33,8 @@ class Errors:
         The same of the force components, in unit/Å; None where forces are not learned.
     n
         Number of structures.
+    charge_mae, charge_rmse
+        Mean absolute and root mean square error of learned charges in e; None where they are not fitted.
     """
 
     property: str
@@ -42,6 +44,8 @@ class Errors:
     force_mae: float | None
     force_rmse: float | None
     n: int
+    charge_mae: float | None = None
+    charge_rmse: float | None = None
 
     def quantities(self) -> dict[str, tuple[float, str]]:
         """Every error with its unit, energies in meV, by a name for tables."""
@@ -52,6 +56,8 @@ class Errors:
         if self.force_mae is not None and self.force_rmse is not None:
             found["forces MAE"] = shown(self.force_mae, f"{self.unit}/Å")
             found["forces RMSE"] = shown(self.force_rmse, f"{self.unit}/Å")
+        if self.charge_mae is not None and self.charge_rmse is not None:
+            found |= {"charges MAE": (self.charge_mae, "e"), "charges RMSE": (self.charge_rmse, "e")}
         return found
 
     def line(self) -> str:
@@ -87,8 +93,8 @@ def evaluate(model: Potential, batches: Iterable[Batch]) -> Errors:
     TrainingError
         If there is no structure, or a prediction is not finite.
     """
-    absolute = squared = force_absolute = force_squared = 0.0
-    n = components = 0
+    absolute = squared = force_absolute = force_squared = charge_absolute = charge_squared = 0.0
+    n = components = charged = 0
     for batch in batches:
         if batch.forces is None:
             with torch.no_grad():
@@ -104,9 +110,17 @@ def evaluate(model: Potential, batches: Iterable[Batch]) -> Errors:
             force_absolute += float(error.abs().sum())
             force_squared += float(error.square().sum())
             components += error.numel()
+        if batch.charges is not None:
+            with torch.no_grad():
+                _, charges = model.with_charges(batch.graph)
+            assert charges is not None, "data.charges needs a model with charges"
+            error = (charges - batch.charges).double()
+            charge_absolute += float(error.abs().sum())
+            charge_squared += float(error.square().sum())
+            charged += len(error)
     if n == 0:
         raise TrainingError("no structure to evaluate on; give the split at least one")
-    if not absolute + force_absolute < float("inf"):
+    if not absolute + force_absolute + charge_absolute < float("inf"):
         raise TrainingError("predictions are no longer finite; lower fit.lr or fit.clip, or look for bad frames")
     output = model.config.output
     return Errors(
@@ -117,4 +131,6 @@ def evaluate(model: Potential, batches: Iterable[Batch]) -> Errors:
         force_mae=force_absolute / components if components else None,
         force_rmse=(force_squared / components) ** 0.5 if components else None,
         n=n,
+        charge_mae=charge_absolute / charged if charged else None,
+        charge_rmse=(charge_squared / charged) ** 0.5 if charged else None,
     )

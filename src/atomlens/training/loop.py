@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -198,13 +198,14 @@ class Fit:
 
     def _step(self, batch: Batch, step: int) -> float:
         scale = self.model.scale
-        if batch.forces is None:
-            y = self.model(batch.graph)
-            loss = self.settings.energy_weight * _mean_square(y - batch.target, scale)
-        else:
-            y, forces = self.model.energy_and_forces(batch.graph, create_graph=True)
-            loss = self.settings.energy_weight * _mean_square(y - batch.target, scale)
-            loss = loss + self.settings.force_weight * _mean_square(forces - batch.forces, scale)
+        positions = batch.graph.positions.detach().requires_grad_(batch.forces is not None)
+        y, charges = self.model.with_charges(replace(batch.graph, positions=positions))
+        loss = self.settings.energy_weight * _mean_square(y - batch.target, scale)
+        if batch.forces is not None:
+            (gradient,) = torch.autograd.grad(y.sum(), positions, create_graph=True)
+            loss = loss + self.settings.force_weight * _mean_square(gradient + batch.forces, scale)
+        if batch.charges is not None and charges is not None:
+            loss = loss + self.settings.charge_weight * (charges - batch.charges).square().mean()
         if self.penalty is not None:
             loss = loss + self.penalty(self.model, step)
         self.optimizer.zero_grad()
@@ -221,6 +222,8 @@ class Fit:
         loss = self.settings.energy_weight * (errors.rmse / scale) ** 2
         if errors.force_rmse is not None:
             loss += self.settings.force_weight * (errors.force_rmse / scale) ** 2
+        if errors.charge_rmse is not None:
+            loss += self.settings.charge_weight * errors.charge_rmse**2
         return loss
 
 

@@ -108,10 +108,12 @@ def _split(dataset: Dataset, settings: DataSettings) -> Split:
 
 
 def _store(config: TrainConfig, dataset: Dataset, model: Potential) -> GraphStore:
-    forces = "forces" if config.data.forces else None
-    return GraphStore(
-        dataset, find_edges(dataset, model.cutoff), config.data.property, forces, model.dtype, model.device
-    )
+    settings = config.data
+    forces, charges = "forces" if settings.forces else None, settings.charges or None
+    if charges is not None and (not (found := dataset.column(charges)).per_atom or found.values.ndim != 1):
+        raise InputError(f"{dataset.name}: {charges} are no charges; name a property with one number for each atom")
+    edges = find_edges(dataset, model.cutoff)
+    return GraphStore(dataset, edges, settings.property, forces, model.dtype, model.device, charges)
 
 
 def _check_elements(dataset: Dataset, structures: Int[np.ndarray, " M"], known: tuple[int, ...]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from findings import filled
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from atomlens.analyses import rank_correlation
+from atomlens.dynamics import outlook
+from atomlens.studies.correlation import partial_rank_correlation
 from equal_accuracy import signed, table
 
 PAGE = Path(__file__).parent / "forecast.md"
@@ -96,8 +100,8 @@ def areas(models: pl.DataFrame) -> dict[str, tuple[tuple[float, float, float], t
     """Area over all pairs, and over pairs of one molecule, with intervals."""
     return {
         name: (
-            drawn(models, lambda rows, name=name: told_apart(rows, name)),
-            drawn(models, lambda rows, name=name: told_apart(rows, name, within=True)),
+            drawn(models, partial(told_apart, name=name)),
+            drawn(models, partial(told_apart, name=name, within=True)),
         )
         for name in PREDICTORS
         if name in models.columns and models[name].drop_nulls().len()
@@ -156,6 +160,37 @@ def off_line(models: pl.DataFrame) -> float:
     return float((models["log_hazard"] - (INTERCEPT + SLOPE * models["exit_barrier"])).mean())  # pyright: ignore[reportArgumentType]
 
 
+def word_table(models: pl.DataFrame) -> str:
+    """What `atomlens check` says of the models, and how many replicas broke."""
+    said = pl.Series("word", [outlook(barrier).word for barrier in models["exit_barrier"]])
+    rows = []
+    for word in ("breaks", "at risk", "holds"):
+        own = models.filter(said == word)
+        broke = f"{own['n_broken'].sum()} of {own['n_replicas'].sum()}" if len(own) else ""
+        rows.append([f"*{word}*", str(len(own)), str(own["fragile"].sum()), broke])
+    return table(["said", "models", "of them fragile", "replicas that broke"], rows)
+
+
+def further_table(models: pl.DataFrame) -> str:
+    """What was not registered: rank correlations with the hazard, and areas without filters of inverse powers."""
+    plain = models.filter(pl.col("variant") != "powers")
+
+    def correlation(rows: pl.DataFrame, name: str) -> float:
+        return rank_correlation(rows[name].to_numpy(), rows["log_hazard"].to_numpy())
+
+    def given_error(rows: pl.DataFrame, name: str) -> float:
+        return partial_rank_correlation(*(rows[column].to_numpy() for column in (name, "log_hazard", "force_error")))
+
+    rows = []
+    for name, (label, _) in PREDICTORS.items():
+        known = models.drop_nulls(name)
+        cells = [told(drawn(known, partial(correlation, name=name)))]
+        cells.append("" if name == "force_error" else told(drawn(known, partial(given_error, name=name))))
+        rows.append([label, *cells, told(drawn(plain, partial(told_apart, name=name)))])
+    head = ["before dynamics", "rank correlation with the hazard", "given the force error"]
+    return table([*head, f"AUC, {len(plain)} models without *powers*"], rows)
+
+
 def model_table(models: pl.DataFrame) -> str:
     """All models."""
     rows = [
@@ -201,6 +236,8 @@ def figure(models: pl.DataFrame, ethanol: pl.DataFrame | None) -> Figure:
         panel.spines[["top", "right"]].set_visible(False)
         if name != "exit_barrier":
             panel.set_xscale("log")
+            panel.set_xticks(ticks := [20, 50, 100, 200], list(map(str, ticks)))
+            panel.minorticks_off()
     ends = np.array(panels[0].get_xlim())
     panels[0].plot(ends, INTERCEPT + SLOPE * ends, color="#444444", lw=1, label="line of ethanol")
     panels[0].set_ylabel("ln hazard (breaks per ps)")
@@ -226,6 +263,8 @@ def main(folders: list[str]) -> None:
         "verdicts": verdicts(models, found),
         "areas": area_table(found),
         "molecules": molecule_table(models),
+        "words": word_table(models),
+        "further": further_table(models),
         "models": model_table(models),
     }
     PAGE.write_text(filled(PAGE.read_text("utf-8"), parts), "utf-8")

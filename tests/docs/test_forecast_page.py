@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripts import ROOT, load_script
 
+from atomlens.dynamics.outlook import HOW_SURE, INTERCEPT, SLOPE
+
 
 @pytest.fixture(scope="module")
 def page() -> ModuleType:
@@ -74,6 +76,20 @@ def test_the_area_counts_pairs(rows):
                     pairs, wins = pairs + 1, wins + (x > y) + 0.5 * (x == y)
         expected = wins / pairs if pairs else np.nan
         assert page.area(value, fragile, groups) == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_page_is_what_its_tables_say(page):
+    models, text = page.read_models(), page.PAGE.read_text("utf-8")
+    assert len(models) == 48
+    assert page.word_table(models) in text
+    assert page.model_table(models) in text
+    assert f"| exit barrier | {page.signed(page.told_apart(models, 'exit_barrier'))} [" in text
+    verdict = page.verdicts(models, page.areas(models)).splitlines()[-1]
+    assert verdict == "| a forecast |  | earned |"
+    # What `check` says of itself.
+    assert f"{100 * page.told_apart(models, 'exit_barrier'):.0f} % [91 %, 100 %] of the pairs" in HOW_SURE
+    assert f"the force error in {100 * page.told_apart(models, 'force_error'):.0f} %." in HOW_SURE
+    assert (INTERCEPT, -SLOPE) == (page.INTERCEPT, page.SLOPE)
 
 
 def test_ethanol_s_line_is_the_registered_one(page):

@@ -186,8 +186,12 @@ def test_a_run_has_tables_page_and_reference(tmp_path: Path) -> None:
     assert (exits.filter(pl.col("how") == "stretched")["reference_eV"] > 1.0).all()
     summary = json.loads((run.folder / "summary.json").read_text())
     assert summary["tried"] == 4
-    assert summary["verdict"]["outcome"] == "descriptive"
-    assert "no forecast" in summary["verdict"]["sentence"]
+    assert summary["outlook"]["word"] in ("holds", "at risk", "breaks")
+    assert (
+        summary["verdict"]["outcome"]
+        == {"holds": "agrees", "at risk": "cannot tell", "breaks": "deviates"}[summary["outlook"]["word"]]
+    )
+    assert "of replicas are expected to break within 5 ps" in summary["verdict"]["sentence"]
     assert summary["barrier_kT"] == pytest.approx(-math.log(sum(math.exp(-kT) for kT in exits["kT"])))
     assert summary["barrier_eV"] == pytest.approx(summary["barrier_kT"] * 8.617333e-5 * 300.0, rel=1e-5)
     assert f"{summary['barrier_kT']:.1f} kT (thermal exit barrier)" in summary["verdict"]["sentence"]
@@ -203,7 +207,7 @@ def opened(calculator: Calculator) -> CalculatorModel:
 def test_the_page_of_a_calculator_has_findings_and_no_terms(tmp_path: Path) -> None:
     run = run_check(opened(morse()), "morse", ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]), "H2", tmp_path / "run")
     page = (run.folder / "report.html").read_text()
-    assert html.escape(run.verdict.findings[0].sentence.split(".")[0]) in page
+    assert html.escape(run.verdict.findings[1].sentence.split(".")[0]) in page
     assert "A calculator gives energies and forces" in page
     assert page.count("data:image/svg+xml") >= 1
     assert json.loads((run.folder / "summary.json").read_text())["model"]["has_terms"] is False
@@ -240,8 +244,8 @@ def test_cells_and_atoms_alone_are_refused_or_said(tmp_path: Path) -> None:
         run_check(opened(morse()), "morse", cell, "cell", tmp_path / "run")
     assert not (tmp_path / "run").exists()
     alone = run_check(opened(morse()), "morse", ase.Atoms("H"), "H", tmp_path / "alone")
-    assert "no bonds" in alone.verdict.findings[0].sentence
-    assert "no two atoms" in alone.verdict.findings[1].sentence
+    assert "no bonds" in alone.verdict.findings[1].sentence
+    assert "no two atoms" in alone.verdict.findings[2].sentence
 
 
 @pytest.mark.parametrize(
@@ -269,9 +273,9 @@ def test_a_wall_is_said_to_hold_only_where_there_are_energies(tmp_path: Path) ->
     assert lengths == 6
     assert missing == 3  # 0.59, 0.54 and 0.5 Å
     said = "The one wall holds as far in as there are energies (no energy at 3 of 6 lengths)."
-    assert failing.verdict.findings[1].sentence == said
+    assert failing.verdict.findings[2].sentence == said
     whole = run_check(opened(morse()), "morse", molecule, "H2", tmp_path / "whole")
-    assert "The one wall holds down to 0.5 Å." in whole.verdict.findings[1].sentence
+    assert "The one wall holds down to 0.5 Å." in whole.verdict.findings[2].sentence
 
 
 def test_walls_that_give_way_are_named_beside_those_of_which_too_little_is_known(tmp_path: Path) -> None:
@@ -303,7 +307,7 @@ def test_walls_that_give_way_are_named_beside_those_of_which_too_little_is_known
     assert (table["HH"]["missing"], table["HO"]["gives_way_A"]) == (0, None)
     assert table["HO"]["missing"] == 2  # 0.52 and 0.5 Å
     lengths = sum(row["lengths"] for row in table.values())
-    sentence = run.verdict.findings[1].sentence
+    sentence = run.verdict.findings[2].sentence
     assert sentence.startswith("1 of 2 walls give way: H-H not bonded at ")
     assert (
         f"; the others hold as far in as there are energies (no energy at 2 of {lengths} lengths, in 1 of" in sentence
@@ -326,7 +330,7 @@ def spring(r: np.ndarray) -> np.ndarray:
 
 def test_bonds_that_could_not_be_moved_are_no_missing_bonds(tmp_path: Path) -> None:
     run = run_check(opened(Stiff(spring)), "made", ase.Atoms("H2", [[0, 0, 0], [0, 0, LENGTH]]), "H2", tmp_path / "run")
-    finding = run.verdict.findings[0]
+    finding = run.verdict.findings[1]
     assert finding.outcome is Outcome.CANNOT_TELL
     assert finding.sentence == "No way out was found: 2 of 2 tries met a geometry without a finite energy."
 
@@ -343,7 +347,8 @@ def test_a_relaxation_without_an_energy_is_no_molecule_that_falls_apart(tmp_path
 
     run = run_check(opened(Blind(spring)), "made", start, "H2", tmp_path / "run")
     assert run.verdict.findings[0].outcome is Outcome.CANNOT_TELL
-    assert "no finite energy on the way to the relaxed structure" in run.verdict.findings[0].sentence
+    assert run.verdict.findings[1].outcome is Outcome.CANNOT_TELL
+    assert "no finite energy on the way to the relaxed structure" in run.verdict.findings[1].sentence
 
 
 @pytest.mark.parametrize("how", ["raises", "is not finite"])

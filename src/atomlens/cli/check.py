@@ -26,10 +26,11 @@ Any ASE calculator by import path, which runs the code that it names:
 
     atomlens check tblite.ase:TBLite ethanol.xyz --kwargs '{"method": "GFN2-xTB", "verbosity": 0}' --out xtb
 
-[b]What it is not[/b]
+[b]What it says[/b]
 
-A forecast. It reports what the model's energy asks for on each way out, in eV and in kT, beside GFN2-xTB at the same
-geometry. Use atomlens md to see how long a simulation lasts.
+Whether a simulation at --temperature holds, is at risk, or breaks within 5 ps, told from all ways out together; then
+what the model's energy asks for on each, in eV and in kT, beside GFN2-xTB at the same geometry. Nothing is known of
+longer times: use atomlens md.
 
 [b]Written to --out[/b]
 
@@ -45,7 +46,7 @@ def check(
     structure: Annotated[str, typer.Argument(help="One molecule: a file that ASE reads, or SMILES.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     temperature: Annotated[
-        float, typer.Option(parser=positive, metavar="NUMBER", help="In K, for energies in kT.")
+        float, typer.Option(parser=positive, metavar="NUMBER", help="In K, of the simulation that is asked about.")
     ] = 500.0,
     frame: Annotated[str, typer.Option(help="Which frame of STRUCTURE, counted from 0.")] = "0",
     kwargs: Annotated[
@@ -58,7 +59,7 @@ def check(
     trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
 ) -> None:
-    """What keeps a molecule whole: the energy of every way out, and walls between atoms, without dynamics."""
+    """Will dynamics hold? The energy of every way to break a molecule, and walls between atoms, without dynamics."""
     from atomlens.cli.calculators import open_model
     from atomlens.cli.early import early_or_embedded, read_early
     from atomlens.potentials import is_import_path

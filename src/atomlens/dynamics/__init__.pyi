@@ -5,27 +5,35 @@ from .failure import Failure, explain_failure, first_failure
 from .judgement import ReplicasNeeded, judge_stability, replicas_needed, survival
 from .lifetimes import Survival
 from .options import MDOptions
+from .outlook import HOLDS, HOW_SURE, WATCHED, WORDS, Outlook, Word, outlook
 from .simulation import SIMULATION_FILES, Fate, Report, Simulation, check_start, simulate
 
 __all__ = [
+    "HOLDS",
+    "HOW_SURE",
     "SIMULATION_FILES",
+    "WATCHED",
+    "WORDS",
     "AtomlensCalculator",
     "EnergyForcesStress",
     "Exits",
     "Failure",
     "Fate",
     "MDOptions",
+    "Outlook",
     "ReplicasNeeded",
     "Report",
     "Simulation",
     "Survival",
     "WayOut",
+    "Word",
     "check_start",
     "energy_forces_stress",
     "explain_failure",
     "find_exits",
     "first_failure",
     "judge_stability",
+    "outlook",
     "replicas_needed",
     "simulate",
     "survival",

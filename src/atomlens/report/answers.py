@@ -167,12 +167,21 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         ),
     },
     "check": {
-        "descriptive": Meaning(
+        "agrees": Meaning(
             "",
-            "A way out far below the mark of GFN2, or a wall that gives way, is a hole in the model: add such "
-            "geometries to its training set. Finding none does not show that a simulation lasts: run atomlens md.",
+            "Short simulations of this molecule at this temperature should keep it whole. Longer ones find ways that "
+            "are not looked for here: run atomlens md.",
         ),
-        _OPEN: Meaning("", "Nothing was found out."),
+        "deviates": Meaning(
+            "",
+            "Expect this molecule to break in a simulation. The lowest ways out are where: add such geometries to the "
+            "training set.",
+        ),
+        _OPEN: Meaning(
+            "",
+            "Some simulations will break it. A way out far below the mark of GFN2, or a wall that gives way, is a hole "
+            "in the model: add such geometries to its training set, and run atomlens md.",
+        ),
     },
 }
 

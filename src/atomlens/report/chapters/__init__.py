@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -34,6 +35,8 @@ class Chapter:
         Whether the model has terms.
     headline
         The answer in one sentence for the top of the page, where it follows from numbers rather than from the outcome.
+    words
+        What outcomes are called in this chapter, where they have names of their own; all findings are listed then.
     """
 
     slug: str
@@ -44,6 +47,11 @@ class Chapter:
     how: Markup
     has_terms: bool = True
     headline: str = ""
+    words: Mapping[Outcome, str] = field(default_factory=dict)
+
+    def word(self, outcome: Outcome) -> str:
+        """What an outcome is called in this chapter."""
+        return self.words.get(outcome, outcome.value)
 
     @property
     def came_out(self) -> str:
@@ -53,6 +61,8 @@ class Chapter:
     @property
     def answered(self) -> list[Finding]:
         """Findings that deviate, then those that agree; where there are none, what the architecture gives."""
+        if self.words:
+            return list(self.verdict.findings)
         found = [finding for finding in self.verdict.findings if finding.decides]
         kinds = (Outcome.DEVIATES, Outcome.AGREES)
         answers = [finding for kind in kinds for finding in found if finding.outcome is kind]

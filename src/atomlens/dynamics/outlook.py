@@ -1,0 +1,62 @@
+r"""Whether a simulation will keep a molecule whole, told from the thermal exit barrier, without dynamics.
+
+The hazard :math:`h` of models (breaks per ps) follows their thermal exit barrier :math:`\Delta E_T`
+(`atomlens.dynamics.exits`) by
+
+.. math:: \ln h = a - b\, \Delta E_T / k_B T
+
+a straight line through 48 models of ethanol, tested on 48 models of four other molecules that it was not made on. Both,
+with all figures: docs/forecast.md. Nothing is known of more than 5 ps, and of molecules that a model breaks on ways
+that no single bond or contact opens.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Word = Literal["holds", "at risk", "breaks"]
+# The registered line: ln of breaks per ps at a barrier of zero, and by how much it falls with every k_B T.
+INTERCEPT, SLOPE = 1.175, 0.396
+# For how long, in ps, replicas were watched.
+WATCHED = 5.0
+# As it is said of a molecule.
+WORDS: dict[Word, str] = {"holds": "holds", "at risk": "is at risk", "breaks": "breaks"}
+# Of models and molecules that the line was not made on.
+HOW_SURE = (
+    "In a registered test on 48 models of four other molecules the barrier told fragile models from others in 97 % "
+    "[91 %, 100 %] of the pairs, the force error in 67 %."
+)
+# Shares of replicas expected to break from which a molecule breaks, and below which it holds.
+BREAKS, HOLDS = 0.5, 0.1
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is to be expected of simulations at one temperature.
+
+    Attributes
+    ----------
+    word
+        ``breaks`` where half of the replicas or more are expected to break within 5 ps, ``holds`` where fewer than one
+        in ten are, else ``at risk``.
+    share
+        The expected share of them.
+    """
+
+    word: Word
+    share: float
+
+
+def outlook(barrier: float) -> Outlook:
+    """What a thermal exit barrier in units of k_B T lets expect.
+
+    Examples
+    --------
+    >>> [outlook(barrier).word for barrier in (4.0, 10.0, 20.0)]
+    ['breaks', 'at risk', 'holds']
+    """
+    hazard = math.exp(INTERCEPT - SLOPE * barrier)
+    share = -math.expm1(-hazard * WATCHED)
+    return Outlook("breaks" if share >= BREAKS else "holds" if share < HOLDS else "at risk", share)

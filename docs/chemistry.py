@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from findings import filled
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from pages import filled
 
 PAGE = Path(__file__).parent / "chemistry.md"
 FILES = Path(__file__).parent / "chemistry"

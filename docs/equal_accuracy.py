@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from findings import filled
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from pages import filled, signed, table
 
 from atomlens.studies.correlation import partial_rank_correlation
 
@@ -55,20 +55,10 @@ def read_models(path: Path) -> pl.DataFrame:
     return with_hazards(pl.read_csv(path).to_dicts())
 
 
-def signed(value: float, digits: int = 2) -> str:
-    """A number with a real minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")
-
-
 def spread(values: pl.Series, digits: int, factor: float = 1.0) -> str:
     """Mean and standard deviation over models."""
     numbers = values.to_numpy() * factor
     return f"{signed(numbers.mean(), digits)} ± {numbers.std(ddof=1):.{digits}f}"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join(["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)])
 
 
 def arm_table(models: pl.DataFrame) -> str:

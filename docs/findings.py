@@ -9,13 +9,13 @@ and ``<!-- /species -->`` everything is replaced; what stands outside of them is
 
 from __future__ import annotations
 
-import re
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
+from pages import filled
 
 from atomlens.analyses.findings import AnalysedRun, number_text, read_run
 from atomlens.analyses.questions import QUESTIONS, chosen_questions
@@ -85,22 +85,6 @@ def _details(claims: tuple[str, ...], runs: list[AnalysedRun], slug: str) -> lis
         lines += [f"| {run.name} | {_row(run.findings(slug)[claim])} |" for run in runs]
         lines += [""]
     return lines
-
-
-def filled(page: str, parts: dict[str, str]) -> str:
-    """The page with each part between its marks.
-
-    Raises
-    ------
-    InputError
-        If the page lacks a pair of marks.
-    """
-    for name, text in parts.items():
-        marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        page, count = marks.subn(lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", page)
-        if count != 1:
-            raise InputError(f"the page holds {count} pairs of marks for {name!r}; it needs one")
-    return page
 
 
 def draw(run: AnalysedRun, slug: str, folder: Path) -> str | None:

@@ -16,14 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from findings import filled
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from pages import filled, signed, table
 
 from atomlens.analyses import rank_correlation
 from atomlens.dynamics import outlook
 from atomlens.studies.correlation import partial_rank_correlation
-from equal_accuracy import signed, table
 
 PAGE = Path(__file__).parent / "forecast.md"
 FILES = Path(__file__).parent / "forecast"

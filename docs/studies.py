@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from findings import filled
 from matplotlib import rc_context
+from pages import filled
 from scipy.stats import rankdata
 
 from atomlens.analyses import rank_correlation

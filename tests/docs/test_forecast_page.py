@@ -87,8 +87,11 @@ def test_the_page_is_what_its_tables_say(page):
     verdict = page.verdicts(models, page.areas(models)).splitlines()[-1]
     assert verdict == "| a forecast |  | earned |"
     # What `check` says of itself.
-    assert f"{100 * page.told_apart(models, 'exit_barrier'):.0f} % [91 %, 100 %] of the pairs" in HOW_SURE
-    assert f"the force error in {100 * page.told_apart(models, 'force_error'):.0f} %." in HOW_SURE
+    interval = r"97 % of the pairs (95 % interval 91 to 100 %)"
+    assert f"| exit barrier | {page.signed(page.told_apart(models, 'exit_barrier'))} [0.91, 1.00] |" in text
+    assert interval in HOW_SURE["breaks"]
+    assert f"the force error in {100 * page.told_apart(models, 'force_error'):.0f} %." in HOW_SURE["breaks"]
+    assert not (models["exit_barrier"] > 12.7).any()  # as is said of molecules that hold
     assert (INTERCEPT, -SLOPE) == (page.INTERCEPT, page.SLOPE)
 
 

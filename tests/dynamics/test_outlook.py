@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -28,6 +29,34 @@ def test_higher_barriers_break_less_and_words_follow_the_share() -> None:
     # Half of the replicas are gone where the hazard is ln 2 over the time.
     half = next(barrier for barrier, one in zip(barriers, found, strict=True) if one.word == "at risk")
     assert 1.175 - 0.396 * half == pytest.approx(math.log(math.log(2) / WATCHED), abs=0.05)
+
+
+def test_a_model_with_a_bottomless_hole_breaks() -> None:
+    assert outlook(-2000.0).word == "breaks"
+    assert outlook(-2000.0).share == 1.0
+    assert outlook(1e6).share == 0.0
+
+
+def test_ways_without_an_energy_leave_nothing_to_say_but_that_it_breaks(tmp_path: Path) -> None:
+    class Torn(MorsePotential):
+        """No energy where the bond is longer than 0.9 Å."""
+
+        def calculate(self, *args, **kwargs) -> None:
+            super().calculate(*args, **kwargs)
+            if self.atoms.get_distance(0, 1) > 0.9:
+                self.results["energy"] = float("nan")
+
+    def checked(depth: float, folder: str):
+        torn = Torn(epsilon=depth, rho0=1.4 * 0.74, r0=0.74, rcut1=20.0, rcut2=30.0)
+        molecule = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]])
+        model = CalculatorModel(torn, CalculatorOrigin("torn"))
+        return run_check(model, "torn", molecule, "H2", tmp_path / folder, temperature=500.0)
+
+    deep = checked(12.0, "deep")
+    assert deep.verdict.outcome is Outcome.CANNOT_TELL
+    assert "on 1 of 2 ways the model gives no finite energy somewhere" in deep.verdict.findings[0].sentence.lower()
+    assert json.loads((deep.folder / "summary.json").read_text())["outlook"] is None
+    assert checked(0.3, "shallow").verdict.outcome is Outcome.DEVIATES
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_gfn2_departs_from_itself_nowhere_and_models_of_minima_fall_apart() -> N
     # It never saw a force, so that ethanol falls apart when it is relaxed: nothing holds it.
     assert exit_barrier(model, ETHANOL, 500.0) == 0
     held = load_model("zoo:rmd17-ethanol-painn", dtype=torch.float64)
-    cold, hot = (exit_barrier(held, ETHANOL, temperature) for temperature in (300.0, 1000.0))
+    cold, hot = (exit_barrier(held, water, temperature) for temperature in (300.0, 1000.0))
     assert cold > 3 * hot > 0  # in units of k_B T, and with more ways out when it is hot
 
 

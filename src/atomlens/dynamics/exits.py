@@ -101,7 +101,7 @@ class Exits:
         Infinite where there is none.
         """
         thermal = units.kB * temperature
-        return -thermal * float(np.logaddexp.reduce([-way.energy / thermal for way in self.ways], initial=-np.inf))
+        return 0.0 - thermal * float(np.logaddexp.reduce([-way.energy / thermal for way in self.ways], initial=-np.inf))
 
 
 class HeldDistance:

@@ -174,7 +174,7 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         ),
         "deviates": Meaning(
             "",
-            "Expect this molecule to break in a simulation. The lowest ways out are where: add such geometries to the "
+            "Expect this molecule to break in a simulation. The lowest ways out show where: add such geometries to the "
             "training set.",
         ),
         _OPEN: Meaning(

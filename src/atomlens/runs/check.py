@@ -150,6 +150,8 @@ def run_check(
             reference = f"none ({error})"
         barriers = wall_table(walls)
         expected = outlook(barrier / thermal) if _is_known(found) else None
+        if found.failed and expected is not None and expected.word != "breaks":
+            expected = None  # ways without an energy may be lower than all others
         first = _outlook_finding(expected, found, temperature)
         findings = (first, _exit_finding(exits, found, temperature, reference), _wall_finding(walls))
         verdict = Verdict("check", first.outcome, " ".join(finding.sentence for finding in findings), findings)
@@ -168,8 +170,8 @@ def run_check(
             "tried": found.tried,
             "failed": found.failed,
             "reference": reference,
-            "barrier_eV": barrier if found.ways else None,
-            "barrier_kT": barrier / thermal if found.ways else None,
+            "barrier_eV": barrier if _is_known(found) else None,
+            "barrier_kT": barrier / thermal if _is_known(found) else None,
             "outlook": to_plain(expected),
             "verdict": to_plain(verdict),
             "exits": exits.to_dicts(),
@@ -272,7 +274,7 @@ def wall_table(walls: list[Wall]) -> pl.DataFrame:
 def _headline(exits: pl.DataFrame, expected: Finding, weakest: Finding) -> str:
     """What to expect, and the weakest point."""
     if not len(exits) or exits["how"][0] == "by itself":
-        return weakest.sentence
+        return expected.sentence
     return f"{expected.sentence.split('. ')[0]}. {weakest.sentence.split('. ')[0].rstrip('.')}."
 
 
@@ -283,14 +285,24 @@ def _is_known(found: Exits) -> bool:
 
 def _outlook_finding(expected: Outlook | None, found: Exits, temperature: float) -> Finding:
     claim = f"Simulations at {temperature:g} K keep the molecule whole for {WATCHED:g} ps."
-    if expected is None:
-        if found.ways or found.failed:
-            return cannot_tell(claim, "the model gives no finite energy on the ways that were tried")
+    if not found.ways and not found.failed:
         return not_applicable(claim, "the structure has no bonds that could break")
+    if not _is_known(found):
+        where = "to the relaxed structure" if found.ways else "out that were tried"
+        return cannot_tell(claim, f"the model gives no finite energy on the {'way' if found.ways else 'ways'} {where}")
+    barrier = found.barrier(temperature) / (units.kB * temperature)
+    if expected is None:
+        return cannot_tell(
+            claim,
+            f"on {found.failed} of {found.tried} ways the model gives no finite energy somewhere, so that the thermal "
+            f"exit barrier may be lower than {barrier:.1f} kT",
+        )
+    began = f"At {temperature:g} K this molecule {WORDS[expected.word]}:"
+    if found.ways[0].how == "by itself":
+        return Finding(claim, _OUTCOMES[expected.word], f"{began} the structure falls apart when it is relaxed.")
     said = (
-        f"At {temperature:g} K this molecule {WORDS[expected.word]}: {_share(expected)} are expected to break within "
-        f"{WATCHED:g} ps, by a thermal exit barrier of {found.barrier(temperature) / (units.kB * temperature):.1f} kT. "
-        f"{HOW_SURE}"
+        f"{began} {_share(expected)} are expected to break within {WATCHED:g} ps, by a thermal exit barrier of "
+        f"{barrier:.1f} kT. {HOW_SURE[expected.word]}"
     )
     return Finding(claim, _OUTCOMES[expected.word], said, reference="docs/forecast.md")
 

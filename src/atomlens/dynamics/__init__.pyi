@@ -5,13 +5,15 @@ from .failure import Failure, explain_failure, first_failure
 from .judgement import ReplicasNeeded, judge_stability, replicas_needed, survival
 from .lifetimes import Survival
 from .options import MDOptions
-from .outlook import HOLDS, HOW_SURE, WATCHED, WORDS, Outlook, Word, outlook
+from .outlook import HOLDS, HOW_SURE, INTERCEPT, SLOPE, WATCHED, WORDS, Outlook, Word, outlook
 from .simulation import SIMULATION_FILES, Fate, Report, Simulation, check_start, simulate
 
 __all__ = [
     "HOLDS",
     "HOW_SURE",
+    "INTERCEPT",
     "SIMULATION_FILES",
+    "SLOPE",
     "WATCHED",
     "WORDS",
     "AtomlensCalculator",

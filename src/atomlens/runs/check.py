@@ -30,6 +30,8 @@ from atomlens.analyses import (
 from atomlens.dynamics import (
     HOLDS,
     HOW_SURE,
+    INTERCEPT,
+    SLOPE,
     WATCHED,
     WORDS,
     AtomlensCalculator,
@@ -51,7 +53,7 @@ from atomlens.tables import RunInfo, explained_frame, model_summary, package_ver
 # Raised whenever a key of summary.json changes its meaning or goes away.
 SCHEMA = 2
 CHECK_FILES = ("exits.parquet", "walls.parquet", "check.svg")
-HOW = """
+HOW = f"""
 <p>The structure is relaxed on the model's own energy. Every bond is then stretched and compressed by 0.5 &Aring;, the
 difference at which a simulation counts it as broken
 (<a href="https://arxiv.org/abs/2210.07237">arXiv:2210.07237</a>), and everything else is relaxed by descent at that
@@ -61,10 +63,10 @@ along the line between them down to 0.5 &Aring;, all others stay. A wall gives w
 falls more than 0.1 eV below the highest value passed; such walls have colours, the others are grey. A curve has a gap,
 or ends early, where the model gives no energy.</p>
 <p>What to expect of a simulation follows from all ways out together, the thermal exit barrier
-&minus;kT&nbsp;ln&nbsp;&Sigma;&nbsp;exp(&minus;&Delta;E/kT): ln(breaks per ps) = 1.175 &minus; 0.396 barrier/kT, a line
-through 48 models of ethanol. A molecule <em>breaks</em> where half of the replicas or more are expected to break within
-5&nbsp;ps, <em>holds</em> where fewer than one in ten are, and is <em>at risk</em> in between. How that was tested on
-other molecules stands in docs/forecast.md.</p>
+&minus;kT&nbsp;ln&nbsp;&Sigma;&nbsp;exp(&minus;&Delta;E/kT): ln(breaks per ps) = {INTERCEPT} &minus; {SLOPE} barrier/kT,
+a line through 48 models of ethanol. A molecule <em>breaks</em> where half of the replicas or more are expected to break
+within 5&nbsp;ps, <em>holds</em> where fewer than one in ten are, and is <em>at risk</em> in between. How that was
+tested on other molecules stands in docs/forecast.md.</p>
 """
 # What the outlook of each word is as an outcome.
 _OUTCOMES: dict[Word, Outcome] = {

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from pages import filled, signed, table
+from pages import area, filled, signed, table
 
 from atomlens.studies.correlation import partial_rank_correlation
 
@@ -154,11 +154,7 @@ def interval(models: pl.DataFrame, measure: Callable[[pl.DataFrame], float]) -> 
 def forecast(models: pl.DataFrame, name: str) -> float:
     """How often, of a model of which half of the replicas broke and one of which fewer did, a number tells which."""
     fragile = (models["breaks"] >= models["replicas"] / 2).to_numpy()
-    if fragile.all() or not fragile.any():
-        return math.nan
-    values = models[name].to_numpy() * EXPECTED.get(name, 1)
-    difference = values[fragile][:, None] - values[~fragile]
-    return float(((difference > 0) + 0.5 * (difference == 0)).mean())
+    return area(models[name].to_numpy() * EXPECTED.get(name, 1), fragile)
 
 
 def given_force_error(models: pl.DataFrame, name: str) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from pages import filled, signed, table
+from pages import area, filled, signed, table
 
 from atomlens.analyses import rank_correlation
 from atomlens.dynamics import outlook
@@ -58,17 +58,6 @@ def read_models(folder: Path = FILES) -> pl.DataFrame:
     models = pl.concat(found, how="diagonal_relaxed")
     hazard = (pl.col("n_broken") + 0.5) / (pl.col("sound_time_ps") * pl.col("n_replicas"))
     return models.with_columns(log_hazard=hazard.log(), fragile=2 * pl.col("n_broken") >= pl.col("n_replicas"))
-
-
-def area(value: np.ndarray, fragile: np.ndarray, group: np.ndarray | None = None) -> float:
-    """How often a fragile model has the larger value of a fragile and another one; of one group each, if given."""
-    pairs = fragile[:, None] & ~fragile
-    if group is not None:
-        pairs &= group[:, None] == group
-    if not pairs.any():
-        return np.nan
-    difference = (value[:, None] - value)[pairs]
-    return float(((difference > 0) + 0.5 * (difference == 0)).mean())
 
 
 def drawn(models: pl.DataFrame, measure: Callable[[pl.DataFrame], float]) -> tuple[float, float, float]:

@@ -1,8 +1,10 @@
-"""What scripts that fill pages share: marks, tables and numbers."""
+"""What scripts that fill pages share: marks, tables, numbers and the area under a curve."""
 
 from __future__ import annotations
 
 import re
+
+import numpy as np
 
 from atomlens.structures import InputError
 
@@ -31,3 +33,14 @@ def signed(value: float, digits: int = 2) -> str:
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
     return "\n".join(["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)])
+
+
+def area(value: np.ndarray, fragile: np.ndarray, group: np.ndarray | None = None) -> float:
+    """How often a fragile model has the larger value of a fragile and another one; of one group each, if given."""
+    pairs = fragile[:, None] & ~fragile
+    if group is not None:
+        pairs &= group[:, None] == group
+    if not pairs.any():
+        return np.nan
+    difference = (value[:, None] - value)[pairs]
+    return float(((difference > 0) + 0.5 * (difference == 0)).mean())

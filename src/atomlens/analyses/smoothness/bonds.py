@@ -71,8 +71,13 @@ def reference_scans(
 
 def scan_deviation(model: AnyPotential, one: BondScan) -> float:
     """`smoothness_deviation` of a model along one bond, in 1/Å; NaN where too few lengths have forces."""
-    start = int(np.nanargmin(one.energies)) if np.isfinite(one.energies).any() else 0
+    start = _lowest(one)
     return smoothness_deviation(one.lengths, log_ratio(scan(model, one.atoms, one.positions).forces, one.forces, start))
+
+
+def _lowest(one: BondScan) -> int:
+    """The point of lowest reference energy."""
+    return int(np.nanargmin(one.energies)) if np.isfinite(one.energies).any() else 0
 
 
 def scan_tables(
@@ -94,7 +99,7 @@ def scan_tables(
         except InputError as error:
             reason = reason or str(error)
             continue
-        start = int(np.nanargmin(one.energies)) if np.isfinite(one.energies).any() else 0
+        start = _lowest(one)
         found = scan(inputs.model, one.atoms, one.positions)
         reason = reason or found.reason
         ratio = log_ratio(found.forces, one.forces, start)

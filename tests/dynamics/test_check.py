@@ -215,6 +215,23 @@ def test_the_page_of_a_calculator_has_findings_and_no_terms(tmp_path: Path) -> N
     assert run.exits["name"].to_list() == ["H0-H1 stretched", "H0-H1 compressed"]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_check_that_ends_in_the_middle_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    class Ending(MorsePotential):
+        calls = 0
+
+        def calculate(self, *args, **kwargs) -> None:
+            self.calls += 1
+            if self.calls > 5:
+                raise error
+            super().calculate(*args, **kwargs)
+
+    molecule = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]])
+    with pytest.raises(error):
+        run_check(opened(Ending(epsilon=DEPTH, r0=LENGTH)), "ending", molecule, "H2", tmp_path / "new" / "run")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_molecule_is_checked_on_one_thread(tmp_path: Path) -> None:
     seen = []
 

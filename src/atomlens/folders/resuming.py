@@ -97,7 +97,7 @@ def _claim_run(
 
 
 @contextmanager
-def remove_if_empty(out: Path, error: type[InputError] = NothingDone) -> Iterator[None]:
+def remove_if_empty(out: Path, error: type[BaseException] = NothingDone) -> Iterator[None]:
     """Remove the folder of a run, with the parents made for it, where `error` ends the run that made it.
 
     A folder that was there before stays, empty if it was empty; an unfinished run in it stays as well, and so does

@@ -47,7 +47,7 @@ from atomlens.models import Potential, one_thread, outside
 from atomlens.potentials import AnyPotential, CalculatorModel
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.report import Chapter, Page, calculated_html, check_figure, svg_address
-from atomlens.structures import InputError, check_molecule, reading_notes
+from atomlens.structures import check_molecule, reading_notes
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
 # Raised whenever a key of summary.json changes its meaning or goes away.
@@ -141,7 +141,7 @@ def run_check(
     check_molecule(atoms, "check")
     calculator = calculator_of(model)
     settings = {"model": model_path, "structure": structure_name, "temperature": temperature}
-    with one_thread(), remove_if_empty(out, InputError), open_run(out, settings, CHECK_FILES, overwrite) as folder:
+    with one_thread(), remove_if_empty(out, BaseException), open_run(out, settings, CHECK_FILES, overwrite) as folder:
         found = find_exits(calculator, atoms, progress=progress)
         walls = scan_walls(calculator, found.relaxed)
         thermal, barrier = units.kB * temperature, found.barrier(temperature)

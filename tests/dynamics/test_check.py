@@ -120,6 +120,9 @@ def test_the_moved_side_is_what_hangs_on_the_bond() -> None:
     assert side_of(ethane, pairs, 0, 1) == [1, *(k for k in range(2, 8) if ethane.get_distance(1, k) < 1.2)]
     benzene = ase.build.molecule("C6H6")
     assert side_of(benzene, bond_reference(benzene).pairs, 0, 1) == [1]
+    ring_with_tail = np.array([[0, 1], [1, 2], [0, 2], [1, 3]])
+    assert side_of(ase.Atoms("C4"), ring_with_tail, 0, 1) == [1]  # the tail stays
+    assert side_of(ase.Atoms("C4"), ring_with_tail, 1, 3) == [3]
 
 
 def test_contacts_are_three_bonds_apart_or_more() -> None:
@@ -210,6 +213,7 @@ def test_the_page_of_a_calculator_has_findings_and_no_terms(tmp_path: Path) -> N
     assert html.escape(run.verdict.findings[1].sentence.split(".")[0]) in page
     assert "A calculator gives energies and forces" in page
     assert page.count("data:image/svg+xml") >= 1
+    assert "When does a model agree" not in page  # nothing here is judged by an interval
     assert json.loads((run.folder / "summary.json").read_text())["model"]["has_terms"] is False
     assert (run.folder / "check.svg").is_file()
     assert run.exits["name"].to_list() == ["H0-H1 stretched", "H0-H1 compressed"]

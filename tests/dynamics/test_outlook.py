@@ -69,3 +69,4 @@ def test_a_diatomic_is_told_by_how_deep_its_well_is(tmp_path: Path, depth: float
     run = run_check(model, "morse", ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]), "H2", tmp_path, temperature=500.0)
     assert run.verdict.outcome is outcome
     assert run.verdict.sentence.startswith(f"At 500 K this molecule {word}: ")
+    assert "When does a model agree" not in (run.folder / "report.html").read_text()

@@ -92,6 +92,7 @@ def test_page_and_summary_tell_the_verdict_and_nothing_is_markup(model: Potentia
     assert "<terms>" not in page
     assert "<p>by counting</p>" in page
     assert page.count("data:image/svg+xml;base64,") == 1
+    assert "When does a model agree, and when does it deviate?" in page
     summary = json.loads((found.folder / "summary.json").read_text())
     assert summary["schema"] == analysis.ANALYSIS_SCHEMA
     assert summary["n_structures"] == 6

@@ -35,7 +35,7 @@ from atomlens.studies.correlation import partial_rank_correlation
 from atomlens.studies.member import restricted_mean
 from atomlens.studies.page import sentence, study_page
 from atomlens.studies.plan import settings_of, with_product_rule
-from atomlens.studies.rivals import _excess, _side, disagreement, exit_barrier, roughness, size_error, smoothness
+from atomlens.studies.rivals import _excess, disagreement, exit_barrier, roughness, size_error, smoothness
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
 
@@ -123,13 +123,6 @@ def test_a_smooth_well_is_not_rough() -> None:
     wiggly = morse + 0.5 * np.sin(60 * r)
     assert _excess(wiggly) > 0.3
     assert math.isnan(_excess(np.zeros(5)))
-
-
-def test_what_hangs_on_a_bond_moves_with_it() -> None:
-    chain = [[0, 1], [1, 2], [2, 3]]
-    assert _side(0, 1, chain) == {1, 2, 3}
-    assert _side(1, 0, chain) == {0}
-    assert _side(0, 1, [[0, 1], [1, 2], [0, 2], [1, 3]]) == {1}  # a ring
 
 
 def test_structures_far_apart_add_unless_they_exchange_charge() -> None:

@@ -8,13 +8,14 @@ import ase
 import numpy as np
 import torch
 from ase import units
+from jaxtyping import Float, Int
 
 from atomlens.analyses import scan_deviation
 from atomlens.dynamics import AtomlensCalculator, energy_forces_stress, find_exits
 from atomlens.models import Potential
 from atomlens.potentials import AnyPotential
 from atomlens.reference import BondScan, ReferenceUnavailable, gfn2_bond_scan, once_per_geometry, open_bonds
-from atomlens.structures import collate, perceive_bonds
+from atomlens.structures import collate, perceive_bonds, side_of
 
 # Two structures are moved so far apart, in Å.
 _SEPARATION = 200.0
@@ -59,8 +60,8 @@ def roughness(model: Potential, atoms: ase.Atoms) -> float:
     with it; in a ring, that atom alone. In the spirit of smoothness tests along bond scans (arXiv:2602.04861); the
     formula is our choice.
     """
-    bonds = perceive_bonds(atoms).pairs.tolist()
-    values = [_excess(_scanned_forces(model, atoms, i, j, bonds)) for i, j in bonds]
+    bonds = perceive_bonds(atoms).pairs
+    values = [_excess(_scanned_forces(model, atoms, bonds, i, j)) for i, j in bonds.tolist()]
     return float(np.mean(values)) if values else float("nan")
 
 
@@ -72,8 +73,10 @@ def _excess(f: np.ndarray) -> float:
     return max(0.0, float(np.abs(np.diff(f)).sum() / spread - wanted))
 
 
-def _scanned_forces(model: Potential, atoms: ase.Atoms, i: int, j: int, bonds: list[list[int]]) -> np.ndarray:
-    moved = sorted(_side(i, j, bonds))
+def _scanned_forces(
+    model: Potential, atoms: ase.Atoms, bonds: Int[np.ndarray, "B 2"], i: int, j: int
+) -> Float[np.ndarray, " K"]:
+    moved = side_of(atoms, bonds, i, j)
     axis = atoms.positions[j] - atoms.positions[i]
     axis /= np.linalg.norm(axis)
     frames = []
@@ -84,23 +87,6 @@ def _scanned_forces(model: Potential, atoms: ase.Atoms, i: int, j: int, bonds: l
     found = energy_forces_stress(model, collate(frames))
     forces = found.forces.double().cpu().numpy().reshape(len(_SCAN), len(atoms), 3)
     return -(forces[:, moved] @ axis).sum(axis=1)
-
-
-def _side(i: int, j: int, bonds: list[list[int]]) -> set[int]:
-    """Atoms that hang on j when the bond i-j is cut; j alone in a ring."""
-    side, rim = {j}, [j]
-    while rim:
-        at = rim.pop()
-        for a, b in bonds:
-            if {a, b} == {i, j} or at not in (a, b):
-                continue
-            other = b if a == at else a
-            if other == i:
-                return {j}
-            if other not in side:
-                side.add(other)
-                rim.append(other)
-    return side
 
 
 def size_error(model: Potential, one: ase.Atoms, other: ase.Atoms) -> float:

@@ -54,6 +54,11 @@ class Chapter:
         return self.words.get(outcome, outcome.value)
 
     @property
+    def by_interval(self) -> bool:
+        """Whether any outcome follows from an interval and controls, as the page explains it."""
+        return not self.words and any(finding.outcome is not Outcome.DESCRIPTIVE for finding in self.verdict.findings)
+
+    @property
     def came_out(self) -> str:
         """The verdict's sentence without the question that it begins with: the page shows that beside it."""
         return without_question(self.verdict.sentence)

@@ -100,10 +100,15 @@ class Steps:
     """Training steps of one model over the batches, one batch after the other."""
 
     def __init__(
-        self, model: Any, works: list[tuple[Any, torch.Tensor]], output: Callable[[Any], torch.Tensor]
+        self,
+        model: Any,
+        works: list[tuple[Any, torch.Tensor]],
+        output: Callable[[Any], torch.Tensor],
+        *,
+        fused: bool = False,
     ) -> None:
         self.model = copy.deepcopy(model)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=fused)
         self.works, self.output, self.done = works, output, 0
 
     def loss(self, k: int) -> torch.Tensor:
@@ -147,7 +152,9 @@ def steps(spk: Any, repeats: int, device: torch.device) -> None:
         theirs = their_model(spk, architecture).to(device)
         target = [batch.target.float() / 30 for batch in data]
         inputs = [their_inputs(batch.graph) for batch in data]
-        a = Steps(our_model(theirs, device), list(zip([b.graph for b in data], target, strict=True)), lambda y: y)
+        a = Steps(
+            our_model(theirs, device), list(zip([b.graph for b in data], target, strict=True)), lambda y: y, fused=True
+        )
         b = Steps(theirs, list(zip(inputs, target, strict=True)), lambda result: result["energy"])
         found = []
         for step in (a, b):

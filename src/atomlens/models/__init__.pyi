@@ -41,6 +41,7 @@ from .files import (
     zoo_path,
 )
 from .long_range import LongRange, PairTerms
+from .machine import keep_memory, one_thread
 from .painn import PaiNN, PaiNNInteraction, PaiNNMixing
 from .plausibility import implausible, impossible
 from .potential import Potential, Prediction, UnseenElementWarning
@@ -48,7 +49,6 @@ from .readouts import AtomNetwork, Atomwise, Dipole
 from .schnet import SchNet, SchNetLayer
 from .so3 import RotationAlgebra, coupling_coefficients, degrees, legendre_coefficients
 from .so3net import SO3net, SO3netLayer
-from .threads import one_thread
 from .units import ENERGY_UNITS, to_internal
 
 __all__ = [
@@ -105,6 +105,7 @@ __all__ = [
     "implausible",
     "impossible",
     "is_zoo_name",
+    "keep_memory",
     "legendre_coefficients",
     "mix_vectors",
     "named_tensors",

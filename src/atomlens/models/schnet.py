@@ -38,7 +38,7 @@ class SchNetLayer(nn.Module):
     def filters(self, edges: EdgeFeatures | PairFeatures) -> Float[Tensor, "E M"]:
         """Channel weights of every edge, or pair."""
         hidden = self.activation(self.filter_in(edges.radial))
-        return self.filter_out(hidden) * edges.envelope[:, None]
+        return self.filter_out(hidden).mul_(edges.envelope[:, None])
 
     def forward(self, x: Float[Tensor, "N F"], edges: EdgeFeatures) -> Float[Tensor, "N F"]:
         """Update the states of the atoms."""

@@ -14,10 +14,10 @@ import polars as pl
 
 from atomlens.analyses import AnalysisInputs, Question
 from atomlens.folders import atomic_folder, load_result, reading, save_result
-from atomlens.models import one_thread
+from atomlens.models import keep_memory, one_thread
 from atomlens.potentials import CalculatorModel
 from atomlens.report import Chapter, make_chapter, unanswered_chapter
-from atomlens.surveys import Progress, keep_memory, no_progress, write_table
+from atomlens.surveys import Progress, no_progress, write_table
 
 # Beside the result of a question: why an ASE calculator had no energy, and how often.
 FAILURES = "failures.parquet"

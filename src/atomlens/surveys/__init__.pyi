@@ -13,7 +13,7 @@ from .sample import SAMPLE_SIZE, Sample, evenly_spread, read_sample, read_tables
 from .shards import SURVEY_FILES, SurveyResult, survey_structures
 from .sources import StructureSource, XyzFrames, is_xyz, open_frames
 from .stream import TableStream, as_format, write_table
-from .workers import dask_client, keep_memory
+from .workers import dask_client
 
 __all__ = [
     "PAIR_KINDS",
@@ -33,7 +33,6 @@ __all__ = [
     "dask_client",
     "evenly_spread",
     "is_xyz",
-    "keep_memory",
     "kind_strengths",
     "no_progress",
     "open_frames",

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import pickle
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from functools import cache
+from contextlib import ExitStack
 from itertools import islice
 from typing import Any
 
+from atomlens.models import keep_memory
 from atomlens.structures import InputError, install_command
 from atomlens.surveys.shard import ShardReport, ShardTask, make_shard
 
 # A task whose workers die or that fails is given to others so many times.
 _RETRIES = 3
-# glibc's names for: keep freed memory up to so much; take blocks of up to so much (32 MB is the most) from it.
-_MALLOC = {-1: 1 << 30, -3: 1 << 25}
 
 
 def work(tasks: Iterator[ShardTask], n_workers: int = 1, scheduler: str | None = None) -> Iterator[ShardReport]:
@@ -98,16 +95,3 @@ def _make_packed(task: bytes) -> ShardReport:
 def _make_shard(task: ShardTask) -> ShardReport:
     keep_memory()
     return make_shard(task)
-
-
-@cache
-def keep_memory() -> None:
-    """Have the process keep memory that it frees, up to 1 GB, for its next arrays.
-
-    By default, arrays of a few MB are new pages every time, and Dask has its workers give memory back at once; that
-    costs more than the arithmetic on them (`benchmarks/dataset.py`).
-    """
-    with suppress(OSError, AttributeError):  # another C library than glibc
-        mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in _MALLOC.items():
-            mallopt(parameter, value)

@@ -64,7 +64,9 @@ class Fit:
         self.seed = seed
         self.penalty = penalty
         self.model = model
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+        )
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer,
             factor=settings.plateau_factor,

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from atomlens.folders import alone_in, atomic_file, is_ours, mark, remove_if_empty, write_text
-from atomlens.models import save_model
+from atomlens.models import keep_memory, save_model
 from atomlens.structures import InputError, check_regular
 from atomlens.training.card import make_card
 from atomlens.training.config import TrainConfig, read_config
@@ -130,6 +130,7 @@ def _train(
 ) -> TrainResult:
     checkpoint = out / CHECKPOINT
     torch.set_num_threads(config.fit.threads)
+    keep_memory()  # or every step makes new pages of its larger arrays
     prepared = prepare(config, config_path.parent, out, device)
     fit = Fit(prepared.model, config.fit, config.seed, penalty)
     seconds = 0.0

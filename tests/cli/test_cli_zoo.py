@@ -47,3 +47,9 @@ def test_an_unknown_name_gets_a_suggestion(capsys, command):
     assert (done.code, done.out) == (2, "")
     assert "did you mean qm9-u0-painn?" in done.err
     assert done.err.count("\n") == 1
+
+
+def test_a_card_writes_extremes_as_ranges_and_lists_with_commas(capsys):
+    said = " ".join(run(capsys, "zoo", "card", "organic-schnet").out.split())
+    assert "atoms 1 to 61; charges -1, 0, 1; periodic no" in said
+    assert "H-H 1.22 to 5.0 Å, H-C 0.922 to 5.0 Å" in said

@@ -118,13 +118,7 @@ def _errors(card: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """An entry of a card as lines of text."""
-    if isinstance(value, Mapping):
-        nested = [
-            f"{key}: {_text(entry)}" if isinstance(entry, Mapping) else f"{key} {_text(entry)}"
-            for key, entry in value.items()
-        ]
-        return ", ".join(nested)
-    if isinstance(value, list | tuple):
-        return "\n".join(map(str, value))
-    return str(value)
+    """An entry of a card; notes one per line."""
+    from atomlens.report import card_entry
+
+    return "\n".join(map(card_entry, value)) if isinstance(value, list | tuple) else card_entry(value)

@@ -10,7 +10,7 @@ from .md_figures import failure_figure, stability_figure
 from .page import Page, frames_on_page, page_html
 from .plots import Plots, pair_cylinders
 from .verdicts_page import verdicts_html
-from .wording import RULES
+from .wording import RULES, card_entry
 
 __all__ = [
     "BLUE",
@@ -24,6 +24,7 @@ __all__ = [
     "Page",
     "Plots",
     "calculated_html",
+    "card_entry",
     "check_figure",
     "compare_html",
     "couplings_html",

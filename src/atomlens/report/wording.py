@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,22 +99,40 @@ def is_energy(words: str) -> bool:
     return any(kind in words for kind in ("energy", "enthalpy"))
 
 
-def card_entry(value: Any) -> str:
-    """An entry of a model card as text: nested entries with their names, separated by commas.
+# Entries of a card that hold the smallest and the largest value of a training set, and units that go with names.
+_EXTREMES = ("atoms", "distances")
+_UNITS = {"distances": " Å", "distances within": " Å"}
+
+
+def card_entry(value: Any, name: str = "") -> str:
+    """An entry of a model card as text: nested entries with their names, extremes of a training set as ranges.
 
     Examples
     --------
     >>> card_entry({"test": {"energy MAE": "2.3 meV"}, "seed": 1})
     'test: energy MAE 2.3 meV, seed 1'
+    >>> card_entry({"atoms": [1, 61], "charges": [-1, 0, 1], "distances": {"H-C": [0.922, 5.0]}})
+    'atoms 1 to 61; charges -1, 0, 1; distances: H-C 0.922 to 5.0 Å'
     """
     if isinstance(value, Mapping):
         entries = [
-            f"{key}{':' if isinstance(entry, Mapping) else ''} {card_entry(entry)}" for key, entry in value.items()
+            f"{key}{':' if isinstance(entry, Mapping) else ''} {card_entry(entry, name if name in _EXTREMES else key)}"
+            for key, entry in value.items()
         ]
-        return ", ".join(entries)
+        return _listed(entries)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return "; ".join(map(card_entry, value))
-    return str(value)
+        if name in _EXTREMES and len(value) == 2:
+            low, high = value
+            return (f"{low}" if low == high else f"{low} to {high}") + _UNITS.get(name, "")
+        return _listed([card_entry(entry) for entry in value])
+    return f"{value}{_UNITS.get(name, '')}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Texts behind commas, behind semicolons where a text has commas itself."""
+    return ("; " if any(", " in text for text in texts) else ", ").join(texts)
 
 
 def documentation_address() -> str:

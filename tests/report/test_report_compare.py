@@ -12,6 +12,7 @@ from browser import CHROMIUM
 from report_samples import HOSTILE, ethanol, two_waters
 
 from atomlens import InputError, explain
+from atomlens.cli.compare import show_comparison
 from atomlens.folders import RunFolder
 from atomlens.report.compare_page import compare_html
 from atomlens.runs import write_run
@@ -183,3 +184,25 @@ def test_the_command_says_and_writes_it(runs, tmp_path, capsys):
     for word in ("painn", "schnet", "C2H6O", "single", "report.html"):
         assert word in said
     assert (tmp_path / "both" / "report.html").is_file()
+
+
+def test_four_models_are_rows_where_their_columns_do_not_fit(tmp_path, capsys, monkeypatch):
+    names = ["a-painn-organic-x", "a-schnet-organic-x", "c-painn-organic-x", "d-schnet-organic-x"]
+    kinds = ["painn", "schnet", "painn", "schnet"]
+    folders = [
+        make_run(tmp_path / name, kind, max_order=2, model_path=f"{name}.safetensors")
+        for name, kind in zip(names, kinds, strict=True)
+    ]
+    monkeypatch.setenv("COLUMNS", "80")
+    show_comparison(compare_runs(folders))
+    said = capsys.readouterr().out
+    assert "…" not in said
+    assert "r with a-painn-organic-x" in said
+    for name in names[1:]:
+        (first, *_) = (line.split() for line in said.splitlines() if line.split()[:1] == [name])
+        assert len(first) == 3  # name, prediction, r
+    monkeypatch.setenv("COLUMNS", "300")
+    show_comparison(compare_runs(folders))
+    wide = capsys.readouterr().out
+    assert "with a-painn-organic-x" in wide
+    assert "r d-schnet-organic-x" in wide

@@ -75,6 +75,15 @@ def test_gfn2(capsys, folder):
     assert left_over(folder) == ["run"]
 
 
+def test_gfn2_takes_unpaired_electrons_from_a_smiles_string(capsys, folder):
+    pytest.importorskip("tblite", reason="needs the extra xtb")
+    outcome = run(capsys, "response", "gfn2", "[CH3]", "--out", "run")
+    assert outcome.code == 0, outcome.err
+    outcome = run(capsys, "response", "gfn2", "[CH3]", "--kwargs", '{"uhf": 0}', "--out", "run2")
+    assert outcome.code == 2
+    assert """--kwargs '{"uhf": 1}'""" in outcome.err
+
+
 @pytest.mark.slow
 def test_a_calculator_by_import_path(capsys, folder):
     outcome = run(

@@ -76,6 +76,7 @@ def test_populations_of_any_orbitals_sum_to_one(seed, n):
     [
         (ase.Atoms("ThO", [[0, 0, 0], [0, 0, 1.9]]), {}, r"no parameters for Th \(atom 0\)"),
         (ase.build.molecule("OH"), {}, "9 electrons do not go with 0 unpaired"),
+        (ase.build.molecule("OH"), {}, r"""uhf=1 \(atomlens response: --kwargs '\{"uhf": 1\}'\)"""),
         (ase.build.molecule("H2O"), {"charge": 1}, "9 electrons"),
         (ase.build.molecule("H2O"), {"uhf": 1}, "10 electrons do not go with 1"),
         (ase.build.bulk("Si"), {}, "periodic"),

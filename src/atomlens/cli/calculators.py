@@ -138,7 +138,24 @@ def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
     if wrong:
         raise InputError(f"--kwargs: gfn2 takes whole numbers charge and uhf, got {', '.join(wrong)}")
     how = "GFN2-xTB, central differences of forces, step 0.005 bohr"
-    return how, lambda atoms, progress: gfn2_response(atoms, **given, progress=progress)
+
+    def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
+        return gfn2_response(atoms, **{"uhf": _unpaired(atoms), **given}, progress=progress)
+
+    return how, respond
+
+
+def _unpaired(atoms: ase.Atoms) -> int:
+    """Unpaired electrons of the SMILES string that a structure was made from; 0 for all other structures."""
+    from atomlens.structures import geometry_note
+
+    if geometry_note(atoms) is None:
+        return 0
+    from rdkit import Chem
+    from rdkit.Chem import Descriptors
+
+    molecule = Chem.MolFromSmiles(atoms.info["smiles"])
+    return Descriptors.NumRadicalElectrons(molecule)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _of_model(model: AnyPotential, step: float | None) -> tuple[str, Responder]:

@@ -32,6 +32,10 @@ A shipped model, and GFN2-xTB on the same molecule (needs the extra xtb):
     atomlens response zoo:qm9-u0-painn ethanol.xyz --out painn
     atomlens response gfn2 ethanol.xyz --out xtb
 
+A radical (of a SMILES string, unpaired electrons are counted by themselves):
+
+    atomlens response gfn2 methyl.xyz --kwargs '{"uhf": 1}' --out methyl
+
 Any ASE calculator by import path, with arguments:
 
     atomlens response ase.calculators.lj:LennardJones argon.xyz --kwargs '{"epsilon": 0.0104, "sigma": 3.4}' --out lj

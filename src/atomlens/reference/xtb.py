@@ -195,8 +195,9 @@ def _check(atoms: ase.Atoms, charge: int, uhf: int) -> None:
     lanthanides = bool(((atoms.numbers > 57) & (atoms.numbers < 72)).any())
     if not lanthanides and (electrons - uhf) % 2:
         raise ReferenceUnavailable(
-            f"{electrons} electrons do not go with {uhf} unpaired ones; "
-            'a radical needs uhf, an ion its charge (--charge, atoms.info["charge"])'
+            f"{electrons} electrons do not go with {uhf} unpaired ones; give the unpaired electrons of a radical as "
+            """uhf=1 (atomlens response: --kwargs '{"uhf": 1}'), the charge of an ion as charge=1 in an extended xyz """
+            'file, or as atoms.info["charge"] in Python'
         )
 
 

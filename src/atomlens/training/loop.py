@@ -109,9 +109,10 @@ class Fit:
         for step, batch in enumerate(self._batches(store, split.train, epoch), start=1):
             loss = self._step(batch, steps_before + step - 1)
             if not loss < _DIVERGED:
+                kept = "the last whole epoch is kept" if self.epoch else "no epoch was finished, nothing is kept"
                 raise TrainingError(
                     f"the loss became {loss:.3g} in epoch {epoch}, step {step} (learning rate {lr:g}); lower fit.lr or "
-                    "fit.clip, or look for frames with wrong energies or forces; the last whole epoch is kept"
+                    f"fit.clip, or look for frames with wrong energies or forces; {kept}"
                 )
             loss_sum += loss * batch.graph.n_graphs
             seen += batch.graph.n_graphs

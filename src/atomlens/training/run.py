@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -111,7 +112,7 @@ def train(
     """
     config_path, out = Path(config_path), Path(out)
     config = read_config(config_path)
-    with remove_if_empty(out, InputError), alone_in(out), _with_folder_named(out):
+    with _removed_before_its_first_epoch(out), alone_in(out), _with_folder_named(out):
         _check_folder(out, resume)
         mark(out, TRAINING_FILES)
         command = command or f"train({config_path!s}, {out!s})"
@@ -193,13 +194,36 @@ def _check_folder(out: Path, resume: bool) -> None:
 
 
 @contextmanager
+def _removed_before_its_first_epoch(out: Path) -> Iterator[None]:
+    """Remove the folder of a run that bad input ends, unless it has a checkpoint: that is work to go on from."""
+    kept: InputError | None = None
+    with remove_if_empty(out, InputError):
+        try:
+            yield
+        except InputError as error:
+            if not _has_checkpoint(out):
+                raise
+            kept = error
+    if kept is not None:
+        raise kept
+
+
+@contextmanager
 def _with_folder_named(out: Path) -> Iterator[None]:
     """Say what the system refused in one line; the last checkpoint is whole, whatever happens after it."""
     try:
         yield
     except OSError as error:
-        kept = "the last whole epoch is kept: make room or mend it, then go on with --resume"
+        kept = (
+            "the last whole epoch is kept: make room or mend it, then go on with --resume"
+            if _has_checkpoint(out)
+            else "no epoch was finished: make room or mend it, then start again"
+        )
         raise InputError(f"{out}: {error.strerror or error}; {kept}") from error
+
+
+def _has_checkpoint(out: Path) -> bool:
+    return os.path.exists(out / CHECKPOINT)  # Path.exists raises where a folder may not be entered
 
 
 def _save(path: Path, config: TrainConfig, fit: Fit, seconds: float) -> None:

@@ -12,6 +12,8 @@ from report_samples import HOSTILE, cell_of_waters, ethanol, explanation, frame,
 
 from atomlens.report import figures, jupyter, overview_figure, projection, svg_address
 from atomlens.report.projection import aligned_rotation, viewing_rotation
+from atomlens.report.records import Orientation, frame_record
+from atomlens.structures import BOND_CLASSES
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,26 @@ def test_the_overview_can_be_drawn(atoms):
     figure = overview_figure(explanation(atoms))
     assert len(figure.axes) == 3
     figure.savefig(io.BytesIO(), format="svg")
+
+
+def test_bonds_through_a_face_are_bonds_and_are_not_drawn_across_the_cell():
+    atoms = two_waters()
+    atoms.set_cell([7.0, 7.0, 7.0])
+    atoms.pbc = True
+    atoms.translate([0, 0, 0.6])
+    atoms.wrap()  # one hydrogen atom of each molecule comes in on the other side
+    shown = frame(atoms)
+    record = frame_record(shown, Orientation())
+    places = np.array(record["positions"])
+    assert {shown.surroundings.molecule.tolist()[k] for k in range(6)} == {0, 1}
+    assert len(record["bonds"]) == 2
+    assert all(np.linalg.norm(places[i] - places[j]) < 1.1 for i, j, _ in record["bonds"])
+    singles = sum(name == BOND_CLASSES.index("single") for name in record["pairs"]["bond"])
+    assert singles == 4
+    longest = max(shown.surroundings.distances(*shown.interactions.order(2).atoms.T))
+    for line in overview_figure(shown).axes[0].lines:
+        steps = np.hypot(*np.diff(line.get_xydata().astype(float), axis=0).T)
+        assert not (steps > longest + 1e-9).any()
 
 
 def test_the_overview_draws_every_pair_term_once():

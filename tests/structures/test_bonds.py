@@ -6,6 +6,8 @@ import ase
 import ase.build
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom
 
@@ -124,6 +126,48 @@ def test_perception_follows_a_permutation_of_the_atoms():
     order = np.random.default_rng(5).permutation(len(atoms))
     table = perceive_bonds(atoms[order])
     np.testing.assert_array_equal(table.order_matrix(), perceive_bonds(atoms).order_matrix()[np.ix_(order, order)])
+
+
+@given(
+    name=st.sampled_from(["CH3CH2OH", "C6H6", "CH3CONH2", "CH3COCl", "HCN", "C2H2"]),
+    shift=st.tuples(*[st.floats(-20, 20)] * 3),
+    skew=st.tuples(*[st.floats(-3, 3)] * 3),
+    periodic=st.tuples(*[st.booleans()] * 3),
+)
+def test_bonds_go_through_the_faces_of_a_cell(name, shift, skew, periodic):
+    open_one = ase.build.molecule(name)
+    atoms = open_one.copy()
+    atoms.translate(shift)
+    atoms.set_cell([[12, 0, 0], [skew[0], 13, 0], [skew[1], skew[2], 14]])
+    atoms.pbc = periodic
+    atoms.wrap()  # only in the directions that repeat
+    found, wanted = perceive_bonds(atoms), perceive_bonds(open_one)
+    np.testing.assert_array_equal(found.pairs, wanted.pairs)
+    np.testing.assert_array_equal(found.orders, wanted.orders)
+    assert found.has_orders
+    assert len(fragments(atoms)) == 1
+
+
+def test_a_wrapped_box_of_water_is_made_of_water():
+    atoms = ase.build.molecule("H2O")
+    atoms.set_cell([3.1] * 3)
+    atoms.pbc = True
+    box = atoms.repeat(3)
+    box.translate([1.4, 0.9, 0.5])
+    box.wrap()
+    assert [box[part].get_chemical_formula() for part in fragments(box)] == ["H2O"] * 27
+
+
+def test_crystals_have_all_bonds_of_their_atoms():
+    diamond = perceive_bonds(ase.build.bulk("C", cubic=True))
+    np.testing.assert_array_equal(diamond.order_matrix().sum(axis=0), 4)
+    copper = perceive_bonds(ase.build.bulk("Cu", cubic=True).repeat(3))
+    assert np.bincount(copper.pairs.ravel()).tolist() == [12] * 108
+    # Four bonds between two atoms, each through another face; and an atom that has none but its images.
+    two = perceive_bonds(ase.build.bulk("C"))
+    assert (two.pairs.tolist(), two.has_orders) == ([[0, 1]], False)
+    one = perceive_bonds(ase.build.bulk("Cu"))
+    assert (one.pairs.tolist(), one.has_orders) == ([], False)
 
 
 def test_rdkit_logs_as_it_did_before():

@@ -102,6 +102,9 @@ def _frame_record(comparison: Comparison, number: int) -> dict[str, Any]:
     values = [listed[f"term_{k}"].to_list() for k in range(len(runs))]
     bond_orders = {"single": 1, "unknown": 1, "aromatic": 1.5, "double": 2, "triple": 3}
     bonded = pairs.filter(pl.col("kind").is_in(list(bond_orders)))
+    ends = positions[bonded["atom_1"].to_numpy()] - positions[bonded["atom_2"].to_numpy()]
+    through = np.linalg.norm(ends, axis=1) > bonded["distance"].to_numpy() + 1e-3  # a face of the cell: not drawn
+    bonded = bonded.filter(~through)
     return {
         "index": entry["frame"],
         "name": entry["name"],

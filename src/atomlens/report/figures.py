@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
@@ -48,24 +49,26 @@ def overview_figure(explanation: Explanation | ExplainedFrame, *, title: str | N
 
 def draw_molecule(axes: Axes, frame: ExplainedFrame) -> None:
     """Atoms, bonds, and the stronger pair terms in a plane."""
-    flat = frame.atoms.positions @ viewing_rotation(frame.atoms.positions)[:2].T
+    plane = viewing_rotation(frame.atoms.positions)[:2].T
+    flat = frame.atoms.positions @ plane
     axes.set_aspect("equal")
     axes.axis("off")
     # Widths follow the length that an Å has on paper.
     extent = max(np.ptp(flat[:, 0]) / 5.2, np.ptp(flat[:, 1]) / 4.0, 1.0) + 0.3
     points = 72 / extent
-    for i, j in frame.surroundings.bonds.pairs:
-        axes.plot(*flat[[i, j]].T, color=FAINT, lw=0.06 * points, solid_capstyle="round", zorder=1)
+    for line in _lines(frame, frame.surroundings.bonds.pairs):
+        axes.plot(*(line @ plane).T, color=FAINT, lw=0.06 * points, solid_capstyle="round", zorder=1)
     if frame.interactions.max_order >= 2 and len(frame.interactions.order(2).relevance):
         terms = frame.interactions.order(2)
         largest = np.abs(terms.relevance).max()
+        lines = _lines(frame, terms.atoms)
         for k in np.argsort(np.abs(terms.relevance)):
             share = abs(terms.relevance[k]) / largest if largest > 0 else 0.0
             if share < _DRAWN_FROM:
                 continue
             colour = DOWN if terms.relevance[k] < 0 else UP
             width = 0.42 * points * share + 0.5
-            axes.plot(*flat[terms.atoms[k]].T, color=colour, lw=width, alpha=0.8, solid_capstyle="round", zorder=2)
+            axes.plot(*(lines[k] @ plane).T, color=colour, lw=width, alpha=0.8, solid_capstyle="round", zorder=2)
     for k, (symbol, place) in enumerate(zip(frame.surroundings.symbols, flat, strict=True)):
         radius = (0.24 if symbol == "H" else 0.3) * points
         axes.plot(*place, "o", ms=2 * radius * 0.8, mfc="white", mec=QUIET, mew=0.8, zorder=3)
@@ -95,6 +98,15 @@ def draw_molecule(axes: Axes, frame: ExplainedFrame) -> None:
         labelcolor=INK,
         borderaxespad=0,
     )
+
+
+def _lines(frame: ExplainedFrame, pairs: Int[np.ndarray, "M 2"]) -> Float[np.ndarray, "M K 3"]:
+    """Points of the line of every pair; through a face of the cell it goes halfway from either atom, with a gap."""
+    around, positions = frame.surroundings, frame.atoms.positions
+    (i, j) = pairs.T
+    start, end, half = positions[i], positions[j], around.vectors(i, j) / 2
+    gap = np.where(around.beside(i, j)[:, None], start + half, np.nan)
+    return np.stack([start, start + half, gap, end - half, end], axis=1)
 
 
 def draw_distances(axes: Axes, frame: ExplainedFrame) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from atomlens.report.projection import aligned_rotation, viewing_rotation
 from atomlens.structures import BOND_CLASSES, geometry_note, reading_notes
-from atomlens.tables import RELATIONS, ExplainedFrame, order_totals, range_totals, relation_totals
+from atomlens.tables import RELATIONS, ExplainedFrame, Surroundings, order_totals, range_totals, relation_totals
 
 # The strongest terms that one frame may put on the page; the tables hold all of them.
 MAX_PAIRS = 4000
@@ -61,10 +61,7 @@ def frame_record(frame: ExplainedFrame, orientation: Orientation, max_pairs: int
         "notes": _notes(frame),
         "symbols": around.symbols,
         "positions": _rounded(turned - middle, 4),
-        "bonds": [
-            [i, j, order]
-            for (i, j), order in zip(around.bonds.pairs.tolist(), around.bonds.orders.tolist(), strict=True)
-        ],
+        "bonds": _drawn_bonds(around),
         "molecules": int(around.molecule.max()) + 1,
         "prediction": frame.prediction,
         "constant": frame.constant,
@@ -89,6 +86,15 @@ def frame_record(frame: ExplainedFrame, orientation: Orientation, max_pairs: int
         edges = atoms.cell.array * atoms.pbc[:, None]
         record["cell"] = {"edges": _rounded(edges @ rotation.T, 4), "corner": _rounded(-middle, 4)}
     return record
+
+
+def _drawn_bonds(around: Surroundings) -> list[list[float]]:
+    """Atoms and orders of the bonds that do not go through a face of the cell: a line between the atoms is the bond."""
+    bonds = around.bonds
+    inside = around.beside(*bonds.pairs.T)
+    return [
+        [i, j, order] for (i, j), order in zip(bonds.pairs[inside].tolist(), bonds.orders[inside].tolist(), strict=True)
+    ]
 
 
 def _notes(frame: ExplainedFrame) -> str:
@@ -119,7 +125,6 @@ def _pairs(frame: ExplainedFrame, rotation: Float[np.ndarray, "3 3"], limit: int
     (i, j), relevance = terms.atoms[keep].T, terms.relevance[keep]
     around = frame.surroundings
     vectors = around.vectors(i, j)
-    direct = frame.atoms.positions[j] - frame.atoms.positions[i]
     left_out = np.abs(terms.relevance).sum() - np.abs(relevance).sum()
     result = {
         "i": i.tolist(),
@@ -131,7 +136,7 @@ def _pairs(frame: ExplainedFrame, rotation: Float[np.ndarray, "3 3"], limit: int
         "total": len(terms.relevance),
         "leftOut": float(max(left_out, 0.0)),
     }
-    if not np.allclose(vectors, direct):  # the nearest image of j is not the one that is drawn
+    if not around.beside(i, j).all():
         result["v"] = _rounded(vectors @ rotation.T, 4)
     return result
 

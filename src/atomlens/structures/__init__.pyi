@@ -1,5 +1,5 @@
 from .arguments import need_structure
-from .bonds import BOND_CLASSES, BondTable, fragments, perceive_bonds, side_of
+from .bonds import BOND_CLASSES, BondTable, charge_or_zero, fragments, perceive_bonds, side_of
 from .checks import MIN_SIDE, check_atoms, check_file_atoms, check_molecule
 from .errors import InputError, NothingDone, StructureWarning
 from .extras import install_command
@@ -25,6 +25,7 @@ __all__ = [
     "StructureWarning",
     "add_note",
     "build_graph",
+    "charge_or_zero",
     "check_atoms",
     "check_file_atoms",
     "check_molecule",

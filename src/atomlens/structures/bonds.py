@@ -14,8 +14,13 @@ from jaxtyping import Float, Int
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds
 
+from atomlens.structures.pairs import near_pairs
+
 # Names of the bond classes, in the order in which tables and pages list them; "unknown" is a bond without an order.
 BOND_CLASSES = ("single", "aromatic", "double", "triple", "unknown", "none")
+
+# RDKit joins atoms whose distance is at most the sum of their covalent radii and so much more, Å.
+_BOND_TOLERANCE = 0.45
 
 # Key of `ase.Atoms.info` under which bonds are kept that a file or a SMILES string gives.
 _KNOWN = "atomlens_bonds"
@@ -84,32 +89,71 @@ def perceive_bonds(atoms: ase.Atoms, charge: int | None = None) -> BondTable:
     Connectivity comes from covalent radii, orders from the total `charge` in e (where None:
     ``atoms.info["charge"]`` if it is a whole number, else 0). Where orders cannot be assigned
     (a radical, another charge, metals, more than 200 atoms) connectivity alone is kept and `has_orders` is False.
-    Periodic images are not joined. Bonds that a SMILES string or an SDF file gives are taken as they are, as long as
-    the atoms have not moved since and no other `charge` is asked about.
+    In a periodic structure bonds go through the faces of the cell. Where an atom is bonded to two images of another,
+    or to one of its own, orders say nothing: connectivity alone is kept, one bond for each pair of atoms.
+    Bonds that a SMILES string or an SDF file gives are taken as they are, as long as the atoms have not moved since and
+    no other `charge` is asked about.
     """
     if charge is None and (known := _known_bonds(atoms)) is not None:
         return known
-    charge = _stated_charge(atoms) if charge is None else charge
+    charge = charge_or_zero(atoms) if charge is None else charge
+    bonds, several = _connectivity(atoms)
+    has_orders = len(atoms) <= 200 and not several
+    if has_orders:
+        mol = _molecule(atoms.numbers, atoms.positions)
+        for i, j in bonds:
+            mol.AddBond(i, j, Chem.BondType.SINGLE)
+        mol = mol.GetMol()
+        try:
+            with rdBase.BlockLogs():  # RDKit prints its failed guesses; a failed guess is an answer here
+                rdDetermineBonds.DetermineBondOrders(mol, charge=charge, allowChargedFragments=True, maxIterations=2000)
+            return _table(_bonds_of(mol), True, len(atoms))
+        except (ValueError, RuntimeError):
+            pass
+    return _table([(i, j, 1.0) for i, j in bonds], False, len(atoms))
+
+
+def _connectivity(atoms: ase.Atoms) -> tuple[list[tuple[int, int]], bool]:
+    """Bonded atoms i < j, and whether an atom is bonded to several images of another, or to one of its own."""
+    n = len(atoms)
+    owner, positions = np.arange(n), atoms.positions
+    if atoms.pbc.any():
+        owner, positions = _with_images(atoms)
+    mol = _molecule(atoms.numbers[owner], positions).GetMol()
+    with rdBase.BlockLogs():
+        rdDetermineBonds.DetermineConnectivity(mol)
+    found, several = set(), False
+    for bond in mol.GetBonds():
+        ends = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+        for a, b in (ends, ends[::-1]):
+            i, j = int(owner[a]), int(owner[b])
+            # Each bond through a face is seen from both of its atoms; that of the lower number counts.
+            if a < n and i <= j:
+                several = several or i == j or (i, j) in found
+                found.add((i, j))
+    return sorted((i, j) for i, j in found if i != j), several
+
+
+def _with_images(atoms: ase.Atoms) -> tuple[Int[np.ndarray, " M"], Float[np.ndarray, "M 3"]]:
+    """Atoms of a cell and, after them, all images that they or their bonded neighbours could be bonded to."""
+    table = Chem.GetPeriodicTable()
+    longest = 2 * max(table.GetRcovalent(int(z)) for z in np.unique(atoms.numbers)) + _BOND_TOLERANCE
+    _, j, offsets = near_pairs(atoms, 2 * longest)
+    away = (np.abs(offsets) > 1e-6).any(axis=1)
+    images = np.unique(np.column_stack([j[away], np.round(offsets[away], 6)]), axis=0)
+    owner = np.concatenate([np.arange(len(atoms)), images[:, 0].astype(np.int64)])
+    return owner, np.concatenate([atoms.positions, atoms.positions[owner[len(atoms) :]] + images[:, 1:]])
+
+
+def _molecule(numbers: Int[np.ndarray, " M"], positions: Float[np.ndarray, "M 3"]) -> Any:
+    """Atoms in space, without bonds, for RDKit."""
     mol = Chem.RWMol()
-    conformer = Chem.Conformer(len(atoms))
-    for k, (number, position) in enumerate(zip(atoms.numbers.tolist(), atoms.positions.tolist(), strict=True)):
+    conformer = Chem.Conformer(len(numbers))
+    for k, (number, position) in enumerate(zip(numbers.tolist(), positions.tolist(), strict=True)):
         mol.AddAtom(Chem.Atom(number))
         conformer.SetAtomPosition(k, position)
     mol.AddConformer(conformer, assignId=True)
-    mol = mol.GetMol()
-    has_orders = len(atoms) <= 200
-    with rdBase.BlockLogs():  # RDKit prints its failed guesses; a failed guess is an answer here
-        rdDetermineBonds.DetermineConnectivity(mol)
-        if has_orders:
-            ordered = Chem.Mol(mol)
-            try:
-                rdDetermineBonds.DetermineBondOrders(
-                    ordered, charge=charge, allowChargedFragments=True, maxIterations=2000
-                )
-                mol = ordered
-            except (ValueError, RuntimeError):
-                has_orders = False
-    return _table(_bonds_of(mol), has_orders, len(atoms))
+    return mol
 
 
 def remember_bonds(atoms: ase.Atoms, molecule: Any) -> None:
@@ -165,7 +209,8 @@ def _table(bonds: list[tuple[int, int, float]], has_orders: bool, n_atoms: int) 
     )
 
 
-def _stated_charge(atoms: ase.Atoms) -> int:
+def charge_or_zero(atoms: ase.Atoms) -> int:
+    """Total charge in e that a file or a SMILES string gives; 0 where it gives none, or no whole number."""
     told = atoms.info.get("charge", 0)
     # Files may hold anything under that name.
     return int(told) if isinstance(told, int | float | np.integer | np.floating) and float(told).is_integer() else 0

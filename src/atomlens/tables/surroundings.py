@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import ase
 import numpy as np
 from ase.geometry import find_mic
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from atomlens.structures import BondTable, fragments, perceive_bonds
 from atomlens.tables.groups import AtomGroups
@@ -55,6 +55,11 @@ class Surroundings:
     def distances(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
         """Shortest distances between atoms i and j in Å, over all periodic images."""
         return np.linalg.norm(self.vectors(i, j), axis=1)
+
+    def beside(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Bool[np.ndarray, " M"]:
+        """Whether the nearest image of atom j to atom i is j itself, and not one beyond a face of the cell."""
+        direct = self.atoms.positions[j] - self.atoms.positions[i]
+        return (np.abs(self.vectors(i, j) - direct) < 1e-6).all(axis=1)
 
     def bond_classes(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> list[str]:
         """Bond class of every pair: one of `atomlens.structures.bonds.BOND_CLASSES`."""

@@ -20,7 +20,7 @@ function skeleton() {
   const bonds = frame().bonds.map(([i, j]) => {
     const base = frame().positions[i];
     return { base, vector: frame().positions[j].map((x, axis) => x - base[axis]), radius: 0.03, color: css("--bond") };
-  }).filter(({ vector }) => Math.hypot(...vector) < 4); // a bond through the cell's wall is not drawn across it
+  });
   return [...bonds, ...cellEdges()];
 }
 

@@ -45,6 +45,19 @@ def test_training_structures_lie_inside():
     assert all(outside(model, atoms) == () for atoms in structures)
 
 
+def test_radicals_are_told_from_closed_shells_by_their_electrons():
+    molecules = [ase.build.molecule(name) for name in ("CH4", "C2H6", "C2H4")]
+    model = facts(Domain.of(molecules, 5.0, (0,), odd_electrons=False), elements=(1, 6))
+    (said,) = [text for text in outside(model, ase.build.molecule("CH3")) if "electrons" in text]
+    assert said.startswith("an odd number of electrons: ")
+    cation = ase.build.molecule("CH3")
+    cation.info["charge"] = 1
+    assert not [text for text in outside(model, cation) if "odd" in text]
+    assert not [text for text in outside(model, ase.Atoms("H")) if "odd" in text]  # free atoms are the zero of energy
+    unknown = facts(Domain.of(molecules, 5.0, (0,)), elements=(1, 6))
+    assert not [text for text in outside(unknown, ase.build.molecule("CH3")) if "odd" in text]
+
+
 def moved(distance: float) -> ase.Atoms:
     atoms = WATER.copy()
     atoms.set_distance(0, 1, distance, fix=0)

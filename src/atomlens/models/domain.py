@@ -11,7 +11,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from atomlens.models.facts import ModelFacts
-from atomlens.structures import InputError, near_pairs
+from atomlens.structures import InputError, charge_or_zero, near_pairs
 
 # Entry of a card.
 DOMAIN = "trained on"
@@ -33,6 +33,8 @@ class Domain:
         Chemical formulas, if they are few; empty otherwise.
     charges
         Total charges in e; empty where not known.
+    odd_electrons
+        Whether some structures of more than one atom had an odd number of electrons; None where not known.
     periodic
         Whether some structures were periodic; None where not known.
     within
@@ -45,13 +47,20 @@ class Domain:
     sizes: tuple[int, int] | None = None
     formulas: tuple[str, ...] = ()
     charges: tuple[int, ...] = ()
+    odd_electrons: bool | None = None
     periodic: bool | None = None
     within: float = 0.0
     distances: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, structures: Iterable[ase.Atoms], within: float, charges: tuple[int, ...] = ()) -> Domain:
-        """Extremes of some structures; `charges` are what is known of their total charges.
+    def of(
+        cls,
+        structures: Iterable[ase.Atoms],
+        within: float,
+        charges: tuple[int, ...] = (),
+        odd_electrons: bool | None = None,
+    ) -> Domain:
+        """Extremes of some structures; `charges` and `odd_electrons` are what is known of their electrons.
 
         Raises
         ------
@@ -77,6 +86,7 @@ class Domain:
             sizes=(min(sizes), max(sizes)),
             formulas=tuple(sorted(formulas)) if len(formulas) <= _FORMULAS else (),
             charges=charges,
+            odd_electrons=odd_electrons,
             periodic=periodic,
             within=within,
             distances={_name(pair): (round(shortest[pair], 3), round(longest[pair], 3)) for pair in sorted(shortest)},
@@ -91,6 +101,8 @@ class Domain:
             card["formulas"] = list(self.formulas)
         if self.charges:
             card["charges"] = list(self.charges)
+        if self.odd_electrons is not None:
+            card["odd electrons"] = self.odd_electrons
         if self.periodic is not None:
             card["periodic"] = self.periodic
         if self.distances:
@@ -110,7 +122,8 @@ class Domain:
                 sizes=None if sizes is None else (int(sizes[0]), int(sizes[1])),
                 formulas=tuple(str(name)[:100] for name in told.get("formulas", ())),
                 charges=tuple(int(charge) for charge in told.get("charges", ())),
-                periodic=None if told.get("periodic") is None else bool(told["periodic"]),
+                odd_electrons=_yes_or_no(told.get("odd electrons")),
+                periodic=_yes_or_no(told.get("periodic")),
                 within=float(told.get("distances within", 0.0)),
                 distances={str(n): (float(e[0]), float(e[1])) for n, e in dict(told.get("distances", {})).items()},
             )
@@ -118,12 +131,16 @@ class Domain:
             return None
 
 
+def _yes_or_no(told: object) -> bool | None:
+    return None if told is None else bool(told)
+
+
 def outside(model: ModelFacts, atoms: ase.Atoms) -> tuple[str, ...]:
     """In what a structure differs from everything that a model was trained on, sentence by sentence.
 
-    Elements, numbers of atoms, formulas, total charge (``info["charge"]``), periodicity, and distances between atoms of
-    two elements are compared, as far as the model's card knows them. Distances may pass the extremes by 0.1 Å. Nothing
-    found does not mean that the model knows the structure.
+    Elements, numbers of atoms, formulas, total charge (``info["charge"]``), whether electrons are odd in number,
+    periodicity, and distances between atoms of two elements are compared, as far as the model's card knows them.
+    Distances may pass the extremes by 0.1 Å. Nothing found does not mean that the model knows the structure.
     """
     found = []
     if model.elements is not None and (unseen := sorted(set(atoms.numbers.tolist()) - set(model.elements))):
@@ -140,6 +157,8 @@ def outside(model: ModelFacts, atoms: ase.Atoms) -> tuple[str, ...]:
     if domain.charges and isinstance(charge, int | float | np.number) and charge not in domain.charges:
         told = ", ".join(f"{value:+d}" if value else "0" for value in domain.charges)
         found.append(f"total charge {charge:+g} e: trained on {told} e, and the model does not see the charge")
+    if domain.odd_electrons is False and len(atoms) > 1 and (atoms.numbers.sum() - charge_or_zero(atoms)) % 2:
+        found.append("an odd number of electrons: no radical was trained on, and the model does not see the electrons")
     if domain.periodic is False and atoms.pbc.any():
         found.append("a periodic structure: trained on molecules without a cell")
     return (*found, *_odd_distances(domain, atoms))

@@ -13,6 +13,7 @@ from atomlens.interactions import Explanation, Interactions, PairForces
 from atomlens.models import implausible, impossible
 from atomlens.relevance import AtomShares, Walks
 from atomlens.structures import InputError
+from atomlens.tables.cautions import cautions
 from atomlens.tables.groups import AtomGroups
 from atomlens.tables.surroundings import Surroundings, survey
 
@@ -62,7 +63,7 @@ class ExplainedFrame:
     no_walks
         Why the model has no walks; None if it has.
     warnings
-        What makes the prediction suspicious, a sentence each.
+        What makes the prediction suspicious, or terms mean something else than one would think, a sentence each.
     forces
         Pair forces, whose sums are the forces on the atoms; None if they were not asked for, or there are none.
     """
@@ -188,7 +189,10 @@ def explained_frame(
         ),
         outside=outside,
         no_walks=explanation.no_walks,
-        warnings=tuple(filter(None, [_suspicion(explanation)])),
+        warnings=(
+            *filter(None, [_suspicion(explanation)]),
+            *cautions(atoms, surroundings.bonds, explanation.cutoff, outside),
+        ),
         forces=_forces(explanation) if with_forces and len(atoms) <= _MAX_FORCES else None,
     )
 

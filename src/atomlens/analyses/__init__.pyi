@@ -19,7 +19,7 @@ from .inputs import N_UNTRAINED, AnalysisInputs, Settings, untrained_model, untr
 from .many_body import WATER, ManyBodyResult
 from .questions import QUESTIONS, Question, chosen_questions
 from .smoothness import DEVIATION, HIGH, SmoothnessResult, Wall, missing_energies, scan_deviation, scan_walls
-from .species import SpeciesResult
+from .species import MIN_CLASSES, MIN_COMMON, SpeciesResult
 from .statistics import MIN_MOLECULES, Rows, molecule_effect, rank_correlation, share_effect
 from .three_bodies import ThreeBodiesResult
 from .verdict import (
@@ -41,6 +41,8 @@ __all__ = [
     "CUTOFF_ZONE",
     "DEVIATION",
     "HIGH",
+    "MIN_CLASSES",
+    "MIN_COMMON",
     "MIN_MOLECULES",
     "NEAREST",
     "NOT_ASKED",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from atomlens.analyses import QUESTIONS, Finding, Outcome, Verdict
+from atomlens.analyses import QUESTIONS, Finding, Outcome, Verdict, minus_signs
 
 # Outcomes that decide nothing, each for its own reason.
 _OPEN = "cannot tell"
@@ -179,8 +179,8 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
         ),
         _OPEN: Meaning(
             "",
-            "Some simulations will break it. A way out far below the mark of GFN2, or a wall that gives way, is a hole "
-            "in the model: add such geometries to its training set, and run atomlens md.",
+            "Some simulations will break it. A way out far below the mark of GFN2, or a wall that gives way where that "
+            "of GFN2 holds, is a hole in the model: add such geometries to its training set, and run atomlens md.",
         ),
     },
 }
@@ -284,7 +284,7 @@ def _decided(verdict: Verdict) -> str:
     first = {outcome: _first(verdict, outcome) for outcome in (Outcome.AGREES, Outcome.DEVIATES)}
     agrees, deviates = first[Outcome.AGREES], first[Outcome.DEVIATES]
     if verdict.outcome is Outcome.AGREES and agrees:
-        return agrees.answer
+        return agrees.answer + _reservation(verdict, agrees)
     if verdict.outcome is not Outcome.DEVIATES or not deviates:
         return ""
     said = deviates.answer
@@ -293,6 +293,22 @@ def _decided(verdict: Verdict) -> str:
     # Names keep their capitals.
     rest = said[0].lower() + said[1:] if said[1:2].islower() else said
     return f"{agrees.answer} But: {rest}"
+
+
+def _reservation(verdict: Verdict, finding: Finding) -> str:
+    """What limits an agreement: a baseline that agrees as well, and expectations that were not decided."""
+    said, effect = "", finding.effect
+    for control in finding.controls:
+        beyond = control.value > finding.threshold if finding.allowed.startswith("above") else False
+        beyond = control.value < finding.threshold if finding.allowed.startswith("below") else beyond
+        if effect is not None and beyond and not control.is_null:
+            numbers = minus_signs(f"{control.value:.3g}, the model {effect.value:.3g}")
+            said += f" But {control.name} scores {numbers} (expected: {finding.allowed})."
+    found = [one.outcome for one in verdict.findings if one.decides]
+    undecided, answered = found.count(Outcome.CANNOT_TELL), found.count(Outcome.AGREES)
+    if undecided > answered:
+        said += f" Of {undecided + answered} expectations {undecided} could not be decided."
+    return said
 
 
 def _given(verdict: Verdict) -> str:

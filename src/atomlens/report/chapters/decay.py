@@ -9,15 +9,15 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atomlens.analyses import DecayResult
+from atomlens.analyses import CUTOFF_ZONE, NEAREST, DecayResult
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain, say
 
-HOW = """
+HOW = f"""
 <p>Pairs are non-bonded from three bonds apart on. A pair term holds the walks that visit both atoms and no other, so
-it ends at the cutoff of one edge; longer walks reach <i>T</i> cutoffs. Laws are asked for only from 2.5 &Aring; to
-half an &aring;ngstr&ouml;m before the cutoff, or to the largest distance in the structures (or the training set's, if
-given), which is the only end for models with energies of all pairs. A coupling is a second derivative: 2 is taken off
-the exponent of pair terms before the two are compared.</p>
+it ends at the cutoff of one edge; longer walks reach <i>T</i> cutoffs. Laws are asked for only from {NEAREST:g}
+&Aring; to {CUTOFF_ZONE:g} &Aring; before the cutoff, or to the largest distance in the structures (or the training
+set's, if given), which is the only end for models with energies of all pairs. A coupling is a second derivative: 2 is
+taken off the exponent of pair terms before the two are compared.</p>
 <p>Power law ln|<i>v</i>| = <i>a</i><sub>g</sub> + <i>n</i> ln <i>r</i> against exponential ln|<i>v</i>| =
 <i>a</i><sub>g</sub> &minus; <i>b r</i>: one constant per pair of elements, normal scatter of the logarithm (our
 choice), fitted on four fifths of the molecules and scored by log-likelihood on the rest. Local exponents d

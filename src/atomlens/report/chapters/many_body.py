@@ -7,18 +7,18 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atomlens.analyses import WATER, ManyBodyResult
+from atomlens.analyses import MIN_MOLECULES, WATER, ManyBodyResult
 from atomlens.report.axes import FAINT, INK, ORDER_COLOURS, plain, say
 
-HOW = """
+HOW = f"""
 <p>The term of a set S of atoms is the sum of all walks that visit exactly these atoms, so that all terms and the
 constant add up to the prediction (our choice: inclusion and exclusion over the walk sums of arXiv:2006.03589).
 Strength of an order is &Sigma;|I(S)| over its sets; range is the largest distance within a set. Of orders above three
 only the sum is known.</p>
-<p>Clusters are structures of the set that hold two to six molecules; where there are fewer than five, three molecules
-of the set are turned at random and brought into contact at 0.8 to 1.1 times the sum of their van der Waals radii,
-seeded, each molecule in one cluster where there are enough. Clusters of three water molecules are separate. The
-term of two molecules, <i>I({A, B})</i>, sums all walks that visit both and no third; it is shown next to <i>E(AB)
+<p>Clusters are structures of the set that hold two to six molecules; where there are fewer than {MIN_MOLECULES}, three
+molecules of the set are turned at random and brought into contact at 0.8 to 1.1 times the sum of their van der Waals
+radii, seeded, each molecule in one cluster where there are enough. Clusters of three water molecules are separate. The
+term of two molecules, <i>I({{A, B}})</i>, sums all walks that visit both and no third; it is shown next to <i>E(AB)
 &minus; E(A) &minus; E(B)</i> of the many-body expansion (Hankins, Moskowitz, Stillinger, J. Chem. Phys. 53, 4544,
 1970), of the model itself and of GFN2-xTB, and likewise for three. A term is part of one prediction, a removal
 compares predictions: how the molecules change each other's own terms is in the second only.</p>

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from atomlens.analyses import DEVIATION, HIGH, SmoothnessResult
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain, say
 
-HOW = """
+HOW = f"""
 <p>Bonds that are part of no ring are stretched and compressed from half to twice the sum of the covalent radii of their
 atoms, both sides of the molecule as they are (BSCT, <a href="https://arxiv.org/abs/2602.04861">arXiv:2602.04861</a>).
 With <i>&Delta;F</i> the change of all forces from the length of lowest reference energy, the force smoothness
@@ -19,12 +19,12 @@ deviation is the largest
 way, by central differences. A constant factor between the two costs nothing; kinks, forces that vanish and walls that
 end do. The reference is GFN2-xTB, computed for the same geometries, or a set of scans in files. On 38 scans of
 BSCT-SPICE, GFN2-xTB itself has 1.0 &Aring;<sup>&minus;1</sup> in the mean against &omega;B97M-D3(BJ) (at most 2.8), a
-harmonic spring 8.7 (at least 7.6): the limit of 3 is half-way on a logarithmic scale. A minimum counts if it is 0.1 eV
-deep and no minimum of the reference lies within 0.3 &Aring;.</p>
+harmonic spring 8.7 (at least 7.6): the limit of {DEVIATION:g} is half-way on a logarithmic scale. A minimum counts if
+it is 0.1 eV deep and no minimum of the reference lies within 0.3 &Aring;.</p>
 <p>Walls: in every structure the closest bonded and the closest other pair of each two elements, and every two elements
 as two atoms alone; one atom moves towards the other down to 0.5 &Aring;, all others stay. A wall gives way where the
-energy, on the way in, falls more than 0.1 eV below the highest value passed. It fails if that happens below 3 eV (70 kT
-at 500 K) and GFN2-xTB's own wall does not.</p>
+energy, on the way in, falls more than 0.1 eV below the highest value passed. It fails if that happens below {HIGH:g} eV
+(70 kT at 500 K) and GFN2-xTB's own wall does not.</p>
 <p>Steps: sixteen pairs of molecules, turned at random, part from 3 &Aring; between their nearest atoms to 0.5 &Aring;
 beyond the cutoff (12 &Aring; where no cutoff is known). Where energies and forces of two neighbouring points do not
 match, the interval is halved fourteen times: what is left of the mismatch is a step.</p>

@@ -7,18 +7,18 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atomlens.analyses import SpeciesResult
+from atomlens.analyses import MIN_CLASSES, MIN_COMMON, SpeciesResult
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain, say
 
-HOW = """
+HOW = f"""
 <p>Every pair term <i>I</i> is sorted by its two elements, its bond class (RDKit) and the number of bonds between the
 atoms. Two readings: strength |<i>I</i>| and, for energies, stabilisation &minus;<i>I</i>. A hydrogen bond
 D&minus;H&middot;&middot;&middot;A has D and A among N, O, F, H&middot;&middot;&middot;A below 2.5 &Aring;, an angle
 at H above 120&deg; (Baker and Hubbard, Prog. Biophys. Mol. Biol. 44, 97, 1984; fluorine is our addition) and at least
 three bonds between H and A.</p>
-<p>Bond energies: rank correlation of the mean reading of a class (two elements with bond order, in five structures or
-more; six classes at least) with the mean bond energy of OpenStax, Chemistry 2e. Bond orders: rank correlation over
-pairs with GFN2-xTB (Bannwarth, Ehlert, Grimme 2019). Order at the same elements: the probability
+<p>Bond energies: rank correlation of the mean reading of a class (two elements with bond order, in {MIN_COMMON}
+structures or more; {MIN_CLASSES} classes at least) with the mean bond energy of OpenStax, Chemistry 2e. Bond orders:
+rank correlation over pairs with GFN2-xTB (Bannwarth, Ehlert, Grimme 2019). Order at the same elements: the probability
 <i>P</i>(<i>x</i><sub>high</sub> &gt; <i>x</i><sub>low</sub>) of the Mann-Whitney test, averaged over all comparisons
 of two bond orders; 0.5 is chance. Thresholds are our choice.</p>
 <p>Terms are relative to the constant part of the prediction. Where atom references were fitted, they hold what an

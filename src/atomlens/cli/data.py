@@ -32,8 +32,13 @@ def xtb(
     timestep: Annotated[float, typer.Option(min=0.01, help="In fs.")] = 0.5,
     interval: Annotated[int, typer.Option(min=1, help="Steps between two frames.")] = 40,
     burn_in: Annotated[int, typer.Option(min=0, help="Steps before the first frame.")] = 2_000,
-    charge: Annotated[int, typer.Option(help="Total charge in e.")] = 0,
+    charge: Annotated[
+        int | None, typer.Option(help="Total charge in e; default: of the SMILES string or the file.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of geometry, velocities and thermostat.")] = 0,
+    uhf: Annotated[
+        int | None, typer.Option(help="Unpaired electrons; default: of the SMILES string or the file.")
+    ] = None,
 ) -> None:
     """Make a GFN2-xTB trajectory: energies, forces, charges, bond orders (needs the extra xtb)."""
     from rich.progress import MofNCompleteColumn
@@ -50,10 +55,17 @@ def xtb(
         burn_in=burn_in,
         charge=charge,
         seed=seed,
+        uhf=uhf,
     )
     with resumable(out), progress_bars(MofNCompleteColumn()) as bars:
         task = bars.add_task("frames", total=frames)
-        dataset = make_xtb(source, out, settings, progress=lambda done, _: bars.update(task, completed=done))
+        dataset = make_xtb(
+            source,
+            out,
+            settings,
+            progress=lambda done, _: bars.update(task, completed=done),
+            report=lambda line: echo(line, err=True),
+        )
     _show(dataset)
     echo(f"data set: {out / 'dataset'}")
 

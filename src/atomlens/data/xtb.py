@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,18 @@ import ase
 import ase.units as u
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import chemical_symbols
 from ase.io import write
 from ase.md.langevin import Langevin
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from atomlens.data.dataset import Column, Dataset
+from atomlens.data.electrons import electrons_of, electrons_text
 from atomlens.data.storage import load_dataset, save_dataset
-from atomlens.folders import alone_in, atomic_file, claim, reading
+from atomlens.data.writing import keeping
+from atomlens.folders import alone_in, atomic_file, claim, noted, reading
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
-from atomlens.structures import InputError, read_structures
+from atomlens.structures import InputError, geometry_note, read_structures
 
 _BLOCK = 50  # frames that a kill may cost
 # Smallest and largest settings; more steps would take longer than anyone waits.
@@ -35,7 +38,10 @@ _BOUNDS = {
     "friction": (1e-9, 1e3),
     "charge": (-100, 100),
     "seed": (0, 2**31 - 1),
+    "uhf": (0, 100),
 }
+# Å. Files keep so many digits; the same start read again differs by less.
+_SAME_PLACE = 1e-4
 _HOTTEST = 20.0  # times the wanted temperature: past this the molecule has flown apart
 
 
@@ -62,9 +68,12 @@ class XtbSettings:
     friction
         Of the thermostat, 1/fs.
     charge
-        Total charge in e.
+        Total charge in e; if None, that of the SMILES string or of the file, and 0 where it says none.
     seed
         Of velocities, thermostat and, for SMILES, of the first geometry.
+    uhf
+        Number of unpaired electrons; if None, that of the SMILES string or of the file (``uhf`` or ``multiplicity``),
+        and 0 where it says none.
     """
 
     frames: int = 2_000
@@ -73,13 +82,17 @@ class XtbSettings:
     interval: int = 40
     burn_in: int = 2_000
     friction: float = 0.01
-    charge: int = 0
+    charge: int | None = None
     seed: int = 0
+    uhf: int | None = None
 
     def __post_init__(self) -> None:
         for name, (low, high) in _BOUNDS.items():
-            if not low <= getattr(self, name) <= high:  # NaN lies nowhere
-                shown = str(getattr(self, name))[:40]
+            value = getattr(self, name)
+            if value is None and name in ("charge", "uhf"):
+                continue
+            if not low <= value <= high:  # NaN lies nowhere
+                shown = str(value)[:40]
                 raise InputError(f"{name} is {shown}; give a number from {low:,} to {high:,}")
 
 
@@ -89,6 +102,7 @@ def make_xtb(
     settings: XtbSettings | None = None,
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> Dataset:
     """Run GFN2-xTB dynamics of a molecule and keep energies, forces, charges and bond orders.
 
@@ -106,30 +120,39 @@ def make_xtb(
         How to run it.
     progress
         Receives frames done and frames wanted.
+    report
+        Called with the molecule, its charge and its unpaired electrons before the first step.
 
     Raises
     ------
     InputError
-        If the molecule cannot be made, GFN2-xTB is not defined for it (`ReferenceUnavailable`: tblite not installed, an
-        element above radon, an odd number of electrons), or `out` holds another trajectory.
+        If the molecule cannot be made, another charge is asked for than it has, GFN2-xTB is not defined for it
+        (`ReferenceUnavailable`: tblite not installed, an element above radon, an odd number of electrons), `out` holds
+        another trajectory, or it cannot be written.
     TrajectoryError
         If the electronic structure does not converge, or the molecule flies apart.
     """
     out, settings = Path(out), settings or XtbSettings()
     atoms = starting_structure(str(source), settings.seed)
+    charge, uhf = electrons_of(str(source), atoms, settings.charge, settings.uhf)
+    settings = replace(settings, charge=charge, uhf=uhf)
+    is_file = geometry_note(atoms) is None
+    atoms = ase.Atoms(atoms.numbers, atoms.positions)
     if not (out / "dataset").exists():
-        Gfn2Calculator(settings.charge).check(atoms)
+        Gfn2Calculator(settings.charge, settings.uhf or 0).check(atoms)
     with alone_in(out):
-        _claim(out, str(source), atoms, settings)
+        _claim(out, str(source), atoms, settings, is_file)
+        report(f"{atoms.get_chemical_formula()}: {electrons_text(charge, uhf)}")
         if not (out / "dataset").exists():
             first, rng = _start(out, atoms, settings)
             for number in range(first, -(-settings.frames // _BLOCK)):
                 _make_block(out, atoms, settings, number, rng, progress)
-            save_dataset(_collect(out, atoms, str(source), settings), out / "dataset")
-        return _finished(out)
+            with keeping(out):
+                save_dataset(_collect(out, atoms, str(source), settings), out / "dataset")
+        return _finished(out, settings)
 
 
-def _finished(out: Path) -> Dataset:
+def _finished(out: Path, settings: XtbSettings) -> Dataset:
     """The data set of a finished trajectory, which is written as extended XYZ, too, unless it has been."""
     dataset, path = load_dataset(out / "dataset"), out / "frames.xyz"
     if not path.exists():
@@ -137,9 +160,11 @@ def _finished(out: Path) -> Dataset:
         for k, (start, stop) in enumerate(pairwise(dataset.starts.tolist())):
             frame = ase.Atoms(dataset.numbers[start:stop], dataset.positions[start:stop])
             energy, forces = float(dataset.column("energy").values[k]), dataset.column("forces").values[start:stop]
+            if settings.charge:  # bonds and references need it where the file is read again
+                frame.info["charge"] = settings.charge
             frame.calc = SinglePointCalculator(frame, energy=energy, forces=forces)
             frames.append(frame)
-        with atomic_file(path) as part:
+        with keeping(out), atomic_file(path) as part:
             write(part, frames, format="extxyz")
     return dataset
 
@@ -155,16 +180,19 @@ def starting_structure(source: str, seed: int) -> ase.Atoms:
     atoms = read_structures(source, "0", seed=seed)[0]
     if atoms.pbc.any():
         raise InputError(f"{source}: periodic structures are not supported here; give a molecule")
-    return ase.Atoms(atoms.numbers, atoms.positions)
+    return atoms
 
 
-def _claim(out: Path, source: str, atoms: ase.Atoms, settings: XtbSettings) -> None:
+def _claim(out: Path, source: str, atoms: ase.Atoms, settings: XtbSettings, is_file: bool) -> None:
     wanted = {"source": source, "atoms": atoms.get_chemical_formula(), **asdict(settings)}
+    start = {"numbers": atoms.numbers.tolist(), "positions": atoms.positions.tolist()}
     path = out / "trajectory.json"
+    if "uhf" not in (before := noted(path)) and before and not settings.uhf:
+        del wanted["uhf"]  # trajectories from before it could be asked for have none
     if not path.exists() and out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty and holds no trajectory; give another --out")
     try:
-        found, changed = claim(path, wanted)
+        found, changed = claim(path, wanted, start)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give another --out") from error
     if changed:
@@ -172,6 +200,31 @@ def _claim(out: Path, source: str, atoms: ase.Atoms, settings: XtbSettings) -> N
             f"{out} holds a trajectory with {changed} = {found.get(changed)!r}, asked for {wanted[changed]!r}; "
             "give another --out"
         )
+    if "numbers" in found:  # trajectories from before it was kept are taken as they are
+        with reading(path, "give another --out"):
+            _check_start(out, source, atoms, found, is_file)
+
+
+def _check_start(out: Path, source: str, atoms: ase.Atoms, found: dict[str, Any], is_file: bool) -> None:
+    """Blocks go on from the atoms of a folder; versions of RDKit embed the same SMILES string a little differently."""
+    numbers, positions = np.array(found["numbers"]), np.array(found["positions"], dtype=np.float64)
+    advice = "give back the file that it began with, or another --out"
+    if not np.array_equal(numbers, atoms.numbers):
+        raise InputError(
+            f"{out} holds a trajectory of the atoms {_listed(numbers)}, {source} now has {_listed(atoms.numbers)}; "
+            + advice
+        )
+    if positions.shape != atoms.positions.shape:
+        raise ValueError(f"its positions are not those of {len(atoms)} atoms")
+    if is_file and (moved := float(abs(positions - atoms.positions).max())) > _SAME_PLACE:
+        raise InputError(
+            f"{out} holds a trajectory from another geometry: in {source} atoms lie up to {moved:.2g} Å off; {advice}"
+        )
+
+
+def _listed(numbers: Int[np.ndarray, " N"]) -> str:
+    symbols = [chemical_symbols[number] for number in numbers[:12]]
+    return " ".join([*symbols, "..."] if len(numbers) > 12 else symbols)
 
 
 def _start(out: Path, atoms: ase.Atoms, settings: XtbSettings) -> tuple[int, np.random.Generator]:
@@ -204,7 +257,7 @@ def _make_block(
 ) -> None:
     wanted = min(_BLOCK, settings.frames - number * _BLOCK)
     # A calculator of its own for each block: it starts from its last density, which a resumed run has not.
-    atoms.calc = Gfn2Calculator(settings.charge)
+    atoms.calc = Gfn2Calculator(settings.charge, settings.uhf or 0)
     dynamics = Langevin(
         atoms,
         settings.timestep * u.fs,
@@ -223,7 +276,7 @@ def _make_block(
     block = {key: np.stack([frame[key] for frame in frames]) for key in frames[0]}
     block |= {"last_positions": atoms.positions, "last_velocities": atoms.get_velocities()}
     block["rng"] = np.array(json.dumps(rng.bit_generator.state))
-    with atomic_file(_block_path(out, number)) as part, part.open("wb") as file:
+    with keeping(out), atomic_file(_block_path(out, number)) as part, part.open("wb") as file:
         np.savez(file, **block)  # pyright: ignore[reportArgumentType]
 
 
@@ -280,6 +333,7 @@ def _collect(out: Path, atoms: ase.Atoms, source: str, settings: XtbSettings) ->
             Column("temperature", "K", more["temperature"], meaning="of the velocities"),
         ),
         notes=(
+            electrons_text(settings.charge or 0, settings.uhf or 0),
             f"{settings.interval * settings.timestep:g} fs between frames after {settings.burn_in} steps of burn-in, "
             f"seed {settings.seed}",
             f"mean temperature {more['temperature'].mean():.0f} K; the energy decorrelates over {time:.1f} frames",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cli_samples import run
 
+from atomlens.data import read_dataset, save_dataset
+
 WATER = ["O 0 0 0.1", "H 0 0.8 -0.5", "H 0 -0.8 -0.5"]
 
 
@@ -18,3 +20,17 @@ def test_the_command_reports_what_it_read(tmp_path, monkeypatch, capsys):
     outcome = run(capsys, "data", "check", "a@1.xyz", "--energy-key", "energy", "--forces-key", "nothing")
     assert outcome.code == 2
     assert "'nothing'" in outcome.err
+
+
+def test_a_data_set_folder_takes_no_units_or_entries(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    comment = 'Properties=species:S:1:pos:R:3:forces:R:3 energy=-1 pbc="F F F"'
+    text = "\n".join(["3", comment, *(f"{row} 2 2 2" for row in WATER)]) + "\n"
+    (tmp_path / "a.xyz").write_text(text * 4)
+    save_dataset(read_dataset(tmp_path / "a.xyz"), tmp_path / "set")
+    assert run(capsys, "data", "check", "set").code == 0
+    asked = ("--energy-unit", "Hartree", "--length-unit", "furlong", "--energy-key", "foo")
+    outcome = run(capsys, "data", "check", "set", *asked)
+    assert outcome.code == 2
+    assert "set: a data set folder has units and entries of its own" in outcome.err
+    assert "--energy-unit, --length-unit, --energy-key cannot be used; leave them out" in outcome.err

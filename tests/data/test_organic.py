@@ -1,4 +1,7 @@
+import errno
 import importlib.util
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import ase
@@ -7,9 +10,10 @@ import pytest
 from rdkit import Chem
 from scipy.spatial.distance import cdist
 
-from atomlens.data import OrganicSettings, find_edges, load_dataset, make_organic
+from atomlens.data import OrganicSettings, find_edges, load_dataset, make_organic, organic
 from atomlens.data.organic_geometries import Sampler, contact
 from atomlens.data.organic_molecules import ELEMENTS, contact_pairs, entries, organic_molecules
+from atomlens.folders import alone_in
 from atomlens.reference import Gfn2
 from atomlens.structures import InputError
 
@@ -111,6 +115,34 @@ def test_another_set_is_not_mixed_in(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match="not empty"):
         make_organic(tmp_path, TINY)
+
+
+@needs_tblite
+def test_one_process_at_a_time_makes_a_set(tiny: Path, tmp_path: Path) -> None:
+    with alone_in(tmp_path / "set"), pytest.raises(InputError, match="set: another process is writing there"):
+        make_organic(tmp_path / "set", TINY)
+    with alone_in(tiny), pytest.raises(InputError, match="another process is writing there"):
+        make_organic(tiny, TINY)
+
+
+@needs_tblite
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (BrokenProcessPool("abruptly"), r"a worker was killed.*the same command resumes \(0 of 3 blocks are kept\)"),
+        (OSError(errno.ENOSPC, "No space left"), r"the disk is full \(No space left\); make room.*resumes"),
+    ],
+)
+def test_what_ends_a_set_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    def failing(*_: object) -> Iterator[int]:
+        raise error
+        yield 0
+
+    monkeypatch.setattr(organic, "_made", failing)
+    with pytest.raises(InputError, match=says):
+        make_organic(tmp_path / "set", TINY, workers=2)
 
 
 @pytest.mark.parametrize(

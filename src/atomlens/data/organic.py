@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from atomlens.data.dataset import Column, Dataset
 from atomlens.data.organic_molecules import contact_pairs, entries, organic_molecules
 from atomlens.data.organic_tasks import Task, free_atom_energies, make_block
 from atomlens.data.storage import load_dataset, save_dataset
-from atomlens.folders import claim, reading, write_text
+from atomlens.data.writing import keeping
+from atomlens.folders import alone_in, claim, reading, write_text
 from atomlens.structures import InputError
 
 _BLOCK = 25  # molecules or pairs that a kill may cost
@@ -105,31 +107,51 @@ def make_organic(
     Raises
     ------
     InputError
-        If the list has too few molecules, tblite is missing (`ReferenceUnavailable`), or `out` holds something else.
+        If the list has too few molecules, tblite is missing (`ReferenceUnavailable`), a worker was killed, or `out`
+        holds something else, is written by another process, or cannot be written.
     """
     out, settings = Path(out), settings or OrganicSettings()
     if not 1 <= workers <= _MOST_WORKERS:
         raise InputError(f"workers is {workers}; give 1 to {_MOST_WORKERS}")
-    _claim(out, settings)
-    if (out / "dataset").exists():
+    if out.is_dir():
+        _check_ours(out)
+    with alone_in(out):
+        _claim(out, settings)
+        if not (out / "dataset").exists():
+            _make(out, settings, workers, progress)
         return load_dataset(out / "dataset")
+
+
+def _make(out: Path, settings: OrganicSettings, workers: int, progress: Callable[[int, int], None]) -> None:
     free = free_atom_energies()
     tasks = _tasks(settings, _molecules(out, settings))
     paths = [out / "blocks" / f"{k:05d}.npz" for k in range(len(tasks))]
-    paths[0].parent.mkdir(exist_ok=True)
+    with keeping(out):
+        paths[0].parent.mkdir(exist_ok=True)
     wanted = [(task, path) for task, path in zip(tasks, paths, strict=True) if not path.exists()]
     done = len(tasks) - len(wanted)
     progress(done, len(tasks))
-    for _ in _made(wanted, workers):
-        done += 1
-        progress(done, len(tasks))
-    save_dataset(_collect(paths, settings, free), out / "dataset")
-    return load_dataset(out / "dataset")
+    try:
+        with keeping(out):
+            for _ in _made(wanted, workers):
+                done += 1
+                progress(done, len(tasks))
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"{out}: a worker was killed, which is what systems do when memory runs out; the same command resumes "
+            f"({done} of {len(tasks)} blocks are kept), fewer --workers need less memory"
+        ) from error
+    with keeping(out):
+        save_dataset(_collect(paths, settings, free), out / "dataset")
+
+
+def _check_ours(out: Path) -> None:
+    if not (out / _NOTE).exists() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty and holds no organic data set; give another --out")
 
 
 def _claim(out: Path, settings: OrganicSettings) -> None:
-    if not (out / _NOTE).exists() and out.exists() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty and holds no organic data set; give another --out")
+    _check_ours(out)
     wanted = {"set": "organic", **asdict(settings)}
     with reading(out / _NOTE, "give another --out"):
         found, changed = claim(out / _NOTE, wanted)
@@ -144,7 +166,9 @@ def _molecules(out: Path, settings: OrganicSettings) -> tuple[str, ...]:
     # Kept: choosing takes a minute, and the set must not change with RDKit while it is made.
     path = out / "molecules.json"
     if not path.exists():
-        write_text(path, json.dumps(organic_molecules(settings.molecules, settings.seed), indent=0))
+        text = json.dumps(organic_molecules(settings.molecules, settings.seed), indent=0)
+        with keeping(out):
+            write_text(path, text)
     with reading(path, "give another --out"):
         found = json.loads(path.read_text("utf-8"))
         if not isinstance(found, list) or len(found) != settings.molecules:

@@ -50,6 +50,26 @@ def test_nothing_heavy_is_loaded_for_a_mistake(tmp_path, command, model, structu
     assert not (tmp_path / "run").exists()
 
 
+def test_an_unseen_element_gets_advice_that_the_command_can_take(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    said = run(capsys, "explain", "CCBr", "--out", "run").err
+    assert "such as sevenn:7net-0" in said
+    assert "--any-element" in said
+    said = run(capsys, "md", "organic", "[He]", "--out", "run").err
+    assert "such as sevenn:7net-0" in said
+    assert "--any-element" not in said
+
+
+@pytest.mark.parametrize("command", [["explain"], ["explain", "organic"], ["analyze", "organic"], ["md", "organic"]])
+def test_no_name_is_not_the_current_folder(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    done = run(capsys, *command, "", "--out", "run")
+    assert (done.code, done.err.splitlines()[-1].startswith("atomlens: no structure was named; give a file")) == (
+        2,
+        True,
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "numbers"),
     [("C[C@@H](N)C(=O)O", [6, 7, 8]), ("[13CH3][Se][Na]", [6, 11, 34]), ("clc", []), ("qm9:5", []), ("C%12", [6])],

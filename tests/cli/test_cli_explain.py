@@ -42,6 +42,31 @@ def test_a_run_from_files_to_folder(here, capsys):
     assert summary["model"]["elements"] == ["H", "C", "O"]
 
 
+def test_the_first_line_names_the_model_and_nothing_is_left_unexplained(here, capsys):
+    done = run(capsys, "explain", "model.safetensors", "ethanol.xyz", "--max-order", 2, "--out", "run")
+    assert done.out.splitlines()[0].endswith(" eV by model.safetensors (PaiNN)")
+    assert "rule" not in done.out
+    assert "bias walks" not in done.out
+    done = run(capsys, "explain", "model.safetensors", "ethanol.xyz", "--rule", "gradient", "--out", "slopes")
+    assert "rule gradient: activations replaced by their slope" in done.out
+
+
+def test_a_table_of_no_pairs_is_left_out(here, capsys):
+    ase.io.write("h.xyz", ase.Atoms("H"))
+    assert "strongest of" not in run(capsys, "explain", "model.safetensors", "h.xyz", "--out", "h").out
+    ase.io.write("h2.xyz", ase.Atoms("H2", [[0, 0, 0], [0.74, 0, 0]]))
+    assert "the only pair" in run(capsys, "explain", "model.safetensors", "h2.xyz", "--out", "h2").out
+
+
+def test_the_model_is_optional_and_the_structures_are_not(here, capsys):
+    said = " ".join(run(capsys, "explain", "--help").out.split())
+    assert "[MODEL] STRUCTURES" in said
+    (about,) = (part for part in said.split("MODEL <str>")[1:])
+    assert "[required]" not in about.split("Options")[0]
+    done = run(capsys, "explain", "--out", "run")
+    assert (done.code, "no structure was named" in done.err) == (2, True)
+
+
 def test_options_reach_the_engine(here, capsys):
     frames = [ase.io.read("ethanol.xyz") for _ in range(4)]
     for number, atoms in enumerate(frames):

@@ -9,6 +9,7 @@ import pytest
 from atomlens.analyses import MIN_CLASSES, MIN_COMMON, MIN_MOLECULES, Control, Effect, Finding, Outcome, conclude
 from atomlens.report.answers import summary_answers
 from atomlens.report.chapters import many_body, species
+from atomlens.report.wording import SIGNS
 
 BONDS = "The strongest terms of a molecule are its bonds."
 
@@ -49,3 +50,8 @@ def test_an_agreement_counts_what_was_not_decided() -> None:
 )
 def test_methods_state_the_limits_of_the_code(chapter: object, number: str) -> None:
     assert number in " ".join(chapter.HOW.split())  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_an_orbital_energy_is_not_said_to_be_no_energy() -> None:
+    said = SIGNS["other"].orange.format(property="HOMO")
+    assert "The HOMO is not the energy of the molecule" in said

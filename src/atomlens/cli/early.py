@@ -43,18 +43,32 @@ def check_model_name(model: str) -> tuple[int, ...] | None:
     return header_elements(path)
 
 
-def model_and_structures(first: str, second: str | None) -> tuple[str, str]:
+def check_named(structures: str) -> None:
+    """Refuse an empty name, which would mean the current folder.
+
+    Raises
+    ------
+    InputError
+        If there is no name.
+    """
+    if not structures.strip():
+        raise InputError("no structure was named; give a file, or a SMILES string like CCO")
+
+
+def model_and_structures(first: str | None, second: str | None) -> tuple[str, str]:
     """Model and structures of one or two arguments: the model may be left out.
 
     Raises
     ------
     InputError
-        If the one argument is a model.
+        If the one argument is a model, or there is none.
     """
     from atomlens.models import DEFAULT_MODEL, is_zoo_name
 
+    first = first or ""
     if second is not None:
         return first, second
+    check_named(first)
     if is_zoo_name(first) or Path(first).suffix in _MODEL_SUFFIXES or _ships_with_a_library(first):
         raise InputError(f"{first} is a model; give structures to explain with it, a file or a SMILES string")
     return DEFAULT_MODEL, first
@@ -68,29 +82,41 @@ def _ships_with_a_library(name: str) -> bool:
     return shipped_with_a_library(name) is not None
 
 
-def read_early(model: str, structures: str, frames: str = ":", *, any_element: bool = False) -> ReadFrames | None:
+def read_early(model: str, structures: str, frames: str = ":", *, any_element: bool | None = None) -> ReadFrames | None:
     """Structures of a file, after the model's name and their elements were looked at; None for a SMILES string.
+
+    `any_element` is what was chosen where a command lets one choose, None elsewhere.
 
     Raises
     ------
     InputError
         As `check_model_name` and `read_frames`, and if a structure has an element that the model never saw.
     """
-    known = check_model_name(model)
+    check_named(structures)
+    known, advice = check_model_name(model), element_advice(model, has_option=any_element is not None)
     if structure_file(structures) is None:
         if not any_element:
-            check_elements(known, [smiles_elements(structures)])
+            check_elements(known, [smiles_elements(structures)], advice)
         return None
     from atomlens.structures import read_frames
 
     def look(found: list[ase.Atoms]) -> None:
         if not any_element:
-            check_elements(known, [atoms.numbers.tolist() for atoms in found])
+            check_elements(known, [atoms.numbers.tolist() for atoms in found], advice)
 
     return read_frames(structures, frames, look=look)
 
 
-def check_elements(known: tuple[int, ...] | None, structures: Sequence[Sequence[int]]) -> None:
+def element_advice(model: str, *, has_option: bool) -> str:
+    """What to do about elements that a model never saw; empty where there is nothing to advise."""
+    from atomlens.models import is_zoo_name
+
+    other = ["give a model that knows them, such as sevenn:7net-0 (most elements)"] if is_zoo_name(model) else []
+    option = ["--any-element to see what this one makes of them"] if has_option else []
+    return ", or ".join(other + option)
+
+
+def check_elements(known: tuple[int, ...] | None, structures: Sequence[Sequence[int]], advice: str = "") -> None:
     """Refuse atomic numbers that a model was not trained on; an error names the frame where there are several.
 
     Raises
@@ -102,7 +128,8 @@ def check_elements(known: tuple[int, ...] | None, structures: Sequence[Sequence[
 
     for index, numbers in enumerate(structures):
         if unseen := unseen_elements(known, numbers):
-            raise InputError(unseen if len(structures) == 1 else f"frame {index}: {unseen}")
+            where = "" if len(structures) == 1 else f"frame {index}: "
+            raise InputError(f"{where}{unseen}{'; ' if advice else ''}{advice}")
 
 
 def smiles_elements(text: str) -> list[int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from atomlens.cli.loading import loading
 from atomlens.cli.options import (
@@ -62,15 +63,23 @@ report.html (open it in a browser), atoms/pairs/triples/walks.parquet (and group
 """
 
 
+class ModelMayBeLeftOut(TyperCommand):
+    """A command of a model and structures, of which the first may be left out; parsers know this of the last alone."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What stands behind the name of the command in its usage."""
+        return [self.options_metavar or "", "[MODEL]", "STRUCTURES"]
+
+
 def explain(
     model: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="MODEL",
             help="Model: zoo:NAME, sevenn:NAME, or a file (atomlens, SchNetPack, MACE, SevenNet, NequIP, graph-pes). "
             "Without it, a shipped model of organic molecules: organic.",
         ),
-    ],
+    ] = None,
     structures: Annotated[
         str | None,
         typer.Argument(
@@ -182,7 +191,7 @@ def explain(
         with frame_progress(len(selected)) as advance:
             frames_done = map(advance, explained)
             result = write_run(folder, frames_done, len(selected), info, started, table_format=table_format.value)
-    show_result(result, out, str(found))
+    show_result(result, out, str(found), model=potential.facts, model_name=model)
 
 
 def _product_rule(rule: RuleName, product_rule: ProductRuleName | None) -> str:

@@ -28,7 +28,7 @@ from atomlens.cli.compare import EPILOG as COMPARE_EPILOG
 from atomlens.cli.compare import compare
 from atomlens.cli.data import data_app
 from atomlens.cli.demo import demo
-from atomlens.cli.explain import EPILOG, explain
+from atomlens.cli.explain import EPILOG, ModelMayBeLeftOut, explain
 from atomlens.cli.md import EPILOG as MD_EPILOG
 from atomlens.cli.md import md
 from atomlens.cli.output import JSON, QUIET, output
@@ -76,7 +76,7 @@ def atomlens(
 
 
 app.command()(demo)
-app.command(epilog=EPILOG, no_args_is_help=True)(explain)
+app.command(cls=ModelMayBeLeftOut, epilog=EPILOG, no_args_is_help=True)(explain)
 app.command(epilog=ANALYZE_EPILOG, no_args_is_help=True)(analyze)
 app.command(epilog=MD_EPILOG, no_args_is_help=True)(md)
 app.command(epilog=CHECK_EPILOG, no_args_is_help=True)(check)

@@ -13,12 +13,14 @@ from rich.progress import MofNCompleteColumn
 from rich.table import Table
 from rich.text import Text
 
+from atomlens.cli.options import RuleName
 from atomlens.cli.output import finished
 from atomlens.cli.progress import progress_bars
 from atomlens.cli.terminal import console as clean_console
 from atomlens.structures import geometry_note
 
 if TYPE_CHECKING:
+    from atomlens.models import ModelFacts
     from atomlens.runs import RunResult
     from atomlens.tables import ExplainedFrame
 
@@ -44,19 +46,25 @@ def frame_progress(n_frames: int) -> Iterator[Callable[[ExplainedFrame], Explain
         yield advance
 
 
-def show_result(result: RunResult, out: Path, read: str = "") -> None:
+def show_result(result: RunResult, out: Path, read: str = "", *, model: ModelFacts, model_name: str) -> None:
     """Print the strongest pairs and the sums of the first frame, how much was read, and where everything is."""
+    from atomlens.recording import DEFAULT_PRODUCT_RULE
     from atomlens.reference import property_words
-    from atomlens.report import RULES
+    from atomlens.report import PRODUCT_RULES, RULES
 
     # Names come from files: markup and highlighting are off, so that they are printed as they are.
     console = clean_console()
     frame, frames = result.first, result.summary["frames"]
     of_frames = f" (first of {len(frames)} frames)" if len(frames) > 1 else ""
-    rule = frame.rule + (f"/{frame.product_rule}" if frame.product_rule else "")
     console.print(
-        f"{frame.name}{of_frames}: {property_words(frame.quantity)} {frame.prediction:.6f} {frame.unit}, rule {rule}"
+        f"{frame.name}{of_frames}: {property_words(frame.quantity)} {frame.prediction:.6f} {frame.unit} "
+        f"by {_model_name(model_name)} ({model.name})",
+        soft_wrap=True,
     )
+    if frame.rule != RuleName.GATE.value:
+        console.print(f"rule {frame.rule}: {RULES[frame.rule].short}", soft_wrap=True)
+    if frame.product_rule not in (None, "", DEFAULT_PRODUCT_RULE):
+        console.print(f"product rule {frame.product_rule}: {PRODUCT_RULES[frame.product_rule].short}", soft_wrap=True)
     if (note := geometry_note(frame.atoms)) is not None:
         console.print(note)
     elif read:
@@ -69,7 +77,7 @@ def show_result(result: RunResult, out: Path, read: str = "") -> None:
     for number, entry in enumerate(frames):
         for warning in entry["warnings"][: 1 if number < _SHOWN_WARNINGS else 0]:
             console.print(f"warning: {entry['name']}: {warning}", soft_wrap=True)
-    if frame.interactions.max_order >= 2:
+    if frame.interactions.max_order >= 2 and len(frame.interactions.order(2).relevance):
         console.print(_pairs(frame))
     conserves = RULES[frame.rule].conserves
     console.print(_sums(frame, conserves))
@@ -81,13 +89,18 @@ def show_result(result: RunResult, out: Path, read: str = "") -> None:
     finished(out / result.page.name)
 
 
+def _model_name(model: str) -> str:
+    """Name of a shipped model, or of a file without its folder."""
+    return model.removeprefix("zoo:") if ":" in model else Path(model).name
+
+
 def _pairs(frame: ExplainedFrame) -> Table:
     terms, around = frame.interactions.order(2), frame.surroundings
     best = np.argsort(-np.abs(terms.relevance), kind="stable")[:_SHOWN_PAIRS]
     (i, j), relevance = terms.atoms[best].T, terms.relevance[best]
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=f"strongest of {len(terms.relevance)} pairs, bias walks included",
+        title="the only pair" if len(terms.relevance) == 1 else f"strongest of {len(terms.relevance)} pairs",
         title_justify="left",
     )
     _columns(table, {"pair": "left", "Å": "right", "bond": "left", f"term, {frame.unit}": "right"})

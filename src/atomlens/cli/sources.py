@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from atomlens.cli.early import check_named
 from atomlens.structures import InputError, read_structures, structure_file
 from atomlens.surveys import StructureSource, is_xyz, open_frames
 
@@ -86,6 +87,7 @@ def structure_source(text: str, frames: str = ":", seed: int = 0) -> StructureSo
     InputError
         If it is none of these.
     """
+    check_named(text)
     if not text.startswith(_QM9):
         file = structure_file(text)
         return open_frames(file, frames) if file and is_xyz(file) else read_structures(text, frames, seed=seed)

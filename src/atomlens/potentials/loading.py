@@ -118,6 +118,11 @@ def load_potential(
         check_energy_unit(energy_unit)
         model = _read(file, energy_unit, output)
     except InputError as error:
+        if file.suffix == ".ckpt" and file.is_file():
+            raise InputError(
+                f"{path}: a checkpoint of training, not a model ({error}); package one of NequIP with "
+                f"nequip-package build {path} NAME.nequip.zip, and of SchNetPack give best_model"
+            ) from error
         raise InputError(f"{path}: {error}") from error
     except _DAMAGE as error:  # what a forged number or name makes of the code that reads it
         raise InputError(f"{path}: damaged, it cannot be read ({_first_line(error)})") from error

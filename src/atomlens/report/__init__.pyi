@@ -10,7 +10,7 @@ from .md_figures import failure_figure, stability_figure
 from .page import Page, frames_on_page, page_html
 from .plots import Plots, pair_cylinders
 from .verdicts_page import verdicts_html
-from .wording import RULES, card_entry
+from .wording import PRODUCT_RULES, RULES, card_entry
 
 __all__ = [
     "BLUE",
@@ -18,6 +18,7 @@ __all__ = [
     "INK",
     "ORANGE",
     "PINK",
+    "PRODUCT_RULES",
     "QUIET",
     "RULES",
     "Chapter",

@@ -87,9 +87,9 @@ SIGNS: dict[str, SignText] = {
         "positive: raises the {property}",
         "negative terms lower it, positive terms raise it",
         "An orange cylinder is a pair whose term raises the {property}: the model predicts a larger value because "
-        "these two atoms are near each other. The {property} is not an energy, so the colour says nothing about "
-        "attraction or repulsion. Terms are measured from the constant part: compare pairs with each other rather than "
-        "with zero.",
+        "these two atoms are near each other. The {property} is not the energy of the molecule, so the colour says "
+        "nothing about attraction or repulsion. Terms are measured from the constant part: compare pairs with each "
+        "other rather than with zero.",
     ),
 }
 

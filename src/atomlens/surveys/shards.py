@@ -207,7 +207,7 @@ def _all_shards(
     started = time.perf_counter()
     for report in work(tasks(), *workers):
         done += report.n_done + report.n_skipped
-        progress(f"explain, {(done - earlier) / (time.perf_counter() - started):.0f}/s", done, total)
+        progress(f"explain{_speed(done - earlier, time.perf_counter() - started)}", done, total)
     reports = [report or finished_shard(folder, k, sizes[k], settings.levels) for k, report in found.items()]
     if None in reports:
         raise OSError(f"shard {reports.index(None)} vanished from {folder}; do the workers see the same folder?")
@@ -266,3 +266,14 @@ def _counts(folder: Path, state: dict[str, Any], n: int) -> tuple[int, int] | No
 
 def _clean(folder: Path) -> None:
     shutil.rmtree(folder / SHARDS, ignore_errors=True)
+
+
+def _speed(count: int, seconds: float) -> str:
+    """Structures per second, or seconds per structure, whichever is one or more.
+
+    >>> _speed(120, 10.0), _speed(2, 9.0), _speed(0, 1.0)
+    (', 12 per second', ', 4.5 s each', '')
+    """
+    if count == 0:
+        return ""
+    return f", {count / seconds:.0f} per second" if count >= seconds else f", {seconds / count:.2g} s each"

@@ -87,7 +87,7 @@ def test_the_page_is_what_its_tables_say(page):
     verdict = page.verdicts(models, page.areas(models)).splitlines()[-1]
     assert verdict == "| a forecast |  | earned |"
     # What `check` says of itself.
-    interval = r"97 % of the pairs (95 % interval 91 to 100 %)"
+    interval = "97 % of pairs (95 % interval 91 to 100 %)"
     assert f"| exit barrier | {page.signed(page.told_apart(models, 'exit_barrier'))} [0.91, 1.00] |" in text
     assert interval in HOW_SURE["breaks"]
     assert f"the force error in {100 * page.told_apart(models, 'force_error'):.0f} %." in HOW_SURE["breaks"]

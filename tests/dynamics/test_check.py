@@ -20,14 +20,16 @@ from ase.calculators.morse import MorsePotential
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
 from atomlens import InputError, load_model
-from atomlens.analyses import Outcome, Wall, scan_walls
-from atomlens.dynamics import Exits, WayOut, find_exits
+from atomlens.analyses import Outcome, Wall, compare_wall, scan_walls
+from atomlens.dynamics import BREAKS, HOLDS, Exits, WayOut, barrier_at, find_exits, outlook
 from atomlens.dynamics.exits import HeldDistance, closest_contacts
 from atomlens.dynamics.stability import bond_reference
-from atomlens.potentials import CalculatorModel
+from atomlens.potentials import CalculatorModel, load_calculator
 from atomlens.potentials.calculated import CalculatorOrigin
 from atomlens.report import check_figure
 from atomlens.runs import run_check
+from atomlens.runs.check import _exit_finding
+from atomlens.runs.check_walls import wall_finding, wall_table
 from atomlens.structures import side_of
 
 DEPTH, STEEP, LENGTH = 4.0, 1.4, 0.74
@@ -411,6 +413,79 @@ def test_a_wall_that_gives_way_at_once_is_drawn() -> None:
     wall = Wall(("H", "H"), (0, 1), False, np.array([1.0, 0.9, 0.8]), np.array([0.0, -0.5, -5.0]))
     assert (wall.gives_way, wall.height) == (0.9, 0.0)
     ways = pl.DataFrame({"name": ["H0-H1 stretched"], "energy_eV": [1.0], "reference_eV": [None]})
-    low, high = check_figure(ways, [wall], 0.043).axes[1].get_ylim()
+    low, high = check_figure(ways, [wall], 0.043, 1.0).axes[1].get_ylim()
     assert low < -0.5
     assert high > 0.0
+
+
+@pytest.mark.slow
+def test_gfn2_checked_by_itself_has_no_hole(tmp_path: Path) -> None:
+    pytest.importorskip("tblite")
+    model = load_calculator("tblite.ase:TBLite", {"method": "GFN2-xTB", "verbosity": 0})
+    run = run_check(model, "gfn2", ase.build.molecule("CH3OH"), "CO", tmp_path / "run")
+    assert run.walls["gives_way_A"].count() >= 1
+    assert not run.walls["hole"].any()
+    assert run.walls["hole"].null_count() == 0
+    page = (run.folder / "report.html").read_text()
+    assert "hole in the model" not in run.verdict.sentence
+    assert "or a wall that gives way, is a hole" not in page
+    assert "of them hold to 3 eV" in run.verdict.sentence
+
+
+def wall(height: float, falls: bool = True) -> Wall:
+    energies = [0.0, height, -1.0 if falls else 2 * height]
+    return Wall(("H", "O"), (0, 1), False, np.array([1.5, 1.0, 0.5]), np.array(energies))
+
+
+@pytest.mark.parametrize(
+    ("own", "known", "hole", "said"),
+    [
+        (wall(2.0), wall(9.0, falls=False), True, "1 of them gives way below 3 eV (70 kT at 500 K), where GFN2-xTB's"),
+        (wall(2.0), wall(2.5), False, "as in GFN2-xTB (it may be a reaction): H-O not bonded."),
+        (wall(2.0), wall(9.0), True, "(a hole in the model): H-O not bonded."),
+        (wall(2.0), None, None, "which may be a reaction or a hole in the model (there is no GFN2-xTB"),
+        (wall(4.0), wall(9.0), False, "1 of them holds to 3 eV (70 kT at 500 K), which is no hole."),
+        (wall(4.0, falls=False), None, False, "The one wall holds down to 0.5 Å."),
+    ],
+)
+def test_a_wall_is_a_hole_only_where_that_of_gfn2_holds(
+    own: Wall, known: Wall | None, hole: bool | None, said: str
+) -> None:
+    pair = ase.Atoms("HO", [[0, 0, 0], [0, 0, 1.5]])
+    table = wall_table([own], [compare_wall(own, pair, lambda *_: known)])
+    assert table["hole"].to_list() == [hole]
+    assert said in wall_finding([own], table, 500.0).sentence
+
+
+def test_ways_that_are_not_named_are_counted() -> None:
+    names = [f"C0-H{k} compressed" for k in range(4)]
+    rows = {"name": names, "how": ["compressed"] * 4, "energy_eV": [0.5] * 4, "kT": [11.6] * 4}
+    exits = pl.DataFrame(rows | {"reference_eV": [12.0] * 4})
+    ways = tuple(WayOut((0, k), "compressed", 0.5, np.zeros((2, 3))) for k in range(4))
+    found = Exits(ase.Atoms("H2", np.zeros((2, 3))), 0.0, ways, 4, 0)
+    sentence = _exit_finding(exits, found, 500.0, "GFN2-xTB").sentence
+    assert "4 of 4 ways (C0-H0 compressed, C0-H1 compressed, C0-H2 compressed, and 1 more)" in sentence
+
+
+def test_energies_that_nothing_climbs_are_not_written_out(tmp_path: Path) -> None:
+    molecule = ase.Atoms("H2", [[0, 0, 0], [0, 0, LENGTH]])
+    run = run_check(opened(morse()), "morse", molecule, "H2", tmp_path / "cold", temperature=1e-3)
+    assert run.exits["kT"][0] > 1e6
+    assert "more than 1000 kT at 0.001 K" in run.verdict.sentence
+    assert "a thermal exit barrier of more than 1000 kT" in run.verdict.sentence
+    high = wall(254.0)
+    assert "after more than 100 eV" in wall_finding([high], wall_table([high], [(None, False)]), 500.0).sentence
+
+
+def test_the_figure_marks_the_limits_of_the_outlook() -> None:
+    thermal = 0.043
+    ways = pl.DataFrame({"name": ["H0-H1 stretched"], "energy_eV": [1.0], "reference_eV": [None]})
+    axes = check_figure(ways, [], thermal, 0.9).axes[0]
+    marks = {str(line.get_label()): float(np.asarray(line.get_xdata())[0]) for line in axes.lines}
+    assert set(marks) == {"breaks below 8.0 kT", "holds from 12.7 kT"}
+    assert sorted(marks.values()) == pytest.approx([thermal * barrier_at(share) for share in (BREAKS, HOLDS)])
+    assert [bar.get_window_extent().width > 0 for bar in axes.patches] == [True, True]
+    assert [str(label.get_text()) for label in axes.get_yticklabels()] == ["H0-H1 stretched", "thermal exit barrier"]
+    for share, above, below in ((BREAKS, "at risk", "breaks"), (HOLDS, "holds", "at risk")):
+        limit = barrier_at(share)
+        assert (outlook(limit + 1e-6).word, outlook(limit - 1e-6).word) == (above, below)

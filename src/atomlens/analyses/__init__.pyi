@@ -18,7 +18,16 @@ from .force_check import ForceCheck, check_forces
 from .inputs import N_UNTRAINED, AnalysisInputs, Settings, untrained_model, untrained_models
 from .many_body import WATER, ManyBodyResult
 from .questions import QUESTIONS, Question, chosen_questions
-from .smoothness import DEVIATION, HIGH, SmoothnessResult, Wall, missing_energies, scan_deviation, scan_walls
+from .smoothness import (
+    DEVIATION,
+    HIGH,
+    SmoothnessResult,
+    Wall,
+    compare_wall,
+    missing_energies,
+    scan_deviation,
+    scan_walls,
+)
 from .species import MIN_CLASSES, MIN_COMMON, SpeciesResult
 from .statistics import MIN_MOLECULES, Rows, molecule_effect, rank_correlation, share_effect
 from .three_bodies import ThreeBodiesResult
@@ -77,6 +86,7 @@ __all__ = [
     "chosen_questions",
     "claims_of",
     "common_deviations",
+    "compare_wall",
     "conclude",
     "curve_ranks",
     "decide",

@@ -66,6 +66,7 @@ def check(
 
     early = None if is_import_path(model) else read_early(model, structure, frame)
     from atomlens.cli.options import checked_unit
+    from atomlens.report import in_eV, in_kT
     from atomlens.runs import run_check
     from atomlens.structures import InputError, frame_index
 
@@ -86,8 +87,8 @@ def check(
             overwrite=overwrite,
         )
     for row in run.exits.head(8).iter_rows(named=True):
-        other = "" if row["reference_eV"] is None else f"   GFN2 {row['reference_eV']:.2f} eV"
-        echo(f"{row['name']:<24} {row['energy_eV']:8.2f} eV {row['kT']:7.0f} kT{other}")
+        other = "" if row["reference_eV"] is None else f"   GFN2 {in_eV(row['reference_eV'])}"
+        echo(f"{row['name']:<24} {in_eV(row['energy_eV']):>16} {in_kT(row['kT']):>18}{other}")
     for finding in run.verdict.findings:
         echo(finding.sentence)
     finished(run.folder / PAGE)

@@ -5,10 +5,11 @@ from .failure import Failure, explain_failure, first_failure
 from .judgement import ReplicasNeeded, judge_stability, replicas_needed, survival
 from .lifetimes import Survival
 from .options import MDOptions
-from .outlook import HOLDS, HOW_SURE, INTERCEPT, SLOPE, WATCHED, WORDS, Outlook, Word, outlook
+from .outlook import BREAKS, HOLDS, HOW_SURE, INTERCEPT, SLOPE, WATCHED, WORDS, Outlook, Word, barrier_at, outlook
 from .simulation import SIMULATION_FILES, Fate, Report, Simulation, check_start, simulate
 
 __all__ = [
+    "BREAKS",
     "HOLDS",
     "HOW_SURE",
     "INTERCEPT",
@@ -29,6 +30,7 @@ __all__ = [
     "Survival",
     "WayOut",
     "Word",
+    "barrier_at",
     "check_start",
     "energy_forces_stress",
     "explain_failure",

@@ -9,6 +9,8 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from atomlens.analyses import Wall
+from atomlens.dynamics import BREAKS, HOLDS, barrier_at
+from atomlens.report.amounts import in_eV
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain
 from atomlens.report.figures import DOWN
 
@@ -19,8 +21,11 @@ _HIGHEST, _LEAST = 30.0, 1.0
 _COLOURS = (ORANGE, BLUE, GREEN, PINK, INK)
 
 
-def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float) -> Figure:
+def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float, barrier: float) -> Figure:
     """Left the lowest ways out, of the model and of GFN2 at the same geometries; right the walls.
+
+    The thermal exit barrier has a bar of its own above those of single ways, with the two limits that the outlook
+    compares it with.
 
     Parameters
     ----------
@@ -30,6 +35,8 @@ def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float) -> F
         Walls of all pairs of elements.
     thermal
         k_B T in eV.
+    barrier
+        Thermal exit barrier in eV; not finite where there is no way out.
     """
     figure = Figure(figsize=(10.0, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -38,13 +45,19 @@ def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float) -> F
     left.barh(place, shown["energy_eV"].to_numpy(), height=0.55, color=DOWN, label="model")
     reference = shown["reference_eV"].cast(pl.Float64).to_numpy()
     # Marks beyond the edge stand on it: bars must stay readable beside one wall of GFN2.
-    edge = 1.6 * max(float(shown["energy_eV"].max() or 0.0), 10 * thermal)  # pyright: ignore[reportArgumentType]
+    limits = {"breaks below": thermal * barrier_at(BREAKS), "holds from": thermal * barrier_at(HOLDS)}
+    edge = 1.6 * max(float(shown["energy_eV"].max() or 0.0), *limits.values())  # pyright: ignore[reportArgumentType]
     within, beyond = reference <= edge, reference > edge
     if np.isfinite(reference).any():
         left.plot(reference[within], place[within], "|", color=INK, ms=13, mew=2, label="GFN2, same geometry")
         left.plot(np.full(beyond.sum(), edge), place[beyond], ">", color=INK, ms=6, label="GFN2, further right")
-    left.axvline(10 * thermal, color=QUIET, linewidth=0.9, linestyle="--", label="10 kT")
-    left.set_yticks(place, shown["name"].to_list(), fontsize=8.5)
+    names = shown["name"].to_list()
+    if np.isfinite(barrier):
+        left.barh(len(shown), barrier, height=0.55, color=ORANGE, label="model, all ways together")
+        names.append("thermal exit barrier")
+    for (word, limit), style in zip(limits.items(), (":", "--"), strict=True):
+        left.axvline(limit, color=QUIET, linewidth=1.0, linestyle=style, label=f"{word} {limit / thermal:.1f} kT")
+    left.set_yticks(np.arange(len(names)), names, fontsize=8.5)
     left.set_xlim(right=1.03 * edge)
     left.legend(frameon=False, fontsize=8.5, loc="upper right")
     plain(left, x="energy above the relaxed structure, eV", y="")
@@ -57,7 +70,7 @@ def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float) -> F
             right.plot(wall.distances, wall.energies, color=FAINT, linewidth=1.2)
     for k, wall in enumerate(fallen):
         pair = "-".join(wall.elements) + ("" if wall.bonded else ", not bonded")
-        name = f"{pair}: {wall.gives_way:.2f} Å, {wall.height:.2g} eV"
+        name = f"{pair}: {wall.gives_way:.2f} Å, {in_eV(wall.height)}"
         style = {"color": _COLOURS[k % len(_COLOURS)], "linewidth": 1.6, "linestyle": "-" if wall.bonded else "--"}
         right.plot(wall.distances, wall.energies, label=name, **style)
     if fallen:

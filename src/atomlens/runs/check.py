@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ase
-import numpy as np
 import polars as pl
 from ase import units
 from ase.calculators.calculator import Calculator
 from markupsafe import Markup
 
 from atomlens.analyses import (
+    HIGH,
     Effect,
     Finding,
     Outcome,
     Verdict,
-    Wall,
     cannot_tell,
-    missing_energies,
+    compare_wall,
     not_applicable,
     scan_walls,
 )
 from atomlens.dynamics import (
+    BREAKS,
     HOLDS,
     HOW_SURE,
     INTERCEPT,
@@ -38,6 +37,7 @@ from atomlens.dynamics import (
     Exits,
     Outlook,
     Word,
+    barrier_at,
     find_exits,
     outlook,
 )
@@ -46,7 +46,8 @@ from atomlens.interactions import explain
 from atomlens.models import Potential, one_thread, outside
 from atomlens.potentials import AnyPotential, CalculatorModel
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
-from atomlens.report import Chapter, Page, calculated_html, check_figure, svg_address
+from atomlens.report import Chapter, Page, calculated_html, check_figure, in_eV, in_kT, svg_address
+from atomlens.runs.check_walls import some, wall_finding, wall_table
 from atomlens.structures import check_molecule, reading_notes
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
@@ -60,12 +61,14 @@ difference at which a simulation counts it as broken
 length. The closest pairs three bonds or more apart are pushed to 60 % of their distance and let go. The marks are
 energies of GFN2-xTB at the same geometries, above the same relaxed structure. Walls: one atom moves towards another
 along the line between them down to 0.5 &Aring;, all others stay. A wall gives way where the energy, on the way in,
-falls more than 0.1 eV below the highest value passed; such walls have colours, the others are grey. A curve has a gap,
-or ends early, where the model gives no energy.</p>
-<p>What to expect of a simulation follows from all ways out together, the thermal exit barrier
+falls more than 0.1 eV below the highest value passed; such walls have colours, the others are grey. Where that happens
+below {HIGH:g} eV, GFN2-xTB is asked about the same wall: if its own holds to {HIGH:g} eV, the model has a hole there;
+if it gives way, too, the atoms may react. A curve has a gap, or ends early, where the model gives no energy.</p>
+<p>What to expect of a simulation follows from all ways out together, the thermal exit barrier (the uppermost bar)
 &minus;kT&nbsp;ln&nbsp;&Sigma;&nbsp;exp(&minus;&Delta;E/kT): ln(breaks per ps) = {INTERCEPT} &minus; {SLOPE} barrier/kT,
 a line through 48 models of ethanol. A molecule <em>breaks</em> where half of the replicas or more are expected to break
-within 5&nbsp;ps, <em>holds</em> where fewer than one in ten are, and is <em>at risk</em> in between. How that was
+within 5&nbsp;ps, below {barrier_at(BREAKS):.1f}&nbsp;kT, <em>holds</em> where fewer than one in ten are, from
+{barrier_at(HOLDS):.1f}&nbsp;kT on, and is <em>at risk</em> in between. The figure marks both limits. How that was
 tested on other molecules stands in docs/forecast.md.</p>
 """
 # What the outlook of each word is as an outcome.
@@ -89,7 +92,9 @@ class CheckRun:
         (GFN2 at the same geometry; null where it has none).
     walls
         One row per wall: element_1, element_2, atom_1, atom_2, bonded, height_eV, gives_way_A (null where it holds),
-        lengths, and missing, how many of these have no energy.
+        lengths, missing (how many of these have no energy), reference_height_eV (GFN2's wall, asked where the model's
+        gives way below 3 eV; null otherwise), and hole: whether the model's gives way below 3 eV while GFN2's holds
+        (null where GFN2 would decide it and cannot be had).
     verdict
         Three findings. The first decides: whether a simulation is expected to keep the molecule whole (`outlook`); the
         others describe.
@@ -150,16 +155,21 @@ def run_check(
             exits = with_reference(exits, found)
         except ReferenceUnavailable as error:
             reference = f"none ({error})"
-        barriers = wall_table(walls)
+        compared = [compare_wall(wall, found.relaxed) for wall in walls]
+        barriers = wall_table(walls, compared)
         expected = outlook(barrier / thermal) if _is_known(found) else None
         if found.failed and expected is not None and expected.word != "breaks":
             expected = None  # ways without an energy may be lower than all others
         first = _outlook_finding(expected, found, temperature)
-        findings = (first, _exit_finding(exits, found, temperature, reference), _wall_finding(walls))
+        findings = (
+            first,
+            _exit_finding(exits, found, temperature, reference),
+            wall_finding(walls, barriers, temperature),
+        )
         verdict = Verdict("check", first.outcome, " ".join(finding.sentence for finding in findings), findings)
         exits.write_parquet(folder / "exits.parquet")
         barriers.write_parquet(folder / "walls.parquet")
-        figure = check_figure(exits, walls, thermal)
+        figure = check_figure(exits, walls, thermal, barrier)
         figure.savefig(folder / "check.svg")
         summary: dict[str, Any] = {
             "schema": SCHEMA,
@@ -246,33 +256,6 @@ def with_reference(exits: pl.DataFrame, found: Exits) -> pl.DataFrame:
     return exits.with_columns(pl.Series("reference_eV", values, dtype=pl.Float64))
 
 
-def wall_table(walls: list[Wall]) -> pl.DataFrame:
-    """One row per wall; see `CheckRun.walls`."""
-    rows = [
-        {
-            "element_1": wall.elements[0],
-            "element_2": wall.elements[1],
-            "atom_1": wall.atoms[0],
-            "atom_2": wall.atoms[1],
-            "bonded": wall.bonded,
-            "height_eV": wall.height if math.isfinite(wall.height) else None,
-            "gives_way_A": wall.gives_way if math.isfinite(wall.gives_way) else None,
-            "lengths": len(wall.energies),
-            "missing": int(np.isnan(wall.energies).sum()),
-        }
-        for wall in walls
-    ]
-    real = dict.fromkeys(("height_eV", "gives_way_A"), pl.Float64)
-    keys = {
-        "element_1": pl.String,
-        "element_2": pl.String,
-        "atom_1": pl.Int64,
-        "atom_2": pl.Int64,
-        "bonded": pl.Boolean,
-    }
-    return pl.DataFrame(rows, schema=keys | real | dict.fromkeys(("lengths", "missing"), pl.Int64))
-
-
 def _headline(exits: pl.DataFrame, expected: Finding, weakest: Finding) -> str:
     """What to expect, and the weakest point."""
     if not len(exits) or exits["how"][0] == "by itself":
@@ -297,14 +280,14 @@ def _outlook_finding(expected: Outlook | None, found: Exits, temperature: float)
         return cannot_tell(
             claim,
             f"on {found.failed} of {found.tried} ways the model gives no finite energy somewhere, so that the thermal "
-            f"exit barrier may be lower than {barrier:.1f} kT",
+            f"exit barrier may be lower than {in_kT(barrier, 1)}",
         )
     began = f"At {temperature:g} K this molecule {WORDS[expected.word]}:"
     if found.ways[0].how == "by itself":
         return Finding(claim, _OUTCOMES[expected.word], f"{began} the structure falls apart when it is relaxed.")
     said = (
         f"{began} {_share(expected)} are expected to break within {WATCHED:g} ps, by a thermal exit barrier of "
-        f"{barrier:.1f} kT. {HOW_SURE[expected.word]}"
+        f"{in_kT(barrier, 1)}. {HOW_SURE[expected.word]}"
     )
     return Finding(claim, _OUTCOMES[expected.word], said, reference="docs/forecast.md")
 
@@ -328,43 +311,22 @@ def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, referen
         return cannot_tell(claim, "the model gives no finite energy on the way to the relaxed structure")
     if lowest["how"] == "by itself":
         return Finding(claim, Outcome.DESCRIPTIVE, "The structure falls apart when it is relaxed.")
-    said = f"Lowest way out: {lowest['name']}, {lowest['energy_eV']:.2f} eV, {lowest['kT']:.0f} kT at {temperature:g} K"
+    said = f"Lowest way out: {lowest['name']}, {in_eV(lowest['energy_eV'])}, {in_kT(lowest['kT'])} at {temperature:g} K"
     if lowest["reference_eV"] is not None:
-        said += f"; {reference} gives {lowest['reference_eV']:.2f} eV for the same geometry"
+        said += f"; {reference} gives {in_eV(lowest['reference_eV'])} for the same geometry"
     below = exits.filter((pl.col("reference_eV") > 1.0) & (pl.col("energy_eV") < 0.5 * pl.col("reference_eV")))
     if len(below):
-        names = ", ".join(below["name"].head(3).to_list())
+        names = some(below["name"].to_list(), 3, ", ")
         said += f". Less than half of what {reference} gives: {len(below)} of {len(exits)} ways ({names})"
     said += f". {failed}" if found.failed else ""
     barrier = found.barrier(temperature)
     if len(exits) > 1:
         said += (
-            f". All {len(exits)} ways together count like one of {barrier:.2f} eV, "
-            f"{barrier / (units.kB * temperature):.1f} kT (thermal exit barrier)"
+            f". All {len(exits)} ways together count like one of {in_eV(barrier)}, "
+            f"{in_kT(barrier / (units.kB * temperature), 1)} (thermal exit barrier)"
         )
     effect = Effect("thermal exit barrier", barrier, n=len(exits), unit="eV")
     return Finding(claim, Outcome.DESCRIPTIVE, f"{said}.", effect, reference=reference)
-
-
-def _wall_finding(walls: list[Wall]) -> Finding:
-    claim = "Whether the energy rises when two atoms are pushed into each other, down to 0.5 Å."
-    if not walls:
-        return not_applicable(claim, "the structure has no two atoms")
-    fallen = sorted((wall for wall in walls if math.isfinite(wall.gives_way)), key=lambda wall: wall.height)
-    missing = missing_energies([wall.energies for wall in walls])
-    if not fallen:
-        said = "The one wall holds" if len(walls) == 1 else f"All {len(walls)} walls hold"
-        said += " as far in as there are energies" if missing else " down to 0.5 Å"
-    else:
-        parts = [
-            f"{'-'.join(wall.elements)} {'bonded' if wall.bonded else 'not bonded'} at {wall.gives_way:.2f} Å after "
-            f"{wall.height:.2g} eV"
-            for wall in fallen[:4]
-        ]
-        more = f"; and {len(fallen) - 4} more" if len(fallen) > 4 else ""
-        said = f"{len(fallen)} of {len(walls)} walls give way: {'; '.join(parts)}{more}"
-        said += "; the others hold as far in as there are energies" if missing and len(fallen) < len(walls) else ""
-    return Finding(claim, Outcome.DESCRIPTIVE, f"{said}{f' ({missing})' if missing else ''}.")
 
 
 def _page(model: AnyPotential, info: RunInfo, found: Exits, chapter: Chapter) -> str:

@@ -49,6 +49,24 @@ def gfn2_wall(atoms: ase.Atoms, i: int, j: int, bonded: bool) -> Wall | None:
     return scan_wall(calculator, atoms, i, j, bonded=bonded)
 
 
+def compare_wall(wall: Wall, atoms: ase.Atoms, reference: ReferenceWall = gfn2_wall) -> tuple[Wall | None, bool]:
+    """The reference's wall, and whether the model's own is a hole: it gives way below 3 eV while the reference's holds.
+
+    Parameters
+    ----------
+    wall, atoms
+        A wall of a model, and the structure that it was scanned in.
+    reference
+        Asked about walls that give way below 3 eV: where its own does, nothing is wrong with the model, as two atoms
+        may react. None is returned for its wall where it was not asked, or cannot be had; the latter excuses nothing.
+    """
+    if not (np.isfinite(wall.gives_way) and wall.height < HIGH):
+        return None, False
+    known = reference(atoms, *wall.atoms, wall.bonded)
+    excused = known is not None and bool(np.isfinite(known.gives_way)) and known.height < HIGH
+    return known, not excused
+
+
 def wall_tables(
     potential: AnyPotential,
     elements: Sequence[int],
@@ -72,7 +90,7 @@ def wall_tables(
     progress
         Called wall by wall.
     reference
-        Asked about walls that give way below 3 eV: where its own does, nothing is wrong with the model.
+        As of `compare_wall`.
 
     Returns
     -------
@@ -92,12 +110,10 @@ def wall_tables(
     for number, (atoms, name, i, j, bonded) in enumerate([*asked, *of_molecules[:count]]):
         progress("walls", number, len(asked) + min(count, len(of_molecules)))
         wall = scan_wall(potential, atoms, i, j, bonded=bonded)
-        low = bool(np.isfinite(wall.gives_way)) and wall.height < HIGH
-        known = reference(atoms, i, j, bonded) if low else None
-        excused = known is not None and bool(np.isfinite(known.gives_way)) and known.height < HIGH
+        known, hole = compare_wall(wall, atoms, reference)
         height = known.height if known is not None and np.isfinite(known.height) else None
         way = wall.gives_way if np.isfinite(wall.gives_way) else None
-        own, fails = (wall.height, low and not excused) if np.isfinite(wall.height) else (None, None)
+        own, fails = (wall.height, hole) if np.isfinite(wall.height) else (None, None)
         rows.append((number, "-".join(wall.elements), name, bonded, own, way, height, fails))
         curves.append(pl.DataFrame({"wall": number, "distance": wall.distances, "energy": wall.energies}, CURVE_SCHEMA))
     table = pl.DataFrame(rows, schema=WALL_SCHEMA, orient="row")

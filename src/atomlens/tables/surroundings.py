@@ -59,7 +59,7 @@ class Surroundings:
     def beside(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> Bool[np.ndarray, " M"]:
         """Whether the nearest image of atom j to atom i is j itself, and not one beyond a face of the cell."""
         direct = self.atoms.positions[j] - self.atoms.positions[i]
-        return (np.abs(self.vectors(i, j) - direct) < 1e-6).all(axis=1)
+        return np.abs(self.vectors(i, j) - direct).max(axis=1, initial=0.0) < 1e-6
 
     def bond_classes(self, i: Int[np.ndarray, " M"], j: Int[np.ndarray, " M"]) -> list[str]:
         """Bond class of every pair: one of `atomlens.structures.bonds.BOND_CLASSES`."""

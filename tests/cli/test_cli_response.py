@@ -45,7 +45,7 @@ def test_a_model(capsys, folder):
     outcome = run(capsys, "response", "model.safetensors", "ethanol.xyz", "--out", "run")
     assert outcome.code == 0, outcome.err
     table = pl.read_parquet("run/couplings.parquet")
-    assert table.columns[:6] == ["frame", "i", "j", "element_i", "element_j", "distance"]
+    assert table.columns[:6] == ["frame", "atom_1", "atom_2", "element_1", "element_2", "distance"]
     assert len(table) == 36
     assert set(table["bond"]) == {"single", "none"}
     assert (table["coupling"] > 0).any()
@@ -67,7 +67,7 @@ def test_gfn2(capsys, folder):
     outcome = run(capsys, "response", "gfn2", "two.xyz", "--out", "run", "--frames", "1")
     assert outcome.code == 0, outcome.err
     table = pl.read_parquet("run/couplings.parquet")
-    assert table.filter(pl.col("element_i") == "O")["coupling"].min() > 20  # O-H bonds, eV/Å^2
+    assert table.filter(pl.col("element_1") == "O")["coupling"].min() > 20  # O-H bonds, eV/Å^2
     # One electron too many or too few.
     outcome = run(capsys, "response", "gfn2", "two.xyz", "--kwargs", '{"charge": 1}', "--out", "run2")
     assert outcome.code == 2
@@ -153,7 +153,10 @@ def test_the_page_says_what_responds_and_how_far(capsys, folder):
     page = (folder / "run" / "report.html").read_text("utf-8")
     table = pl.read_parquet("run/couplings.parquet")
     best = table.filter(pl.col("frame") == 0).sort("coupling", descending=True).row(0, named=True)
-    assert f"{best['element_i']}{best['i']}\u2013{best['element_j']}{best['j']}: {best['coupling']:.3g} eV/Å²" in page
+    assert (
+        f"{best['element_1']}{best['atom_1']}\u2013{best['element_2']}{best['atom_2']}: {best['coupling']:.3g} eV/Å²"
+        in page
+    )
     # 95 % of the summed coupling, by walking outwards pair by pair.
     total, summed, reach = table["coupling"].sum(), 0.0, None
     for row in table.sort("distance").iter_rows(named=True):

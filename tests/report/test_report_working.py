@@ -281,7 +281,7 @@ def test_the_chemiscope_file_opens_in_chemiscope(browser, pages):
 
 def test_pictures_and_plain_tables_are_saved(browser, tmp_path):
     rows = [(0, 1, "O", "H", 0.97, 40.1234567, "single", "1-2"), (1, 2, "H", "H", 1.5, 2.5, "none", "1-3")]
-    names = ("i", "j", "element_i", "element_j", "distance", "coupling", "bond", "relation")
+    names = ("atom_1", "atom_2", "element_1", "element_2", "distance", "coupling", "bond", "relation")
     table = pl.DataFrame(rows, schema=names, orient="row")
     found = {"frame": 0, "formula": "H2O", "n_atoms": 3, "largest": 40.1, "asymmetry": 1e-9, "sum_rule": 1e-9}
     failed = {"frame": 1, "formula": "Xe", "n_atoms": 1, "unavailable": 'no "Xe", alas'}

@@ -32,7 +32,7 @@ def couplings_html(summary: Mapping[str, Any], first: pl.DataFrame, drawn: pl.Da
     """
     strongest = first.sort("coupling", descending=True).head(N_STRONGEST)
     rows = [
-        {**row, "pair": f"{row['element_i']}{row['i']}\u2013{row['element_j']}{row['j']}"}
+        {**row, "pair": f"{row['element_1']}{row['atom_1']}\u2013{row['element_2']}{row['atom_2']}"}
         for row in strongest.iter_rows(named=True)
     ]
     return assets.page_template("response.html.jinja").render(

@@ -21,14 +21,14 @@ from atomlens.surveys import TableStream
 from atomlens.tables import RELATIONS, package_version, survey
 
 # Raised whenever a key of summary.json changes its meaning or goes away.
-SCHEMA = 1
+SCHEMA = 2
 PICTURE, TABLE = "couplings.png", "couplings"
 COLUMNS = {
     "frame": "number of the structure, counted from 0",
-    "i": "index of the first atom, counted from 0",
-    "j": "index of the second atom, larger than i",
-    "element_i": "chemical symbol of atom i",
-    "element_j": "chemical symbol of atom j",
+    "atom_1": "index of the first atom, counted from 0",
+    "atom_2": "index of the second atom, larger than atom_1",
+    "element_1": "chemical symbol of atom_1",
+    "element_2": "chemical symbol of atom_2",
     "distance": "distance in Å, nearest image",
     "bond": "bond class of the pair: single, aromatic, double, triple, unknown (bonded, order not known), none",
     "relation": "bonds between the two atoms: 1-2, 1-3, 1-4, further, other molecule",
@@ -89,10 +89,10 @@ def couplings_table(frame: CouplingFrame) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "frame": pl.Series(np.full(len(i), frame.index), dtype=pl.Int32),
-            "i": pl.Series(i, dtype=pl.Int32),
-            "j": pl.Series(j, dtype=pl.Int32),
-            "element_i": pl.Series(symbols[i].tolist(), dtype=pl.String),
-            "element_j": pl.Series(symbols[j].tolist(), dtype=pl.String),
+            "atom_1": pl.Series(i, dtype=pl.Int32),
+            "atom_2": pl.Series(j, dtype=pl.Int32),
+            "element_1": pl.Series(symbols[i].tolist(), dtype=pl.String),
+            "element_2": pl.Series(symbols[j].tolist(), dtype=pl.String),
             "distance": pl.Series(around.distances(i, j), dtype=pl.Float64),
             "bond": pl.Series(around.bond_classes(i, j), dtype=pl.String),
             "relation": pl.Series([RELATIONS[k] for k in around.relations(i, j)], dtype=pl.String),

@@ -46,13 +46,13 @@ def test_a_full_disk_is_said_and_nothing_is_lost(make_config: Callable[..., Path
 def test_a_disk_that_fills_up_in_a_new_folder_costs_no_epoch(
     make_config: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, out, lines, whole = make_config(epochs=3), tmp_path / "run", list[str](), run._save
-    monkeypatch.setattr(run, "_save", full_after(2, whole))
+    config, out, lines, whole = make_config(epochs=3), tmp_path / "run", list[str](), run.save_checkpoint
+    monkeypatch.setattr(run, "save_checkpoint", full_after(2, whole))
     with pytest.raises(InputError, match="No space left on device; the last whole epoch is kept: make room"):
         train(config, out, report=lines.append)
     assert (out / "checkpoint.pt").is_file()
     assert len((out / "metrics.csv").read_text().splitlines()) == 3
-    monkeypatch.setattr(run, "_save", whole)
+    monkeypatch.setattr(run, "save_checkpoint", whole)
     train(config, out, resume=True, report=lines.append)
     assert any("continuing after epoch 2" in line for line in lines)
 
@@ -60,7 +60,7 @@ def test_a_disk_that_fills_up_in_a_new_folder_costs_no_epoch(
 def test_a_disk_that_is_full_from_the_start_leaves_nothing(
     make_config: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "_save", full_after(0, run._save))
+    monkeypatch.setattr(run, "save_checkpoint", full_after(0, run.save_checkpoint))
     with pytest.raises(InputError, match="No space left on device; no epoch was finished: make room") as refused:
         train(make_config(epochs=1), tmp_path / "run", report=lambda line: None)
     assert "is kept" not in str(refused.value)

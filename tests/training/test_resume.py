@@ -1,6 +1,7 @@
 """A run that is killed at any moment ends like one that is not."""
 
 import csv
+import json
 import os
 import random
 import signal
@@ -10,12 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
 from atomlens.structures import InputError
-from atomlens.training import train
+from atomlens.training import TrainingError, train
 
 SCRIPT = "import sys; from atomlens.training import train; train(sys.argv[1], sys.argv[2], resume=True)"
 EPOCHS = 16
@@ -123,3 +125,103 @@ def test_resume_refuses_another_run(make_config: Callable[..., Path], tmp_path: 
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"PK half a checkpoint")
     with pytest.raises(InputError, match="not a checkpoint"):
         train(config, tmp_path / "run", resume=True, report=quiet)
+
+
+def shuffle(path: Path) -> None:
+    with np.load(path) as data:
+        order = np.random.default_rng(1).permutation(len(data["E"]))
+        np.savez(path, z=data["z"], R=data["R"][order], E=data["E"][order], F=data["F"][order])
+
+
+@pytest.mark.parametrize("lost", ["", "split.json"])
+def test_resume_refuses_other_data(make_config: Callable[..., Path], tmp_path: Path, lost: str) -> None:
+    config, out = make_config(epochs=2), tmp_path / "run"
+    train(config, out, report=quiet, max_hours=0.0)
+    before = (out / "checkpoint.pt").read_bytes()
+    shuffle(tmp_path / "springs.npz")
+    if lost:
+        (out / lost).unlink()
+    with pytest.raises(InputError, match=r"structures, their order, or .* changed|changed since the run") as refused:
+        train(config, out, resume=True, report=quiet)
+    assert "\n" not in str(refused.value)
+    assert "restore" in str(refused.value)
+    assert (out / "checkpoint.pt").read_bytes() == before
+    make_config(epochs=2)  # writes the same data again
+    assert train(config, out, resume=True, report=quiet).card["epochs"] == 2
+
+
+def test_runs_of_versions_without_a_digest_go_on(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config, out = make_config(epochs=3), tmp_path / "run"
+    train(config, out, report=quiet, max_hours=0.0)
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    del state["data"], state["config"]["fit"]["charge_weight"]
+    torch.save(state, out / "checkpoint.pt")
+    split = json.loads((out / "split.json").read_text())
+    (out / "split.json").write_text(json.dumps({name: split[name] for name in ("seed", "train", "val", "test")}))
+    train(config, out, resume=True, report=quiet)
+    train(config, tmp_path / "whole", report=quiet)
+    assert same(out, tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("energy_weight = 0.01", "energy_weight = 20.0", r"started with fit.energy_weight = 0.01, received 20; losses"),
+        ("force_weight = 0.99", "force_weight = 0.5", r"started with fit.force_weight = 0.99, received 0.5; losses"),
+    ],
+)
+def test_resume_refuses_other_weights_of_the_loss(
+    make_config: Callable[..., Path], tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    config = make_config(epochs=1)
+    train(config, tmp_path / "run", report=quiet)
+    text = config.read_text()
+    config.write_text(text.replace(old, new).replace("epochs = 1", "epochs = 2"))
+    with pytest.raises(InputError, match=message):
+        train(config, tmp_path / "run", resume=True, report=quiet)
+    config.write_text(text.replace("epochs = 1", "epochs = 2"))
+    assert train(config, tmp_path / "run", resume=True, report=quiet).card["epochs"] == 2
+
+
+@pytest.mark.parametrize("changed", ["split_seed = 7", "n_test = 5"])
+def test_a_split_that_no_epoch_belongs_to_is_made_again(
+    make_config: Callable[..., Path], tmp_path: Path, changed: str
+) -> None:
+    config, out = make_config(epochs=1), tmp_path / "run"
+    text = config.read_text()
+    config.write_text(text.replace("lr = 5e-3", "lr = 1e9"))
+    with pytest.raises(TrainingError, match="no epoch was finished, nothing is kept"):
+        train(config, out, report=quiet)
+    left = (out / "split.json").read_text()
+    config.write_text(text.replace("n_val = 10", f"n_val = 10\n{changed}"))
+    train(config, out, report=quiet)
+    train(config, tmp_path / "fresh", report=quiet)
+    assert (out / "split.json").read_text() == (tmp_path / "fresh" / "split.json").read_text() != left
+    assert same(out, tmp_path / "fresh")
+
+
+def test_a_split_that_the_user_gives_is_taken_as_it_is(make_config: Callable[..., Path], tmp_path: Path) -> None:
+    config, out = make_config(epochs=1), tmp_path / "run"
+    text = config.read_text()
+    train(config, tmp_path / "first", report=quiet)
+    out.mkdir()
+    (out / "split.json").write_text((tmp_path / "first" / "split.json").read_text())
+    wanted = json.loads((out / "split.json").read_text())
+    other = text.replace("n_val = 10", "n_val = 10\nsplit_seed = 7")
+    config.write_text(other.replace("lr = 5e-3", "lr = 1e9"))
+    with pytest.raises(TrainingError, match="nothing is kept"):
+        train(config, out, report=quiet)
+    config.write_text(other)
+    train(config, out, report=quiet)
+    kept = json.loads((out / "split.json").read_text())
+    assert all(kept[name] == wanted[name] for name in ("seed", "train", "val", "test"))
+    (tmp_path / "third").mkdir()
+    (tmp_path / "third" / "split.json").write_text(json.dumps(wanted))
+    config.write_text(text.replace("n_val = 10", "n_val = 10\nn_test = 5"))
+    with pytest.raises(InputError, match=r"10 test structures, the configuration asks for .* 5 test"):
+        train(config, tmp_path / "third", report=quiet)
+    config.write_text(text)
+    shuffle(tmp_path / "springs.npz")
+    with pytest.raises(InputError, match="belongs to other data: structures, their order, or energy, forces have"):
+        train(config, tmp_path / "third", report=quiet)
+    assert json.loads((tmp_path / "third" / "split.json").read_text()) == wanted

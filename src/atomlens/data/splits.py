@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -31,6 +33,22 @@ class Split:
     test: Int[np.ndarray, " C"]
 
 
+@dataclass(frozen=True)
+class SplitOrigin:
+    """What a stored split was made for.
+
+    Attributes
+    ----------
+    data
+        `digest` of the data set that the indices belong to; empty where it is not known.
+    settings
+        What it was made from, by name; None where somebody gave it.
+    """
+
+    data: str = ""
+    settings: Mapping[str, Any] | None = None
+
+
 def make_split(n: int, n_train: int, n_val: int, n_test: int | None, seed: int) -> Split:
     """Shuffle `n` structures by `seed` and cut; all that remain are test structures where `n_test` is None.
 
@@ -48,11 +66,19 @@ def make_split(n: int, n_train: int, n_val: int, n_test: int | None, seed: int) 
     >>> len(split.train), len(split.val), len(split.test)
     (6, 2, 2)
     """
-    if n_train < 1 or n_val < 1 or (n_test or 0) < 0:
-        raise InputError(f"a split of {n_train} training and {n_val} validation structures; both must be at least 1")
+    return _cut(n, n_train, n_val, n_test, seed, "structures")
+
+
+def _cut(n: int, n_train: int, n_val: int, n_test: int | None, seed: int, what: str) -> Split:
+    if n_train < 1 or n_val < 1:
+        raise InputError(f"a split of {n_train} training and {n_val} validation {what}; both must be at least 1")
+    if n_test is not None and n_test < 0:
+        raise InputError(f"a split with {n_test} test {what}; give 0 or more")
+    if seed < 0:
+        raise InputError(f"a split by the seed {seed}; give 0 or more")
     wanted = n_train + n_val + (n_test or 0)
     if wanted > n:
-        raise InputError(f"the split asks for {wanted} structures, the data set has {n}; ask for fewer")
+        raise InputError(f"the split asks for {wanted} {what}, the data set has {n}; ask for fewer")
     order = np.random.default_rng(seed).permutation(n)
     last = n - n_val
     first = n_train if n_test is None else last - n_test
@@ -83,16 +109,38 @@ def make_group_split(groups: Int[np.ndarray, " S"], n_train: int, n_val: int, n_
     ([0, 4, 5], [3], [1, 2])
     """
     names = np.unique(groups[groups >= 0])
-    whole = make_split(len(names), n_train, n_val, n_test, seed)
+    whole = _cut(len(names), n_train, n_val, n_test, seed, "groups")
     train, val, test = (np.flatnonzero(np.isin(groups, names[part])) for part in (whole.train, whole.val, whole.test))
     return Split(seed, np.sort(np.concatenate([np.flatnonzero(groups < 0), train])), val, test)
 
 
-def save_split(split: Split, path: Path) -> None:
-    """Write a split as JSON."""
+def save_split(split: Split, path: Path, origin: SplitOrigin | None = None) -> None:
+    """Write a split as JSON, with what it was made for."""
     parts = {name: getattr(split, name).tolist() for name in ("train", "val", "test")}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps({"seed": split.seed, **parts}))
+    origin = origin or SplitOrigin()
+    told = ({"data": origin.data} if origin.data else {}) | (
+        {} if origin.settings is None else {"settings": dict(origin.settings)}
+    )
+    write_text(path, json.dumps({"seed": split.seed, **told, **parts}))
+
+
+def load_origin(path: Path) -> SplitOrigin:
+    """What a stored split was made for; versions up to 0.2 did not write it down.
+
+    Raises
+    ------
+    InputError
+        If the file is no split.
+    """
+    try:
+        stored = read_json(path)
+        data, settings = stored.get("data", ""), stored.get("settings")
+        if not isinstance(data, str) or not (settings is None or isinstance(settings, dict)):
+            raise ValueError("it does not say what it was made for")
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not a split ({error}); delete it, or give another --out") from error
+    return SplitOrigin(data, settings)
 
 
 def load_split(path: Path, n: int) -> Split:

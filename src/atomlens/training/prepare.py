@@ -15,15 +15,17 @@ from atomlens.data import (
     GraphStore,
     Keys,
     Split,
+    SplitOrigin,
     Units,
+    digest,
     find_edges,
+    load_origin,
     load_qm9,
     load_split,
     make_group_split,
     make_split,
     read_dataset,
     require_matching_forces,
-    save_split,
 )
 from atomlens.models import Atomwise, OutputConfig, Potential, empty_potential, named_tensors
 from atomlens.structures import InputError
@@ -32,6 +34,8 @@ from atomlens.training.standardise import standardise
 
 # With gradients and the optimiser's averages, 4 GB.
 _MOST_PARAMETERS = 200_000_000
+# Settings that make a split.
+_SPLIT_SETTINGS = ("n_train", "n_val", "n_test", "split_seed", "groups")
 
 
 @dataclass(frozen=True)
@@ -45,19 +49,41 @@ class TestSet:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Data, their division, their tensors, the model with its references, and what to test it on."""
+    """Data, their division, their tensors, the model with its references, and what to test it on.
+
+    `digest` names the data; `origin` is what to store with the split, None where the stored one stays as it is.
+    """
 
     dataset: Dataset
     split: Split
     store: GraphStore
     model: Potential
     tests: tuple[TestSet, ...]
+    digest: str
+    origin: SplitOrigin | None
 
 
-def prepare(config: TrainConfig, base: Path, out: Path, device: torch.device | str = "cpu") -> Prepared:
+def prepare(
+    config: TrainConfig,
+    base: Path,
+    out: Path,
+    device: torch.device | str = "cpu",
+    *,
+    resumed: bool = False,
+    given_split: bool = False,
+) -> Prepared:
     """Read the data, split them (or read the run's split), and make the model with its references.
 
     Everything that the run will need is read and checked here, so that bad input is reported before hours of training.
+
+    Parameters
+    ----------
+    config, base, out, device
+        What to train on what, the folder that its paths start from, the folder of the run, and where to compute.
+    resumed
+        Whether the run has finished epochs, which belong to the split and the data that it was started with.
+    given_split
+        Whether the ``split.json`` in `out` is the user's.
 
     Raises
     ------
@@ -69,8 +95,8 @@ def prepare(config: TrainConfig, base: Path, out: Path, device: torch.device | s
     if settings.forces and settings.check_forces:
         require_matching_forces(dataset)
     split_path = out / "split.json"
-    split = load_split(split_path, len(dataset)) if split_path.exists() else _split(dataset, settings)
-    _check_sizes(split, settings, split_path)
+    known = digest(dataset, _columns(settings))
+    split, origin = _divided(dataset, settings, split_path, known, resumed=resumed, given=given_split)
     elements = dataset.subset(split.train).elements
     _check_elements(dataset, np.concatenate([split.val, split.test]), elements)
     model = make_model(config, dataset, split, elements)
@@ -83,18 +109,53 @@ def prepare(config: TrainConfig, base: Path, out: Path, device: torch.device | s
         _check_elements(extra, np.arange(len(extra)), elements)
         model.check_open(bool(extra.periodic.any()))
         tests.append(TestSet(Path(settings.test_path).stem, _store(config, extra, model), np.arange(len(extra))))
-    save_split(split, split_path)
-    return Prepared(dataset, split, store, model, tuple(tests))
+    return Prepared(dataset, split, store, model, tuple(tests), known, origin)
 
 
-def _check_sizes(split: Split, settings: DataSettings, path: Path) -> None:
-    """A split that was stored must be the one that is asked for; groups are counted otherwise."""
-    asked = (settings.n_train, settings.n_val)
-    if not settings.groups and (len(split.train), len(split.val)) != asked:
+def _columns(settings: DataSettings) -> tuple[str, ...]:
+    """The properties that a run uses."""
+    names = (settings.property, "forces" if settings.forces else "", settings.charges, settings.groups)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _divided(
+    dataset: Dataset, settings: DataSettings, path: Path, known: str, *, resumed: bool, given: bool
+) -> tuple[Split, SplitOrigin | None]:
+    """The run's split, and what to store with it; None where the stored one stays as it is.
+
+    Finished epochs belong to the stored split, and a split that the user gave is taken as it is. One that an attempt
+    without a finished epoch left behind is used only where this run would make the same.
+    """
+    made = {name: getattr(settings, name) for name in _SPLIT_SETTINGS}
+    stored = load_origin(path) if path.exists() else None
+    left_behind = not resumed and not given and stored is not None and stored.settings is not None
+    if stored is None or (left_behind and stored != SplitOrigin(known, made)):
+        return _split(dataset, settings), SplitOrigin(known, made)
+    if stored.data and stored.data != known:
         raise InputError(
-            f"{path}: has {len(split.train)} training and {len(split.val)} validation structures, the configuration "
-            f"asks for {asked[0]} and {asked[1]}; give another --out"
+            f"{path}: belongs to other data: structures, their order, or {', '.join(_columns(settings))} have changed "
+            "since it was made; restore the data, or give another --out"
         )
+    split = load_split(path, len(dataset))
+    _check_sizes(split, settings, path, tested=not resumed)
+    return split, SplitOrigin(known) if given else None
+
+
+def _check_sizes(split: Split, settings: DataSettings, path: Path, *, tested: bool) -> None:
+    """A split that was stored must be the one that is asked for; groups are counted otherwise."""
+    found, asked = [len(split.train), len(split.val)], [settings.n_train, settings.n_val]
+    if tested and settings.n_test is not None:
+        found, asked = [*found, len(split.test)], [*asked, settings.n_test]
+    if not settings.groups and found != asked:
+        raise InputError(
+            f"{path}: has {_listed(found)} structures, the configuration asks for {_listed(asked)}; "
+            "give another --out, or delete the file"
+        )
+
+
+def _listed(sizes: list[int]) -> str:
+    named = zip(sizes, ("training", "validation", "test"), strict=False)
+    return ", ".join(f"{size} {name}" for size, name in named)
 
 
 def _split(dataset: Dataset, settings: DataSettings) -> Split:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
-import math
 import os
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from atomlens.folders import alone_in, atomic_file, is_ours, mark, remove_if_empty, write_text
+from atomlens.data import save_split
+from atomlens.folders import alone_in, is_ours, mark, remove_if_empty, write_text
 from atomlens.models import keep_memory, save_model
-from atomlens.structures import InputError, check_regular
+from atomlens.structures import InputError
 from atomlens.training.card import make_card
+from atomlens.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from atomlens.training.config import TrainConfig, read_config
 from atomlens.training.errors import Errors, evaluate, save_errors
 from atomlens.training.logs import RunLogs
@@ -30,7 +29,7 @@ CHECKPOINT = "checkpoint.pt"
 MODEL = "model.safetensors"
 CARD = "card.json"
 ERRORS = "errors.json"
-_FORMAT = "atomlens-training-1"
+SPLIT = "split.json"
 # Patterns of all files that a training writes.
 TRAINING_FILES = (
     CHECKPOINT,
@@ -38,7 +37,7 @@ TRAINING_FILES = (
     CARD,
     ERRORS,
     "metrics.csv",
-    "split.json",
+    SPLIT,
     "tensorboard/events.out.tfevents.*",
 )
 
@@ -114,7 +113,6 @@ def train(
     config = read_config(config_path)
     with _removed_before_its_first_epoch(out), alone_in(out), _with_folder_named(out):
         _check_folder(out, resume)
-        mark(out, TRAINING_FILES)
         command = command or f"train({config_path!s}, {out!s})"
         return _train(config, config_path, out, report, max_hours, command, device or "cpu", penalty)
 
@@ -132,12 +130,18 @@ def _train(
     checkpoint = out / CHECKPOINT
     torch.set_num_threads(config.fit.threads)
     keep_memory()  # or every step makes new pages of its larger arrays
-    prepared = prepare(config, config_path.parent, out, device)
+    state = load_checkpoint(checkpoint, config) if checkpoint.exists() else None
+    given_split = not is_ours(out) and (out / SPLIT).exists()
+    resumed = state is not None
+    prepared = prepare(config, config_path.parent, out, device, resumed=resumed, given_split=given_split)
     fit = Fit(prepared.model, config.fit, config.seed, penalty)
     seconds = 0.0
-    if checkpoint.exists():
-        seconds = _load(checkpoint, config, fit)
+    if state is not None:
+        seconds = restore(checkpoint, state, prepared.digest, fit)
         report(f"{config.name}: continuing after epoch {fit.epoch}")
+    mark(out, TRAINING_FILES)  # not earlier: a folder with nothing but the user's split is the user's until then
+    if prepared.origin is not None:
+        save_split(prepared.split, out / SPLIT, prepared.origin)
     parameters = sum(p.numel() for p in prepared.model.parameters())
     report(
         f"{config.name}: {len(prepared.split.train)} training, {len(prepared.split.val)} validation structures; "
@@ -148,7 +152,7 @@ def _train(
     while not fit.finished:
         result = fit.run_epoch(prepared.store, prepared.split)
         elapsed = seconds + time.monotonic() - started
-        _save(checkpoint, config, fit, elapsed)
+        save_checkpoint(checkpoint, config, prepared.digest, fit, elapsed)
         logs.add(result)
         report(_line(config, result, elapsed))
         if max_hours is not None and time.monotonic() - started > 3600 * max_hours:
@@ -187,7 +191,7 @@ def _check_folder(out: Path, resume: bool) -> None:
     if (out / CHECKPOINT).exists():
         if not resume:
             raise InputError(f"{out} holds a run; continue it with --resume, or give another --out")
-    elif not is_ours(out) and (others := sorted(p.name for p in out.iterdir() if p.name != "split.json")):
+    elif not is_ours(out) and (others := sorted(p.name for p in out.iterdir() if p.name != SPLIT)):
         raise InputError(
             f"{out} is not empty and holds no run of atomlens (it has {others[0]}); give another --out, or an empty one"
         )
@@ -224,47 +228,6 @@ def _with_folder_named(out: Path) -> Iterator[None]:
 
 def _has_checkpoint(out: Path) -> bool:
     return os.path.exists(out / CHECKPOINT)  # Path.exists raises where a folder may not be entered
-
-
-def _save(path: Path, config: TrainConfig, fit: Fit, seconds: float) -> None:
-    state = {"format": _FORMAT, "config": asdict(config), "seconds": seconds, "fit": fit.state()}
-    data = io.BytesIO()  # torch's own writer does not say why it could not write
-    torch.save(state, data)
-    with atomic_file(path) as part:
-        part.write_bytes(data.getbuffer())
-
-
-def _load(path: Path, config: TrainConfig, fit: Fit) -> float:
-    """Take back what `_save` wrote: tensors, numbers, text and lists; a name of anything else ends the reading."""
-    try:
-        check_regular(path)
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:  # torch does not look at checksums
-                raise ValueError("its checksum is another one")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["format"] != _FORMAT:
-            raise ValueError(f"format {state['format']!r}")
-        _check_same(path, config, state)
-        fit.restore(state["fit"])
-        if not 0 <= float(state["seconds"]) < math.inf:
-            raise ValueError("it says no time")
-        return float(state["seconds"])
-    except InputError:
-        raise
-    except Exception as error:  # torch raises many kinds for a file that is not a checkpoint
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: not a checkpoint of this version ({reason}); start anew in another --out") from error
-
-
-def _check_same(path: Path, config: TrainConfig, state: dict[str, Any]) -> None:
-    now = asdict(config)
-    for part in ("data", "model"):
-        # Settings that a later version added have their defaults here, which is what the run was started with.
-        changed = [key for key, value in state["config"][part].items() if now[part].get(key) != value]
-        if changed:
-            raise InputError(f"{path}: the run was started with another {part}.{changed[0]}; give another --out")
-    if state["config"]["seed"] != config.seed:
-        raise InputError(f"{path}: the run was started with seed {state['config']['seed']}; give another --out")
 
 
 def _line(config: TrainConfig, result: EpochResult, seconds: float) -> str:

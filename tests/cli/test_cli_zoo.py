@@ -51,5 +51,5 @@ def test_an_unknown_name_gets_a_suggestion(capsys, command):
 
 def test_a_card_writes_extremes_as_ranges_and_lists_with_commas(capsys):
     said = " ".join(run(capsys, "zoo", "card", "organic-schnet").out.split())
-    assert "atoms 1 to 61; charges -1, 0, 1; periodic no" in said
+    assert "atoms 1 to 61; charges -1, 0, 1; odd electrons no; periodic no" in said
     assert "H-H 1.22 to 5.0 Å, H-C 0.922 to 5.0 Å" in said

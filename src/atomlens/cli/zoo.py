@@ -33,9 +33,9 @@ def names() -> None:
     # Read from the folder, without loading the libraries that read a model.
     folder = files("atomlens") / "models" / "zoo"
     entries = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    for name in sorted(entries):
-        if name.endswith(".safetensors") and not name.startswith("."):
-            echo(name.removesuffix(".safetensors"))
+    files = (name for name in entries if name.endswith(".safetensors") and not name.startswith("."))
+    for name in sorted(name.removesuffix(".safetensors") for name in files):
+        echo(name)
 
 
 @zoo_app.command("list")

@@ -332,3 +332,16 @@ def test_arrows_are_forces_and_those_of_an_atom_add_up(browser, tmp_path):
     assert f"{np.linalg.norm(forces, axis=1).max():.1f}" in text(browser, "#arrow-note")
     assert "arrows=forces" in browser.run("location.hash")
     assert browser.errors == []
+
+
+def test_the_centre_of_a_triple_stands_in_its_middle(unchanged):
+    browser, around = unchanged("one.html"), frame().surroundings
+    bonded = {frozenset(pair) for pair in around.bonds.pairs.tolist()}
+    names = browser.run("[...document.querySelectorAll('#triple-rows tr')].map((row) => row.cells[0].textContent)")
+    paths = 0
+    for name in names:
+        atoms = [around.labels.index(label) for label in name.split("\N{EN DASH}")]
+        centres = [a for a in atoms if all(a == b or frozenset((a, b)) in bonded for b in atoms)]
+        assert len(centres) != 1 or atoms[1] == centres[0], name
+        paths += len(centres) == 1 and sorted(atoms) != atoms
+    assert paths  # of some, the centre is not the second by number

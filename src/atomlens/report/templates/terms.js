@@ -100,10 +100,19 @@ function bars() {
   twoSided(byId("by-range"), rows, "Strength of pairs by distance", { rowHeight: rows.length > 14 ? 18 : 22 });
 }
 
+// The atom that is bonded to both others in the middle, where there is exactly one: C0-C5-O6 reads as a path.
+function asPath(atoms) {
+  const bonded = (a, b) => frame().bonds.some(([i, j]) => (i === a && j === b) || (i === b && j === a));
+  const centres = atoms.filter((a) => atoms.every((b) => a === b || bonded(a, b)));
+  if (centres.length !== 1) return atoms;
+  const [first, last] = atoms.filter((a) => a !== centres[0]);
+  return [first, centres[0], last];
+}
+
 function listTriples() {
   const triples = frame().triples;
   if (!triples) return;
-  const rows = triples.r.slice(0, 12).map((r, k) => node("tr", {}, node("td", {}, triples.atoms[k].map(label).join("\u2013")),
+  const rows = triples.r.slice(0, 12).map((r, k) => node("tr", {}, node("td", {}, asPath(triples.atoms[k]).map(label).join("\u2013")),
     numberCell(r, amount(r), tone(r)), numberCell(triples.range[k], triples.range[k].toFixed(2)),
     node("td", {}, DATA.vocabulary.relations[triples.span[k]])));
   fillRows("triple-rows", rows);

@@ -140,6 +140,9 @@ def test_terms_and_walks_are_tables():
         assert len(kept) == order
         assert elements == "-".join(symbols[k] for k in kept)
 
+    groups = ex.group_interactions([[0, 1], [2, 3]]).to_frame()
+    assert groups.columns == ["order", "group_1", "group_2", f"relevance_{ex.unit}"]
+
     walks = ex.walks().to_frame()
     assert walks["elements"].to_list() == ["-".join(symbols[k] for k in walk) for walk in ex.walks().atoms]
     assert walks.equals(atomlens.Walks(*ex.walks()).to_frame(symbols))

@@ -177,6 +177,11 @@ def test_groups_that_are_none_are_refused(groups, message):
         ex.group_interactions(groups)
 
 
+def test_groups_of_something_else_are_a_type_error():
+    with pytest.raises(TypeError, match="group 0 names atom True; give whole numbers"):
+        atomlens.explain(small_model(), branched()).group_interactions([[True]])
+
+
 def test_no_groups_leave_everything_in_the_remainder():
     ex = atomlens.explain(small_model(), branched())
     terms = ex.group_interactions([], 2)

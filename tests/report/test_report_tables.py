@@ -16,6 +16,7 @@ from atomlens.tables import (
     walks_table,
 )
 from atomlens.tables.levels import COLUMNS
+from atomlens.tables.summary import frame_summary
 
 
 @pytest.mark.parametrize("atoms", [ethanol(), two_waters(), cell_of_waters()], ids=["ethanol", "dimer", "cell"])
@@ -90,6 +91,10 @@ def test_groups_cover_the_prediction():
     assert table["group_2"].to_list() == [None, None, "H2O #2"]
     total = shown.constant + table["relevance_eV"].sum() + shown.group_terms.remainder
     assert total == pytest.approx(shown.prediction, rel=1e-12)
+    told = frame_summary(shown)["groups"]
+    assert told["count"] == 2
+    assert shown.constant + sum(told["totals"]) + told["remainder"] == pytest.approx(shown.prediction, rel=1e-12)
+    assert frame_summary(frame(atoms))["groups"] is None
     assert pairs_table(shown).filter(pl.col("group_1") != pl.col("group_2")).height > 0
 
 

@@ -199,7 +199,7 @@ class Explanation:
 
     def group_interactions(self, groups: list[list[int]], max_order: int = 2) -> Interactions:
         """Terms between disjoint groups of atoms (functional groups, residues, molecules); see `group_terms`."""
-        return group_terms(self.sums, groups, max_order)
+        return group_terms(self.sums, groups, max_order).named((), self.unit)
 
     def pair_forces(self) -> PairForces:
         r"""Force on every atom i from the energy of every atom j.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -59,25 +59,37 @@ class Interactions:
         Chemical symbol of every atom; empty where the members of the sets are groups, or are not known by name.
     unit
         Unit of the terms; empty where it is not known.
+    member
+        What the members of the sets are: ``atom`` or ``group``.
     """
 
-    def __init__(self, terms: tuple[Terms, ...], total: float, *, symbols: Sequence[str] = (), unit: str = "") -> None:
+    def __init__(
+        self,
+        terms: tuple[Terms, ...],
+        total: float,
+        *,
+        symbols: Sequence[str] = (),
+        unit: str = "",
+        member: Literal["atom", "group"] = "atom",
+    ) -> None:
         self._terms = terms
         self._total = total
         self.max_order = len(terms)
         self.remainder = total - sum(float(t.relevance.sum()) for t in terms)
         self.symbols = tuple(symbols)
         self.unit = unit
+        self.member: Literal["atom", "group"] = member
 
     def named(self, symbols: Sequence[str], unit: str) -> Interactions:
         """The same terms with the symbols of their atoms and their unit."""
-        return Interactions(self._terms, self._total, symbols=symbols, unit=unit)
+        return Interactions(self._terms, self._total, symbols=symbols, unit=unit, member=self.member)
 
     def to_frame(self) -> pl.DataFrame:
         """All terms as one table, strongest first within each order; ``.to_pandas()`` of it gives a pandas table.
 
-        Columns are ``order``, ``atom_1`` to ``atom_n`` (empty beyond the order), ``elements`` ("C-O", empty without
-        `symbols`) and the term (``relevance_eV``, or ``relevance`` without a unit).
+        Columns are ``order``, ``atom_1`` to ``atom_n`` (empty beyond the order; of groups ``group_1`` to ``group_n``,
+        their places in the list that was given), ``elements`` ("C-O", empty without `symbols`; not of groups) and the
+        term (``relevance_eV``, or ``relevance`` without a unit).
 
         Examples
         --------
@@ -95,14 +107,15 @@ class Interactions:
         atoms, count = terms.atoms[best], len(best)
         names = ["-".join(self.symbols[k] for k in row) if self.symbols else None for row in atoms.tolist()]
         columns = {
-            f"atom_{k + 1}": pl.Series(atoms[:, k] if k < n else [None] * count, dtype=pl.Int32)
+            f"{self.member}_{k + 1}": pl.Series(atoms[:, k] if k < n else [None] * count, dtype=pl.Int32)
             for k in range(self.max_order)
         }
+        elements = {"elements": pl.Series(names, dtype=pl.String)} if self.member == "atom" else {}
         return pl.DataFrame(
             {
                 "order": pl.Series([n] * count, dtype=pl.Int8),
                 **columns,
-                "elements": pl.Series(names, dtype=pl.String),
+                **elements,
                 f"relevance_{self.unit}" if self.unit else "relevance": terms.relevance[best].astype(np.float64),
             }
         )
@@ -266,7 +279,7 @@ def group_terms(chain: Chain | RecordedSums, groups: list[list[int]], max_order:
         for n, sets in enumerate(members, start=1)
     ]
     _add_long_range(listed, long_range_terms(chain), group_of.cpu().numpy())
-    return Interactions(tuple(listed), chain.prediction - chain.constant)
+    return Interactions(tuple(listed), chain.prediction - chain.constant, member="group")
 
 
 def _add_long_range(listed: list[Terms], pairs: Terms, group_of: Int[np.ndarray, " N"]) -> None:
@@ -283,11 +296,13 @@ def _add_long_range(listed: list[Terms], pairs: Terms, group_of: Int[np.ndarray,
 def _group_of(chain: Chain | RecordedSums, groups: list[list[int]]) -> Int[Tensor, " N"]:
     group_of = torch.full((chain.n_atoms,), -1, dtype=torch.int64)
     for g, members in enumerate(groups):
-        if not isinstance(members, Sequence | np.ndarray):
+        if isinstance(members, str) or not isinstance(members, Sequence | np.ndarray):
             raise TypeError(f"group {g} is {members!r}; give a list of atom indices for every group")
         if not len(members):
             raise ValueError(f"group {g} is empty; give at least one atom")
         for atom in members:
+            if not isinstance(atom, int | np.integer) or isinstance(atom, bool):
+                raise TypeError(f"group {g} names atom {atom!r}; give whole numbers, atoms are counted from 0")
             if not 0 <= atom < chain.n_atoms:
                 raise ValueError(f"group {g} names atom {atom}; the structure has atoms 0 to {chain.n_atoms - 1}")
             if group_of[atom] >= 0:

@@ -97,12 +97,22 @@ def frame_summary(frame: ExplainedFrame) -> dict[str, Any]:
         "residual_relative": frame.residual / max(1.0, abs(frame.prediction - frame.constant)),
         "orders": [asdict(total) for total in order_totals(frame)],
         "remainder": float(frame.interactions.remainder),
+        "groups": _groups(frame),
         "long_range": dict(frame.long_range),
         "pairs_by_range": [asdict(total) for total in range_totals(frame)],
         "pairs_by_relation": [asdict(total) for total in relation_totals(frame)],
         "bond_orders_known": frame.surroundings.bonds.has_orders,
         "seconds": round(frame.seconds, 4),
     }
+
+
+def _groups(frame: ExplainedFrame) -> dict[str, Any] | None:
+    """How many groups there are, what their terms add up to, and what three or more groups make together."""
+    if frame.groups is None or frame.group_terms is None:
+        return None
+    terms = frame.group_terms
+    totals = [float(terms.order(n).relevance.sum()) for n in range(1, terms.max_order + 1)]
+    return {"count": len(frame.groups.names), "totals": totals, "remainder": float(terms.remainder)}
 
 
 def run_summary(info: RunInfo, frames: list[dict[str, Any]], first: ExplainedFrame, seconds: float) -> dict[str, Any]:

@@ -107,6 +107,34 @@ def test_variants_set_what_they_name(tmp_path: Path) -> None:
         ('"model.architecture" = ["schnet", "painn"]\nseed = [1, 2]', VARIANTS.format("..", "b"), "cannot be a folder"),
         ('"model.architecture" = ["schnet", "painn"]\nseed = [1, 2]', VARIANTS.format("", "b"), "cannot be a folder"),
         ("seed = [1, 2]", VARIANTS.format("x" * 300, "b"), "cannot be a folder"),
+        ("seed = [1, 2]", '"model.cutoff" = [3, 3.0]', "twice, as schnet-cutoff3 and as schnet-cutoff3.0"),
+        ("seed = [1, 2]", 'variant = [{ name = "a", variant = 3 }]', "variant 'a' holds another variant"),
+        (
+            "seed = [1, 2]",
+            'variant = [{ name = "a" }, { name = "b", seed = 9 }]\nseed = [1]',
+            "axis 'seed' and axis 'variant' both give seed",
+        ),
+        (
+            "seed = [1, 2]",
+            '"model.cutoff" = [3.0]\nvariant = [{ name = "a" }, { name = "b", model.cutoff = 2.5 }]',
+            r"axis 'variant' \(model.cutoff\) and axis 'model.cutoff' both give model.cutoff",
+        ),
+        ("time = 0.01", 'time = 0.01\nensemble = "npt"', "simulation.*ensemble 'npt' is not known; choose nve"),
+        ("time = 0.01", "time = 0.01\ntemperature = 1e9", "temperature 1e.09 K: give one above 0 up to 5000 K"),
+        ("time = 0.01", "time = 0.01\ntimestep = 100.0", "time step 100 fs"),
+        ("time = 0.01", "time = 0.01\nfriction = -1.0", "friction -1 1/ps: give a number above 0"),
+        ("time = 0.01", "time = 0.01\nseed = -5", "seed = -5; give a number from 0"),
+        ("replicas = 2", "replicas = 1000000000", "1000000000 replicas of .* can run"),
+        ("time = 0.01", "time = 0.01\nframe = 1000", r"\[simulation\] .*frames.xyz: frames '1000' asks for a frame"),
+        ('frames = ":6"', 'frames = "500:"', r"\[analysis\] .*frames.xyz: frames '500:' selects no structure"),
+        ('frames = ":6"', 'frames = ":6"\ntrained_range = -3.0', "trained_range = -3 Å; give a length"),
+        ("n_test = 4", "n_test = 0", "model schnet-seed1: n_test = 0 and no test_path"),
+        (
+            "n_train = 12\nn_val = 4\nn_test = 4",
+            "n_train = 16\nn_val = 4",
+            "leave none of the 20 structures to test on",
+        ),
+        ('[data]\npath = "frames.xyz"', '[data]\npath = "none.xyz"', "model schnet-seed1: its data, .*none.xyz"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_trained(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -114,6 +142,21 @@ def test_mistakes_are_told_before_anything_is_trained(tmp_path: Path, old: str, 
     path = planned(tmp_path, PLAN.replace(old, new))
     with pytest.raises(InputError, match=says):
         read_study(path)
+
+
+def test_an_axis_of_epochs_contradicts_steps(tmp_path: Path) -> None:
+    text = PLAN.replace("seed = [1, 2]", '"fit.epochs" = [5]').replace('name = "tiny"', 'name = "tiny"\nsteps = 40')
+    with pytest.raises(InputError, match=r"axis 'fit.epochs' and steps both give fit\.epochs"):
+        read_study(planned(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["st😀", "Å", 's\x7f"t'])
+def test_any_name_is_kept_by_the_configurations_of_models(tmp_path: Path, name: str) -> None:
+    quoted = name.replace('"', '\\"').replace("\x7f", "\\u007f")
+    _, members = read_study(planned(tmp_path, PLAN.replace('name = "tiny"', f'name = "{quoted}"')))
+    for member in members:
+        assert member.config["name"].startswith(name)
+        assert tomllib.loads(member.toml()) == member.config
 
 
 def test_a_smooth_well_is_not_rough() -> None:

@@ -26,7 +26,6 @@ from study_plans import PLAN, planned
 
 from atomlens.studies import Member, read_study, run_study
 from atomlens.studies import run as study_run
-from atomlens.studies.member import run_member
 
 pytestmark = pytest.mark.usefixtures("rough_pictures")
 
@@ -34,9 +33,8 @@ pytestmark = pytest.mark.usefixtures("rough_pictures")
 def test_a_periodic_start_is_refused_before_a_model_is_trained(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "cell.xyz", ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.1]], cell=[9.0] * 3, pbc=True))
     plan = planned(tmp_path, PLAN.replace('[simulation]\npath = "frames.xyz"', '[simulation]\npath = "cell.xyz"'))
-    config, members = read_study(plan)
     with pytest.raises(InputError, match="open molecule"):
-        run_member(members[0], tmp_path / "out", tmp_path, config.analysis, config.simulation)
+        run_study(plan, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -22,7 +22,7 @@ EPILOG = """
 
 Two models at a time; after a kill, the same command resumes:
 
-    atomlens study configs/studies/ethanol.toml --workers 2 --out runs/ethanol
+    atomlens study configs/studies/water.toml --workers 2 --out runs/water
 
 [b]Written to --out[/b]
 

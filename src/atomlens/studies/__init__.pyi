@@ -1,6 +1,7 @@
 from .correlation import Association, associations
+from .grid import Member
 from .page import sentence
-from .plan import Member, StudyConfig, read_study
+from .plan import StudyConfig, read_study
 from .run import StudyRun, run_study
 
 __all__ = [

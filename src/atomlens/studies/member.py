@@ -11,13 +11,13 @@ import torch
 
 from atomlens.analyses import DecayResult, SpeciesResult, chosen_questions, deviation_score
 from atomlens.data import shown
-from atomlens.dynamics import MDOptions
 from atomlens.folders import MARK, load_result, read_json, reading, to_plain, write_text
 from atomlens.potentials import load_potential
 from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.runs import AnalysisOptions, run_analysis, run_md
-from atomlens.structures import check_molecule, read_structures
-from atomlens.studies.plan import AnalysisSettings, Member, SimulationSettings
+from atomlens.structures import InputError, check_molecule, read_structures
+from atomlens.studies.grid import Member
+from atomlens.studies.plan import AnalysisSettings, SimulationSettings, md_options
 from atomlens.studies.rivals import exit_barrier, roughness, size_error, smoothness
 from atomlens.training import ERRORS, load_errors, train
 
@@ -101,7 +101,10 @@ def run_member(
         sound = restricted_mean(fates, simulation.time)
         broken = sum(fate["broke_by"] is not None for fate in fates)
     with reading(folder / "train" / ERRORS, _TRAIN_AGAIN):
-        errors = next(iter(load_errors(folder / "train" / ERRORS).values()))
+        tested = load_errors(folder / "train" / ERRORS)
+    if not tested:
+        raise InputError(f"{folder / 'train' / ERRORS}: the model was tested on no structure, so it has no errors")
+    errors = next(iter(tested.values()))
     row = {
         "model": member.name,
         **member.axes,
@@ -141,12 +144,6 @@ def _checked_row(row: dict[str, Any], member: Member) -> dict[str, Any]:
     if not all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in numbers):
         raise ValueError("it has something else where numbers belong")
     return row
-
-
-def md_options(simulation: SimulationSettings) -> MDOptions:
-    """The simulation's settings as `MDOptions`."""
-    names = ("ensemble", "temperature", "timestep", "time", "interval", "friction", "seed")
-    return MDOptions.lasting(**{name: getattr(simulation, name) for name in names}, n_replicas=simulation.replicas)
 
 
 def restricted_mean(fates: list[dict[str, Any]], limit: float) -> float:

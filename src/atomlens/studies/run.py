@@ -33,9 +33,10 @@ from atomlens.potentials import load_potential
 from atomlens.runs import MD_FILES, analysis_files
 from atomlens.structures import InputError, read_structures
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
+from atomlens.studies.grid import Member
 from atomlens.studies.member import CONFIG, ROW, run_member
 from atomlens.studies.page import study_page
-from atomlens.studies.plan import Member, StudyConfig, read_study, settings_of, with_product_rule
+from atomlens.studies.plan import StudyConfig, read_study, settings_of, with_product_rule
 from atomlens.studies.rivals import disagreement
 from atomlens.surveys import dask_client
 from atomlens.tables import package_versions

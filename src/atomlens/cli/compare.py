@@ -15,7 +15,6 @@ from atomlens.cli.runs import command_line
 from atomlens.cli.terminal import console as clean_console
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -101,7 +100,7 @@ def show_verdict_comparison(comparison: VerdictComparison) -> None:
     for question in questions_of(runs):
         outcomes = [(run.verdict(question.slug) or {}).get("outcome", NOT_ASKED) for run in runs]
         rows.append(_Row((question.slug,), ([Text(found, style=STYLES.get(found, "dim")) for found in outcomes],)))
-    console.print(_by_model(console, None, {"question": "left"}, [run.name for run in runs], [("", "outcome")], rows))
+    console.print(_by_model(None, {"question": "left"}, [run.name for run in runs], [("", "outcome")], rows))
     if comparison.differing:
         console.print(f"different structures: {comparison.differing}", soft_wrap=True)
     if comparison.ranges:
@@ -126,7 +125,7 @@ def show_comparison(comparison: Comparison) -> None:
         rows.append(_Row((entry["name"],), (values, agreement)))
     title = f"predictions, {unit}; r: correlation of pair terms with {names[0]}"
     columns = [("", f"prediction, {unit}"), ("r", f"r with {names[0]}")]
-    console.print(_by_model(console, title, {"structure": "left"}, names, columns, rows))
+    console.print(_by_model(title, {"structure": "left"}, names, columns, rows))
     if len(entries) > 20:
         console.print(f"and {len(entries) - 20} more structures in summary.json")
     rows = [
@@ -135,7 +134,7 @@ def show_comparison(comparison: Comparison) -> None:
     ]
     title = f"mean strength by kind of pair, {unit}"
     keys: dict[str, _Side] = {"kind": "left", "pairs": "right"}
-    console.print(_by_model(console, title, keys, names, [("", f"strength, {unit}")], rows))
+    console.print(_by_model(title, keys, names, [("", f"strength, {unit}")], rows))
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,6 @@ class _Row:
 
 
 def _by_model(
-    console: Console,
     title: str | None,
     keys: Mapping[str, _Side],
     names: list[str],
@@ -168,6 +166,7 @@ def _by_model(
     """
     from rich.measure import Measurement
 
+    console = clean_console()
     wide = _models_in_columns(title, keys, names, quantities, rows)
     needed = Measurement.get(console, console.options.update(max_width=100_000), wide).maximum
     return wide if needed <= console.width else _models_in_rows(title, keys, names, quantities, rows)

@@ -33,8 +33,8 @@ def names() -> None:
     # Read from the folder, without loading the libraries that read a model.
     folder = files("atomlens") / "models" / "zoo"
     entries = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    files = (name for name in entries if name.endswith(".safetensors") and not name.startswith("."))
-    for name in sorted(name.removesuffix(".safetensors") for name in files):
+    models = (name for name in entries if name.endswith(".safetensors") and not name.startswith("."))
+    for name in sorted(name.removesuffix(".safetensors") for name in models):
         echo(name)
 
 

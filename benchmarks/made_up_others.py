@@ -218,7 +218,7 @@ def stability(*, rate: float, drift: float, early: int, size: float) -> Make:
         run = _Moving(Path("nowhere"), tuple(fates), bond_reference(ETHANOL), pl.concat(rows), size)
         wobble = 0.05 * rng.standard_normal((600, len(ETHANOL), 3))
         reference = [ase.Atoms(ETHANOL.symbols, ETHANOL.positions + shift) for shift in wobble]
-        found = judge_stability(run, MDOptions("nve"), len(ETHANOL), reference).findings
+        found = judge_stability(run, MDOptions("nve"), ETHANOL, reference).findings
         return dict(zip(("stability/survival", "stability/drift", "stability/distances"), found, strict=True))
 
     return make

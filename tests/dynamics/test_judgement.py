@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atomlens.analyses import Outcome
+from atomlens.analyses import Outcome, without_question
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
-from atomlens.dynamics.judgement import judge_stability, replicas_needed
+from atomlens.dynamics.judgement import foreseen, judge_stability, replicas_needed, stability_headline
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.simulation import Fate, Simulation
 from atomlens.dynamics.stability import Break, bond_reference
+from atomlens.dynamics.timestep import longest_step, step_too_long
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
 LANGEVIN, NVE = MDOptions(), MDOptions("nve")
@@ -66,9 +67,9 @@ def broken(n: int) -> dict[int, float]:
     ],
 )
 def test_survival(tmp_path: Path, n_replicas: int, n_broken: int, outcome: Outcome) -> None:
-    verdict = judge_stability(made_up(tmp_path, n_replicas, broken(n_broken)), LANGEVIN, len(ETHANOL))
+    verdict = judge_stability(made_up(tmp_path, n_replicas, broken(n_broken)), LANGEVIN, ETHANOL)
     assert verdict.outcome is verdict.findings[0].outcome is outcome
-    assert f"{n_broken} of {n_replicas} replicas broke" in verdict.sentence
+    assert f"{n_replicas - n_broken} of {n_replicas} replicas stayed whole for 10 ps at 500 K" in verdict.sentence
     if outcome is Outcome.CANNOT_TELL:
         assert "a verdict on survival needs 13 replicas if all stay whole, 3 if all break" in verdict.sentence
 
@@ -78,13 +79,98 @@ def test_what_replicas_can_decide_is_known_beforehand(tmp_path: Path, n_replicas
     """Against the verdicts of all numbers of breaks."""
     needed = replicas_needed(n_replicas)
     found = [
-        judge_stability(made_up(tmp_path, n_replicas, broken(k)), LANGEVIN, len(ETHANOL)).outcome
+        judge_stability(made_up(tmp_path, n_replicas, broken(k)), LANGEVIN, ETHANOL).outcome
         for k in range(n_replicas + 1)
     ]
     agreeing = [k for k, outcome in enumerate(found) if outcome is Outcome.AGREES]
     assert agreeing == list(range(needed.tolerated + 1))
     assert (found[0] is Outcome.AGREES) == (n_replicas >= needed.all_sound)
     assert (found[-1] is Outcome.DEVIATES) == (n_replicas >= needed.all_broken)
+
+
+@pytest.mark.parametrize(
+    ("n_broken", "timestep", "outcome"),
+    [
+        (16, 5.0, Outcome.CANNOT_TELL),
+        (1, 1.5, Outcome.CANNOT_TELL),
+        (0, 2.0, Outcome.AGREES),  # it held all the same
+        (16, 1.0, Outcome.DEVIATES),
+    ],
+)
+def test_a_model_is_not_blamed_for_a_long_time_step(
+    tmp_path: Path, n_broken: int, timestep: float, outcome: Outcome
+) -> None:
+    options = MDOptions.lasting(10.0, timestep=timestep)
+    run = made_up(tmp_path, 16, broken(n_broken))
+    verdict = judge_stability(run, options, ETHANOL)
+    assert verdict.outcome is outcome
+    blamed = f"This decides nothing: a time step of {timestep:g} fs is too long for H, whose fastest bonds take 9 fs"
+    assert (blamed in verdict.sentence) == (outcome is Outcome.CANNOT_TELL)
+    assert ("Do not run dynamics" in verdict.sentence) == (outcome is Outcome.DEVIATES)
+    assert (blamed in stability_headline(verdict, run, options)) == (outcome is Outcome.CANNOT_TELL)
+    assert any("molecules break by it alone" in said for said in foreseen(options, ETHANOL)) == (timestep > 1.0)
+
+
+def test_drift_and_distances_at_a_long_time_step_are_not_those_of_the_model(tmp_path: Path) -> None:
+    options = MDOptions.lasting(10.0, timestep=2.0, ensemble="nve")
+    for run in (made_up(tmp_path, 16, drift=5.0), wobbling(tmp_path, 0.10)):
+        found = judge_stability(run, options, ETHANOL, reference(1000) if isinstance(run, Wobbling) else None)
+        assert found.findings[-1].outcome is Outcome.CANNOT_TELL
+        assert "a time step of 2 fs is too long" in found.findings[-1].sentence
+
+
+@pytest.mark.parametrize(
+    ("formula", "wavenumber"),
+    [("OH", 3700.0), ("CO", 2330.0), ("N2", 2330.0), ("P2", 780.0), ("Cl2", 780.0)],
+)
+def test_the_longest_step_follows_the_fastest_bond_of_the_lightest_element(formula: str, wavenumber: float) -> None:
+    atoms = ase.Atoms(formula, np.zeros((2, 3)))
+    period = 1e15 / (29_979_245_800.0 * wavenumber)
+    assert longest_step(atoms.numbers) == pytest.approx(period / 9, rel=0.03)
+    assert longest_step(atoms.numbers) < period / np.pi  # where Verlet's energies grow
+    assert step_too_long(atoms.numbers, longest_step(atoms.numbers)) == ""
+
+
+@pytest.mark.parametrize(
+    ("time", "n_broken", "outcome"),
+    [
+        (0.02, 0, Outcome.CANNOT_TELL),
+        (0.9, 0, Outcome.CANNOT_TELL),
+        (1.0, 0, Outcome.AGREES),
+        (0.02, 16, Outcome.DEVIATES),
+    ],
+)
+def test_a_run_too_short_to_tell_never_agrees(tmp_path: Path, time: float, n_broken: int, outcome: Outcome) -> None:
+    options = MDOptions.lasting(time, timestep=0.5)
+    run = made_up(tmp_path, 16, broken(n_broken))
+    verdict = judge_stability(run, options, ETHANOL)
+    assert verdict.outcome is outcome
+    assert ("too short to show" in verdict.sentence) == (outcome is Outcome.CANNOT_TELL)
+    assert any("cannot show" in said for said in foreseen(options, ETHANOL)) == (time < 1.0)
+    assert f"{16 - n_broken} of 16 replicas stayed whole for {time:g} ps at 500 K" in stability_headline(
+        verdict, run, options
+    )
+
+
+def test_the_headline_has_the_conditions_and_what_decides(tmp_path: Path) -> None:
+    def headline(run: Simulation, options: MDOptions, known: list[ase.Atoms] | None = None) -> str:
+        return stability_headline(judge_stability(run, options, ETHANOL, known), run, options)
+
+    kept = "of 16 replicas stayed whole for 10 ps at 500 K"
+    assert headline(made_up(tmp_path, 16), LANGEVIN) == f"This model keeps the molecule whole: 16 {kept}."
+    broke = headline(made_up(tmp_path, 16, broken(16)), LANGEVIN)
+    assert broke == f"Simulations with this model break the molecule: 0 {kept}."
+    drifting = headline(made_up(tmp_path, 16, drift=5.0), NVE)
+    assert drifting.startswith("16 of 16 replicas stayed whole for 10 ps, started at 500 K. But: Take a shorter")
+    far = headline(wobbling(tmp_path, 0.10), LANGEVIN, reference(1000))
+    assert far == f"16 {kept}. But: Averages over such runs are not those of the reference."
+
+
+def test_the_result_comes_before_what_was_expected(tmp_path: Path) -> None:
+    finding = judge_stability(made_up(tmp_path, 16, broken(16)), LANGEVIN, ETHANOL).findings[0]
+    said = "0 of 16 replicas stayed whole for 10 ps at 500 K (expected: at least 75 %; 95 % interval: 0 to 21 %): "
+    assert without_question(finding.sentence).startswith(said)
+    assert "16 broke by bond, half of all within 1.7 ps." in finding.sentence
 
 
 def test_replicas_that_broke_at_once_do_not_decide_the_drift(tmp_path: Path) -> None:
@@ -95,7 +181,7 @@ def test_replicas_that_broke_at_once_do_not_decide_the_drift(tmp_path: Path) -> 
         noise = pl.Series(0.05 * rng.standard_normal(len(run.observables)))
         noisy = run.observables.with_columns(pl.col("potential_eV") + noise)
         run = Simulation(run.folder, run.fates, run.bonds, noisy, run.seconds)
-        found = judge_stability(run, NVE, len(ETHANOL)).findings[1]
+        found = judge_stability(run, NVE, ETHANOL).findings[1]
         assert found.outcome is Outcome.AGREES, found.sentence
         assert found.effect is not None
         assert found.effect.n == 11
@@ -113,7 +199,7 @@ def test_replicas_that_broke_at_once_do_not_decide_the_drift(tmp_path: Path) -> 
     ],
 )
 def test_drift_of_the_energy(tmp_path: Path, n_replicas: int, drift: float, outcome: Outcome) -> None:
-    finding = judge_stability(made_up(tmp_path, n_replicas, drift=drift), NVE, len(ETHANOL)).findings[1]
+    finding = judge_stability(made_up(tmp_path, n_replicas, drift=drift), NVE, ETHANOL).findings[1]
     assert finding.outcome is outcome
     assert finding.effect is not None
     assert finding.effect.value == pytest.approx(abs(drift + 0.005 * (n_replicas - 1)), abs=0.01)
@@ -125,25 +211,25 @@ def test_drift_is_that_of_the_sound_frames(tmp_path: Path) -> None:
         pl.when("sound").then("potential_eV").otherwise(pl.col("time_ps") * 100.0).alias("potential_eV")
     )
     run = Simulation(run.folder, run.fates, run.bonds, wild, run.seconds)
-    assert judge_stability(run, NVE, len(ETHANOL)).findings[1].outcome is Outcome.AGREES
+    assert judge_stability(run, NVE, ETHANOL).findings[1].outcome is Outcome.AGREES
 
 
 @pytest.mark.parametrize(
     ("n_broken", "drift", "outcome", "says"),
     [
-        (0, 0.1, Outcome.AGREES, "0 of 16 replicas broke"),
-        (4, 0.1, Outcome.CANNOT_TELL, "4 of 16 replicas broke"),
-        (16, 0.1, Outcome.DEVIATES, "16 of 16 replicas broke"),
-        (0, 0.925, Outcome.AGREES, "0 of 16 replicas broke"),
+        (0, 0.1, Outcome.AGREES, "16 of 16 replicas stayed whole"),
+        (4, 0.1, Outcome.CANNOT_TELL, "12 of 16 replicas stayed whole"),
+        (16, 0.1, Outcome.DEVIATES, "0 of 16 replicas stayed whole"),
+        (0, 0.925, Outcome.AGREES, "16 of 16 replicas stayed whole"),
         (0, 5.0, Outcome.DEVIATES, "drift of the total energy"),
         (4, 5.0, Outcome.DEVIATES, "drift of the total energy"),
-        (16, 5.0, Outcome.DEVIATES, "16 of 16 replicas broke"),
+        (16, 5.0, Outcome.DEVIATES, "0 of 16 replicas stayed whole"),
     ],
 )
 def test_the_sentence_is_that_of_the_finding_that_decides(
     tmp_path: Path, n_broken: int, drift: float, outcome: Outcome, says: str
 ) -> None:
-    verdict = judge_stability(made_up(tmp_path, 16, broken(n_broken), drift), NVE, len(ETHANOL))
+    verdict = judge_stability(made_up(tmp_path, 16, broken(n_broken), drift), NVE, ETHANOL)
     assert verdict.outcome is outcome
     assert says in verdict.sentence
     assert any(f.outcome is outcome and f.sentence == verdict.sentence for f in verdict.findings)
@@ -189,7 +275,7 @@ def reference(n_frames: int) -> list[ase.Atoms]:
     ],
 )
 def test_distances(tmp_path: Path, size: float, n_reference: int, outcome: Outcome) -> None:
-    finding = judge_stability(wobbling(tmp_path, size), LANGEVIN, len(ETHANOL), reference(n_reference)).findings[1]
+    finding = judge_stability(wobbling(tmp_path, size), LANGEVIN, ETHANOL, reference(n_reference)).findings[1]
     assert finding.outcome is outcome
     assert "one temperature: the run was at 500 K" in finding.sentence
     assert f"1616 frames against {n_reference}" in finding.sentence
@@ -199,20 +285,20 @@ def test_distances(tmp_path: Path, size: float, n_reference: int, outcome: Outco
 @pytest.mark.parametrize("n_reference", [1, 2, 20, 50, 100, 300])
 def test_a_perfect_sample_never_deviates(tmp_path: Path, every: int, n_reference: int) -> None:
     run = wobbling(tmp_path, 0.05, every)
-    verdict = judge_stability(run, LANGEVIN, len(ETHANOL), reference(n_reference))
+    verdict = judge_stability(run, LANGEVIN, ETHANOL, reference(n_reference))
     assert verdict.findings[1].outcome is not Outcome.DEVIATES
     assert verdict.outcome is Outcome.AGREES
 
 
 def test_only_sound_frames_are_compared(tmp_path: Path) -> None:
-    verdict = judge_stability(wobbling(tmp_path, 0.05, n_broken=4), LANGEVIN, len(ETHANOL), reference(1000))
+    verdict = judge_stability(wobbling(tmp_path, 0.05, n_broken=4), LANGEVIN, ETHANOL, reference(1000))
     assert verdict.findings[1].outcome is Outcome.AGREES
     # Good distances do not make up for a survival that cannot be told.
     assert verdict.outcome is Outcome.CANNOT_TELL
-    assert "4 of 16 replicas broke" in verdict.sentence
+    assert "12 of 16 replicas stayed whole" in verdict.sentence
 
 
 def test_distances_that_deviate_decide(tmp_path: Path) -> None:
-    verdict = judge_stability(wobbling(tmp_path, 0.10), LANGEVIN, len(ETHANOL), reference(1000))
+    verdict = judge_stability(wobbling(tmp_path, 0.10), LANGEVIN, ETHANOL, reference(1000))
     assert verdict.outcome is Outcome.DEVIATES
     assert "share of misplaced distances" in verdict.sentence.lower()

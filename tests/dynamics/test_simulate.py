@@ -253,7 +253,7 @@ def test_an_atom_has_nothing_to_lose(tmp_path: Path) -> None:
     atom = ase.Atoms("O", positions=[[0.0, 0.0, 0.0]])
     options = MDOptions(n_replicas=2, n_steps=4, interval=2)
     run = simulate(load_model("zoo:qm9-u0-schnet").converted(torch.float64), atom, tmp_path, options)
-    verdict = judge_stability(run, options, 1)
+    verdict = judge_stability(run, options, atom)
     assert verdict.outcome is Outcome.NOT_APPLICABLE
     assert "no bonds" in verdict.sentence
 

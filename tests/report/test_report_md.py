@@ -68,6 +68,15 @@ def test_page_and_tables_are_there(run: MDRun) -> None:
     assert pl.read_parquet(run.folder / "trajectory" / "observables.parquet").height > 10
 
 
+def test_the_headline_of_the_page_has_the_conditions(run: MDRun) -> None:
+    page = (run.folder / "report.html").read_text()
+    whole = sum(fate.kind is None for fate in run.simulation.fates)
+    assert f"{whole} of 2 replicas stayed whole for 0.6 ps at 4000 K" in page[: page.index("data:image")]
+    assert "The molecule stays whole in simulations with this model." not in page
+    assert any("a run of 0.6 ps cannot show that a molecule stays whole" in warning for warning in run.warnings)
+    assert json.loads((run.folder / "summary.json").read_text())["warnings"] == list(run.warnings)
+
+
 def test_finished_run_is_kept(model: Potential, run: MDRun) -> None:
     with pytest.raises(InputError, match="finished run"):
         run_md(model, NAME, ETHANOL, "ethanol.xyz", run.folder, HOT)

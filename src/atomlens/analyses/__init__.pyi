@@ -32,6 +32,7 @@ from .species import MIN_CLASSES, MIN_COMMON, SpeciesResult
 from .statistics import MIN_MOLECULES, Rows, molecule_effect, rank_correlation, share_effect
 from .three_bodies import ThreeBodiesResult
 from .verdict import (
+    DECIDES_NOTHING,
     Control,
     Effect,
     Finding,
@@ -42,12 +43,14 @@ from .verdict import (
     decide,
     minus_signs,
     not_applicable,
+    sentence_case,
     without_question,
 )
 
 __all__ = [
     "ANALYSIS_SCHEMA",
     "CUTOFF_ZONE",
+    "DECIDES_NOTHING",
     "DEVIATION",
     "HIGH",
     "MIN_CLASSES",
@@ -104,6 +107,7 @@ __all__ = [
     "read_run",
     "scan_deviation",
     "scan_walls",
+    "sentence_case",
     "share_effect",
     "untrained_model",
     "untrained_models",

@@ -84,13 +84,14 @@ def md(
     early = read_early(model, structure, frame)
     import torch
 
+    from atomlens.analyses import without_question
     from atomlens.cli.options import checked_device, checked_unit, on_device
     from atomlens.models import outside
     from atomlens.potentials import load_model
     from atomlens.structures import InputError, frame_index, install_command, read_structures
 
     try:
-        from atomlens.dynamics import MDOptions, check_start, replicas_needed
+        from atomlens.dynamics import MDOptions, check_start, foreseen, replicas_needed
         from atomlens.runs import run_md
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed; run: {install_command('md')}") from error
@@ -117,6 +118,9 @@ def md(
     trajectory = None if reference is None else read_structures(reference)
     check_start(potential, atoms, trajectory)
     echo(replicas_needed(replicas), err=True)
+    early_warnings = foreseen(options, atoms)
+    for warning in early_warnings:
+        echo(f"warning: {warning}", err=True)
     with resumable(out), _simulation_progress() as report:
         run = run_md(
             potential,
@@ -135,10 +139,10 @@ def md(
         echo(f"start: {structure}, frame {found.numbers[0]} ({found} read)")
     for sentence in outside(potential.facts, atoms):
         echo(f"outside of what the model was trained on: {sentence}")
-    for warning in run.warnings:
+    for warning in run.warnings[len(early_warnings) :]:
         echo(f"warning: {warning}")
     for finding in run.verdict.findings:
-        echo(f"{finding.outcome.value}: {finding.claim} {finding.sentence}")
+        echo(f"{finding.outcome.value}: {without_question(finding.sentence)}")
     finished(run.folder / PAGE)
 
 

@@ -2,7 +2,7 @@ from .calculators import AtomlensCalculator
 from .energies import EnergyForcesStress, energy_forces_stress
 from .exits import Exits, WayOut, find_exits
 from .failure import Failure, explain_failure, first_failure
-from .judgement import ReplicasNeeded, judge_stability, replicas_needed, survival
+from .judgement import ReplicasNeeded, foreseen, judge_stability, replicas_needed, stability_headline, survival
 from .lifetimes import Survival
 from .options import MDOptions
 from .outlook import BREAKS, HOLDS, HOW_SURE, INTERCEPT, SLOPE, WATCHED, WORDS, Outlook, Word, barrier_at, outlook
@@ -36,9 +36,11 @@ __all__ = [
     "explain_failure",
     "find_exits",
     "first_failure",
+    "foreseen",
     "judge_stability",
     "outlook",
     "replicas_needed",
     "simulate",
+    "stability_headline",
     "survival",
 ]

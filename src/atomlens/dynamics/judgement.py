@@ -10,6 +10,7 @@ import ase
 import numpy as np
 
 from atomlens.analyses import (
+    DECIDES_NOTHING,
     MIN_MOLECULES,
     Claim,
     Effect,
@@ -20,18 +21,23 @@ from atomlens.analyses import (
     judge_claim,
     molecule_effect,
     not_applicable,
+    sentence_case,
 )
 from atomlens.dynamics.distances import compare_distances
 from atomlens.dynamics.lifetimes import Survival, kaplan_meier
 from atomlens.dynamics.observables import energy_drift
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.simulation import Simulation
+from atomlens.dynamics.timestep import step_too_long
 
 # Limits of our own choice; no universal ones exist. Sixteen sound replicas, the default, show a share above 0.794 and
 # thirteen one above 0.753: the first limit is one that they clear. Three broken of three fall short of it.
 ALIVE = 0.75
 DRIFT = 1.0  # meV/atom/ps
-LONG_ENOUGH = 1.0  # ps; the slope of a shorter piece is noise
+# ps. The slope of a shorter piece is noise. Replicas start from one structure, and often from a minimum: with friction
+# of 10/ps a thermostat needs 0.1 ps to warm it, and torsions take some 0.2 ps to swing. That a molecule stays whole for
+# less than several of these times says no more than that it was not broken at the start.
+LONG_ENOUGH = 1.0
 MISPLACED = 0.1  # share of distances
 
 
@@ -89,6 +95,16 @@ def replicas_needed(n_replicas: int) -> ReplicasNeeded:
     return ReplicasNeeded(sound, broken, tolerated, n_replicas)
 
 
+def foreseen(options: MDOptions, atoms: ase.Atoms) -> list[str]:
+    """What keeps a run from deciding anything, known before any step is made: one sentence each."""
+    found = []
+    if why := step_too_long(atoms.numbers, options.timestep):
+        found.append(f"{why}: molecules break by it alone, with any model")
+    if options.time < LONG_ENOUGH:
+        found.append(f"a run of {options.time:.3g} ps cannot show that a molecule stays whole; {_LONGER}")
+    return found
+
+
 def survival(simulation: Simulation) -> Survival:
     """Survival curve of the replicas."""
     times = np.array([fate.time for fate in simulation.fates])
@@ -96,26 +112,43 @@ def survival(simulation: Simulation) -> Survival:
 
 
 def judge_stability(
-    simulation: Simulation, options: MDOptions, n_atoms: int, reference: list[ase.Atoms] | None = None
+    simulation: Simulation, options: MDOptions, atoms: ase.Atoms, reference: list[ase.Atoms] | None = None
 ) -> Verdict:
     """Findings of a simulation.
+
+    Where the time step is too long for the elements (`step_too_long`), a model is not blamed: what would deviate cannot
+    be told, and so is survival as soon as one replica broke. A run below 1 ps never agrees.
 
     Parameters
     ----------
     simulation, options
         What was simulated, and how.
-    n_atoms
-        Number of atoms.
+    atoms
+        What was simulated.
     reference
         Reference trajectory whose distances must be met, if there is one: of the temperature of the run, frames in
         order of time.
     """
-    findings = [_survival_finding(simulation)]
+    blamed = step_too_long(atoms.numbers, options.timestep)
+    findings = [_survival_finding(simulation, options, blamed)]
     if options.ensemble == "nve":
-        findings.append(_drift_finding(simulation, options, n_atoms))
+        findings.append(_drift_finding(simulation, options, len(atoms), blamed))
     if reference:
-        findings.append(_distance_finding(simulation, reference))
+        findings.append(_distance_finding(simulation, reference, blamed))
     return _concluded(tuple(findings))
+
+
+def stability_headline(verdict: Verdict, simulation: Simulation, options: MDOptions) -> str:
+    """A verdict of `judge_stability` in one or two sentences with its conditions: replicas, time and temperature."""
+    kept, first = _kept(simulation, options), verdict.findings[0]
+    decides = next(finding for finding in verdict.findings if finding.outcome is verdict.outcome)
+    if first.outcome is Outcome.NOT_APPLICABLE:
+        return decides.answer
+    if verdict.outcome is Outcome.AGREES:
+        return f"This model keeps the molecule whole: {kept}."
+    if first.outcome is Outcome.DEVIATES:
+        return f"Simulations with this model break the molecule: {kept}."
+    return f"{sentence_case(kept)}. {'' if decides is first else 'But: '}{decides.answer}"
 
 
 def _concluded(findings: tuple[Finding, ...]) -> Verdict:
@@ -129,7 +162,16 @@ def _concluded(findings: tuple[Finding, ...]) -> Verdict:
     return conclude("stability", findings)
 
 
-def _survival_finding(simulation: Simulation) -> Finding:
+def _kept(simulation: Simulation, options: MDOptions) -> str:
+    """How many replicas stayed whole, and under which conditions."""
+    whole = sum(fate.kind is None for fate in simulation.fates)
+    # In NVE half of it becomes potential energy where replicas start from a minimum.
+    start = ", started" if options.ensemble == "nve" else ""
+    time = f"{options.time:.3g} ps{start} at {options.temperature:g} K"
+    return f"{whole} of {len(simulation.fates)} replicas stayed whole for {time}"
+
+
+def _survival_finding(simulation: Simulation, options: MDOptions, blamed: str) -> Finding:
     curve = survival(simulation)
     effect = Effect(
         "share of sound replicas at the end (Kaplan-Meier)",
@@ -138,25 +180,49 @@ def _survival_finding(simulation: Simulation) -> Finding:
         float(curve.high[-1]),
         curve.n_replicas,
     )
-    kinds = [fate.kind.value for fate in simulation.fates if fate.kind is not None]
-    causes = ", ".join(f"{kinds.count(kind)} by {kind}" for kind in sorted(set(kinds)))
-    more = f"{curve.n_broken} of {curve.n_replicas} replicas broke" + (f" ({causes})" if causes else "")
-    if math.isfinite(curve.median_time):
-        more += f", half of them within {curve.median_time:.3g} ps"
-    else:
-        more += f" in {max(fate.time for fate in simulation.fates):.3g} ps"
     # What has no bonds cannot lose one; an explosion is one all the same.
     if not len(simulation.bonds.pairs) and not curve.n_broken:
         reason = f"{_SURVIVAL.asked} The structure has no bonds that could break."
         return not_applicable(_SURVIVAL.text, reason, _SURVIVAL.reference)
-    outcome, why = _SURVIVAL.decide(effect), ""
-    if outcome is Outcome.CANNOT_TELL:
-        why = f"This decides nothing: {replicas_needed(curve.n_replicas)}."
-    return judge_claim(_SURVIVAL, effect, outcome=outcome, why=why, more=more)
+    outcome, reasons = _SURVIVAL.decide(effect), []
+    if curve.n_broken and blamed:
+        outcome, reasons = Outcome.CANNOT_TELL, [blamed]
+    elif outcome is Outcome.CANNOT_TELL:
+        reasons.append(str(replicas_needed(curve.n_replicas)))
+    if not curve.n_broken and options.time < LONG_ENOUGH:
+        outcome = Outcome.CANNOT_TELL
+        reasons.append(f"{options.time:.3g} ps are too short to show that a molecule stays whole, {_LONGER}")
+    means = {Outcome.AGREES: _SURVIVAL.agrees, Outcome.DEVIATES: _SURVIVAL.deviates}
+    answer = means.get(outcome, f"{DECIDES_NOTHING} {'; '.join(reasons)}.")
+    expected = f"expected: at least {_ALIVE}; 95 % interval: {100 * effect.low:.0f} to {100 * effect.high:.0f} %"
+    number = f"{_kept(simulation, options)} ({expected}){_causes(simulation)}."
+    return Finding(
+        _SURVIVAL.text,
+        outcome,
+        f"{_SURVIVAL.asked} {number} {answer}",
+        effect,
+        ALIVE,
+        reference=_SURVIVAL.reference,
+        answer=answer,
+        allowed=_SURVIVAL.allowed,
+    )
 
 
+def _causes(simulation: Simulation) -> str:
+    """What replicas broke by, and how soon, a clause; empty where none did."""
+    curve = survival(simulation)
+    kinds = [fate.kind.value for fate in simulation.fates if fate.kind is not None]
+    if not kinds:
+        return ""
+    causes = " and ".join(f"{kinds.count(kind)} broke by {kind}" for kind in sorted(set(kinds)))
+    half = f", half of all within {curve.median_time:.3g} ps" if math.isfinite(curve.median_time) else ""
+    return f": {causes}{half}"
+
+
+_ALIVE = f"{100 * ALIVE:.0f} %"
+_LONGER = f"give --time {LONG_ENOUGH:g} or more"
 _SURVIVAL = Claim(
-    f"At least {ALIVE:.0%} of the replicas stay whole to the end.",
+    f"At least {_ALIVE} of the replicas stay whole to the end.",
     "Do molecules stay whole?",
     "Runs of this length and temperature can be trusted to hold.",
     "Do not run dynamics of this length and temperature with this model.",
@@ -176,7 +242,7 @@ _DRIFT = Claim(
 )
 
 
-def _drift_finding(simulation: Simulation, options: MDOptions, n_atoms: int) -> Finding:
+def _drift_finding(simulation: Simulation, options: MDOptions, n_atoms: int, blamed: str) -> Finding:
     r"""Mean absolute drift, replicas weighted by how long they stayed sound.
 
     The variance of a slope falls as the third power of its duration: a replica that broke after some frames has a drift
@@ -204,10 +270,19 @@ def _drift_finding(simulation: Simulation, options: MDOptions, n_atoms: int) -> 
             f"This decides nothing: {len(found)} replicas stayed sound for {LONG_ENOUGH:g} ps, and an interval needs "
             f"{MIN_MOLECULES}."
         )
-    return judge_claim(_DRIFT, effect, why=why, more=more)
+    return _judged(_DRIFT, effect, blamed, why=why, more=more)
 
 
-def _distance_finding(simulation: Simulation, reference: list[ase.Atoms]) -> Finding:
+def _judged(
+    claim: Claim, effect: Effect, blamed: str, *, outcome: Outcome | None = None, why: str = "", more: str = ""
+) -> Finding:
+    """`judge_claim`, but a model that deviates is not blamed for what a time step may have done."""
+    if blamed and (outcome or claim.decide(effect)) is Outcome.DEVIATES:
+        outcome, why = Outcome.CANNOT_TELL, f"{DECIDES_NOTHING} {blamed}."
+    return judge_claim(claim, effect, outcome=outcome, why=why, more=more)
+
+
+def _distance_finding(simulation: Simulation, reference: list[ase.Atoms], blamed: str) -> Finding:
     """Distances against the reference.
 
     *agrees* if the misplaced share is below the limit with all its noise, *deviates* if it is above without the noise
@@ -241,7 +316,7 @@ def _distance_finding(simulation: Simulation, reference: list[ase.Atoms]) -> Fin
     table = simulation.observables
     mean = table.filter(table["sound"])["temperature_K"].to_numpy().mean()
     more += f"; both must be of one temperature: the run was at {mean:.0f} K, the reference's is not known"
-    return judge_claim(_DISTANCES, effect, outcome=outcome, why=why, more=more)
+    return _judged(_DISTANCES, effect, blamed, outcome=outcome, why=why, more=more)
 
 
 _DISTANCES = Claim(

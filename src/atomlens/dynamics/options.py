@@ -97,6 +97,11 @@ class MDOptions:
         """Frames that a replica that never breaks records, the start not counted."""
         return self.n_steps // self.interval
 
+    @property
+    def time(self) -> float:
+        """Simulated time in ps of a replica that never breaks."""
+        return 1e-3 * self.n_steps * self.timestep
+
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON allows them."""
         return asdict(self)

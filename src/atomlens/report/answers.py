@@ -154,16 +154,17 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     },
     "stability": {
         "agrees": Meaning(
-            "The molecule stays whole in simulations with this model.",
+            "",
             "Simulations of this molecule, at this temperature and of this length, are safe; others were not tested.",
         ),
         "deviates": Meaning(
-            "Simulations with this model break the molecule.",
+            "",
             "Do not use the model for molecular dynamics under these conditions. Below: what gave way first.",
         ),
         _OPEN: Meaning(
-            "Too few replicas, or too short a simulation, to say whether the molecule stays whole.",
-            "Run more replicas (--replicas) or longer (--time).",
+            "",
+            "The reason says what to change: more replicas (--replicas), a longer run (--time) or a shorter step "
+            "(--timestep).",
         ),
     },
     "check": {

@@ -23,8 +23,10 @@ from atomlens.dynamics import (
     check_start,
     explain_failure,
     first_failure,
+    foreseen,
     judge_stability,
     simulate,
+    stability_headline,
     survival,
 )
 from atomlens.folders import MARK, PAGE, below, open_run, remove_if_empty, to_plain, write_text
@@ -49,7 +51,10 @@ or a coordinate is not finite. What it broke by is identified from some further 
 hydrogen farther than 2.5 Å from every heavy atom, or a bond. The curve is the Kaplan-Meier estimate; replicas that
 are sound at the end count as censored; the band is its 95 % log-log interval, and the exact one of a share
 (Clopper-Pearson) where none or all have broken. The limit that the share is compared with, 75 %, is our choice: 16
-sound replicas of 16 show at least 79 %, the fewest that clear it are 13 of 13. The drift in NVE is the mean over
+sound replicas of 16 show at least 79 %, the fewest that clear it are 13 of 13. Runs below 1 ps never agree: a start
+from a minimum has hardly been warmed by then. Where a replica broke at a time step longer than a ninth of the fastest
+bond vibration (1 fs with hydrogen, 1.6 fs for Li to Ne, 4.8 fs for heavier elements), the step may be to blame, and
+nothing is decided. The drift in NVE is the mean over
 replicas weighted by how long they stayed sound. Distances are compared with a reference by the share that would have to
 move, next to what sampling alone misplaces: half of what halves of simulation and reference differ by, added in
 squares.</p>
@@ -77,7 +82,7 @@ class MDRun:
     failure
         The first break, explained; None if there was none.
     warnings
-        What makes the model's energies suspicious.
+        What keeps the run from deciding anything (`foreseen`), and what makes the model's energies suspicious.
     """
 
     folder: Path
@@ -138,7 +143,7 @@ def run_md(
     threads = one_thread() if options.n_replicas * len(atoms) < _FEW_ATOMS else nullcontext()
     with threads, remove_if_empty(out), open_run(out, settings, MD_FILES, overwrite) as folder:
         simulation = simulate(moving, atoms, folder / "trajectory", options, reference=reference, report=report)
-        verdict = judge_stability(simulation, options, len(atoms), reference)
+        verdict = judge_stability(simulation, options, atoms, reference)
         chapters = [
             Chapter(
                 "stability",
@@ -147,6 +152,7 @@ def run_md(
                 verdict,
                 svg_address(stability_figure(simulation, survival(simulation), options)),
                 Markup(HOW_STABILITY),
+                headline=stability_headline(verdict, simulation, options),
             )
         ]
         exact = model if isinstance(model, OpenedModel) else model.converted(torch.float64)
@@ -161,7 +167,8 @@ def run_md(
             explained_frame(explain(exact, frame), index=index, outside=outside(model.facts, frame), with_forces=True)
             for index, frame in enumerate(shown)
         ]
-        warnings = tuple(dict.fromkeys(warning for frame in explained for warning in frame.warnings))
+        of_frames = dict.fromkeys(warning for frame in explained for warning in frame.warnings)
+        warnings = (*foreseen(options, atoms), *of_frames)
         for frame in explained:
             page.add(frame)
         tables = ["trajectory/observables.parquet"]

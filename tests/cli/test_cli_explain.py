@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ase.build
 import ase.io
 import polars as pl
 import pytest
@@ -56,6 +57,23 @@ def test_a_table_of_no_pairs_is_left_out(here, capsys):
     assert "strongest of" not in run(capsys, "explain", "model.safetensors", "h.xyz", "--out", "h").out
     ase.io.write("h2.xyz", ase.Atoms("H2", [[0, 0, 0], [0.74, 0, 0]]))
     assert "the only pair" in run(capsys, "explain", "model.safetensors", "h2.xyz", "--out", "h2").out
+
+
+def test_groups_and_every_caution_are_printed(here, capsys):
+    water = ase.build.molecule("H2O")
+    water.set_cell([2.8, 5.0, 5.0])
+    water.pbc = True
+    water.info["charge"] = 1
+    ase.io.write("w.xyz", water.repeat([2, 1, 1]))
+    done = run(capsys, "explain", "model.safetensors", "w.xyz", "--groups", "fragments", "--out", "w")
+    assert "H2O #1, H2O #2" in done.out
+    assert "three groups or more" in done.out
+    # The cutoff is 3 Å: each molecule meets the other on both sides.
+    assert "warning: H4O2: atoms meet several images" in done.out
+    assert "warning: H4O2: total charge +1 e by the file" in done.out
+    (frame,) = json.loads((here / "w" / "summary.json").read_text())["frames"]
+    table = pl.read_parquet("w/groups.parquet")
+    assert sum(frame["groups"]["totals"]) == pytest.approx(table["relevance_eV"].sum())
 
 
 def test_the_model_is_optional_and_the_structures_are_not(here, capsys):

@@ -188,3 +188,12 @@ def test_extended_xyz_marks_open_boxes(tmp_path):
     ase.io.write(tmp_path / "a.xyz", atoms)
     (found,) = read_structures(tmp_path / "a.xyz")
     assert not found.pbc.any()
+
+
+def test_what_readers_say_in_tuples_is_one_line_of_words(tmp_path, monkeypatch):
+    def broken(*_args: object, **_options: object) -> None:
+        raise RuntimeError(("Failed to read the Z-matrix", RuntimeError("line 7")))
+
+    monkeypatch.setattr("ase.io.read", broken)
+    with pytest.raises(InputError, match=r"ASE can read \(Failed to read the Z-matrix\)$"):
+        read_structures(write(tmp_path / "a.com", "text"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import polars as pl
 from rich import box
 from rich.progress import MofNCompleteColumn
 from rich.table import Table
@@ -74,11 +75,13 @@ def show_result(result: RunResult, out: Path, read: str = "", *, model: ModelFac
         console.print(f"outside of what the model was trained on{where}:")
         for sentence in odd[0]["outside"]:
             console.print(f"  {sentence}", soft_wrap=True)
-    for number, entry in enumerate(frames):
-        for warning in entry["warnings"][: 1 if number < _SHOWN_WARNINGS else 0]:
+    for entry in frames[:_SHOWN_WARNINGS]:
+        for warning in entry["warnings"]:
             console.print(f"warning: {entry['name']}: {warning}", soft_wrap=True)
     if frame.interactions.max_order >= 2 and len(frame.interactions.order(2).relevance):
         console.print(_pairs(frame))
+    if frame.groups is not None:
+        console.print(_groups(frame))
     conserves = RULES[frame.rule].conserves
     console.print(_sums(frame, conserves))
     largest = max(abs(entry["residual"]) for entry in frames)
@@ -110,6 +113,23 @@ def _pairs(frame: ExplainedFrame) -> Table:
         style = "blue" if value < 0 else "dark_orange"
         pair = f"{around.labels[a]}-{around.labels[b]}"
         table.add_row(pair, f"{distance:.2f}", bond, Text(f"{value:+.4f}", style=style))
+    return table
+
+
+def _groups(frame: ExplainedFrame) -> Table:
+    from atomlens.tables import groups_table
+
+    terms, unit = groups_table(frame), f"relevance_{frame.unit}"
+    best = terms.sort(pl.col(unit).abs(), descending=True, maintain_order=True).head(_SHOWN_PAIRS)
+    title = f"groups: strongest of {terms.height} terms" if terms.height > best.height else "groups"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    _columns(table, {"group, or between groups": "left", f"term, {frame.unit}": "right"})
+    for one, other, value in best.select("group_1", "group_2", unit).iter_rows():
+        table.add_row(Text(one if other is None else f"{one}, {other}"), f"{value:+.4f}")
+    if terms.height > best.height:
+        table.add_row("other groups and pairs of groups", f"{terms[unit].sum() - best[unit].sum():+.4f}")
+    assert frame.group_terms is not None
+    table.add_row("three groups or more", f"{frame.group_terms.remainder:+.4f}")
     return table
 
 

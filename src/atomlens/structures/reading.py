@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,12 +247,22 @@ def _slice_by_ase(path: Path, frames: slice) -> list[ase.Atoms]:
     try:
         found = read(path, index=frames, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE's readers raise whatever their parsing meets; all of it is bad input
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        told = error.args[0] if error.args and isinstance(error.args[0], tuple) else str(error)
+        reason = next(filter(None, _words(told)), type(error).__name__)
         raise InputError(f"{path}: not a structure file that ASE can read ({reason})") from error
     structures = found if isinstance(found, list) else [found]
     for atoms in structures:
         _note_occupancies(atoms)
     return structures
+
+
+def _words(said: object) -> Iterator[str]:
+    """First lines of all that an error says, in tuples too."""
+    if isinstance(said, tuple):
+        for part in said:
+            yield from _words(part)
+    else:
+        yield next(iter(str(said).strip().splitlines()), "")
 
 
 def _note_occupancies(atoms: object) -> None:

@@ -148,3 +148,11 @@ def test_the_same_frame_twice_is_no_contradiction(tmp_path, copies):
     assert found.pairs >= 5
     assert abs(found.slope - 1) < 0.1
     assert check_forces(dataset).complaint is None
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 3), (0, 3), (4, 0, 3)])
+def test_an_archive_without_frames(tmp_path, shape):
+    frames, atoms = (shape if len(shape) == 3 else (1, *shape))[:2]
+    empty = {"z": np.ones(atoms, dtype=int), "R": np.zeros(shape), "E": np.zeros(frames), "F": np.zeros(shape)}
+    with pytest.raises(InputError, match=r"a.npz: holds no frames \(R of shape .*\); give an archive with structures"):
+        read_dataset(archive(tmp_path / "a.npz", **empty))

@@ -65,6 +65,10 @@ def test_good_configuration(tmp_path: Path) -> None:
         ("n_train = 10", 'n_train = 10\ncharges = "q"', r"data.charges = 'q', but fit.charge_weight = 0; give both"),
         ("lr = 1", "lr = ", r"not a TOML file"),
         ("[data]", '[data]\nset = "qm9"', r"set = 'qm9' takes no path"),
+        ('path = "a.xyz"', 'set = "qm9"\nenergy_unit = "eV"', r"energy_unit = 'eV', but set = 'qm9' has its own units"),
+        ("n_train = 10", "n_train = 10\nsplit_seed = -1", r"split_seed = -1; it must be at least 0"),
+        ("n_train = 10", "n_train = 10\nn_test = -1", r"n_test = -1; give 0 or more, or leave it out"),
+        ("[model]", "[model]\ntotal_charge = 1.0", r"total_charge = 1.0 needs a model with charges: long_range ="),
         ("[model]", '[model]\nlong_range = "coulom"', r"'model.long_range' is 'coulom'; did you mean 'coulomb'\?"),
         (
             "[model]",

@@ -81,7 +81,9 @@ def with_charges(path: Path, folder: Path, charges: np.ndarray) -> None:
 def test_learned_charges_are_those_that_they_are_fitted_to(make_config: Callable[..., Path], tmp_path: Path) -> None:
     config, charges = make_config(epochs=40, extra="charge_weight = 10.0\n"), np.array([-0.6, 0.35, 0.25])
     with_charges(tmp_path / "springs.npz", tmp_path / "charged", charges)
-    text = config.read_text().replace('path = "springs.npz"', 'path = "charged"\ncharges = "charges"')
+    text = config.read_text().replace(
+        'path = "springs.npz"\nenergy_unit = "eV"', 'path = "charged"\ncharges = "charges"'
+    )
     config.write_text(text.replace("n_layers = 2", 'n_layers = 2\nlong_range = "coulomb"\ncharge_balance = "none"'))
     result = train(config, tmp_path / "run", report=quiet)
     test = result.test["test"]
@@ -375,7 +377,7 @@ def test_a_split_by_groups_keeps_molecules_apart(make_config: Callable[..., Path
     config = make_config(epochs=1)
     text = (
         config.read_text()
-        .replace("springs.npz", "springs")
+        .replace('springs.npz"\nenergy_unit = "eV"', 'springs"')
         .replace("n_train = 40\nn_val = 10", "n_train = 12\nn_val = 3")
     )
     config.write_text(text.replace("forces = true", 'forces = true\ngroups = "group"'))

@@ -4,6 +4,7 @@ from .dataset import Column, Dataset, ragged_rows
 from .digest import digest
 from .domain import training_domain
 from .edges import EdgeTable, find_edges
+from .finite import require_finite
 from .keys import Keys
 from .organic import OrganicSettings, make_organic
 from .qm9 import load_qm9
@@ -42,6 +43,7 @@ __all__ = [
     "make_xtb",
     "ragged_rows",
     "read_dataset",
+    "require_finite",
     "require_matching_forces",
     "save_dataset",
     "save_split",

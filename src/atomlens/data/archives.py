@@ -83,6 +83,8 @@ def read_archive(path: Path, keys: Keys) -> Archive:
     frames, atoms = x.shape[0], x.shape[1] if x.ndim == 3 else 0
     if z.size == atoms and z.ndim <= 2:
         z = np.tile(z.reshape(-1), (frames, 1))
+    if frames == 0 or (x.ndim == 3 and atoms == 0):
+        raise InputError(f"{path}: holds no frames ({names[1]} of shape {x.shape}); give an archive with structures")
     fits = x.ndim == 3 and z.shape == (frames, atoms) and x.shape[2] == 3 and energies.size == frames
     if not fits or (forces is not None and forces.shape != x.shape):
         raise InputError(

@@ -81,13 +81,14 @@ def read_dataset(path: str | Path, given: Units | None = None, keys: Keys | None
     ------
     InputError
         If the file is missing, truncated, of no known kind, or holds no energies, or energies of one level of theory
-        and forces of another.
+        and forces of another; or if units or entries are given for a folder, which has its own.
     """
     path, given, keys = Path(path), given or Units(), keys or Keys()
     if not path.exists():
         raise InputError(f"{path}: no such file; give a data set (.xyz, .extxyz, .db, .npz, or a data set folder)")
     check_regular(path)
     if path.is_dir():
+        _check_nothing_given(path, given, keys)
         return load_dataset(path)
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty; fetch it again")
@@ -103,6 +104,24 @@ def read_dataset(path: str | Path, given: Units | None = None, keys: Keys | None
     _check_finite(dataset, path)
     _check_cells(dataset, path)
     return dataset
+
+
+def _check_nothing_given(folder: Path, given: Units, keys: Keys) -> None:
+    """A folder holds eV and Å under names of its own; what is given would have no effect."""
+    asked = {
+        "energy-unit": given.energy,
+        "length-unit": given.length,
+        "force-unit": given.forces,
+        "energy-key": keys.energy,
+        "forces-key": keys.forces,
+    }
+    for option, value in asked.items():
+        if value is not None:
+            name = option.replace("-", "_")
+            raise InputError(
+                f"{folder}: is a data set folder, which has its own units and entries; leave out --{option} ({name}), "
+                f"received {value!r}"
+            )
 
 
 def _starts_with(path: Path, start: bytes) -> bool:

@@ -43,7 +43,8 @@ class DataSettings:
     set
         ``file`` (see `atomlens.data.read_dataset`) or ``qm9``.
     path, test_path
-        Files of ``file``, relative to the configuration; structures of `test_path` are tested on too.
+        Files of ``file``, relative to the configuration; structures of `test_path` are tested on too. Their errors have
+        the file's name without its ending, with it where that is ``test``, the name of the split's own test structures.
     property
         Property to learn.
     forces
@@ -60,9 +61,9 @@ class DataSettings:
     check_forces
         Refuse forces that do not match the energies (`atomlens.data.check_forces`).
     energy_unit, force_unit, length_unit
-        Units of the file where it does not say.
+        Units of the file where it does not say; data-set folders and ``qm9`` have their own.
     energy_key, forces_key
-        Entries of energies and forces, where the file has several (`atomlens.data.Keys`).
+        Entries of energies and forces, where the file has several (`atomlens.data.Keys`); not of data-set folders.
     """
 
     description: str = ""
@@ -91,6 +92,13 @@ class DataSettings:
             raise ValueError("set = 'qm9' takes no path or test_path and has no forces")
         if self.n_train < 1 or self.n_val < 1:
             raise ValueError(f"n_train = {self.n_train}, n_val = {self.n_val}; both must be at least 1")
+        if self.n_test is not None and self.n_test < 0:
+            raise ValueError(f"n_test = {self.n_test}; give 0 or more, or leave it out to test on all that remain")
+        if self.split_seed < 0:
+            raise ValueError(f"split_seed = {self.split_seed}; it must be at least 0")
+        for name in ("energy_unit", "force_unit", "length_unit", "energy_key", "forces_key"):
+            if self.set == "qm9" and (value := getattr(self, name)) is not None:
+                raise ValueError(f"{name} = {value!r}, but set = 'qm9' has its own units and entries; leave it out")
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,8 @@ class ModelSettings:
         Energies of all pairs, and hidden units of their networks; see `LongRangeConfig`, whose other numbers
         stay at their defaults.
     charge_balance, total_charge
-        How charges get the total charge (e) of every structure.
+        How charges get the total charge (e) of every structure. Structures of different total charges need
+        ``charge_balance = "none"``.
     """
 
     architecture: Architecture = "painn"
@@ -163,6 +172,11 @@ class ModelSettings:
             )
         if self.long_range != "none" and self.readout != "sum":
             raise ValueError(f"long_range adds energies of pairs; it needs readout = 'sum', received {self.readout!r}")
+        if self.total_charge != 0 and "coulomb" not in self.long_range:
+            raise ValueError(
+                f"total_charge = {self.total_charge} needs a model with charges: long_range = 'coulomb' or "
+                f"'coulomb+dispersion', received {self.long_range!r}; leave it out otherwise"
+            )
 
     def model_config(self, output: OutputConfig, elements: tuple[int, ...]) -> ModelConfig:
         """The full configuration of the model."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from atomlens.data import (
 from atomlens.models import Atomwise, OutputConfig, Potential, empty_potential, named_tensors
 from atomlens.structures import InputError
 from atomlens.training.config import DataSettings, TrainConfig
+from atomlens.training.labels import check_labels, check_totals, used_columns
 from atomlens.training.standardise import standardise
 
 # With gradients and the optimiser's averages, 4 GB.
@@ -91,11 +92,14 @@ def prepare(
         If data are unusable, or structures have elements that no training structure has.
     """
     settings = config.data
-    dataset = read_source(config, base, settings.path)
+    dataset = read_source(config, base, settings.path, resumed=resumed)
+    check_labels(dataset, settings)
+    if not resumed:
+        check_totals(dataset, config)
     if settings.forces and settings.check_forces:
         require_matching_forces(dataset)
     split_path = out / "split.json"
-    known = digest(dataset, _columns(settings))
+    known = digest(dataset, used_columns(settings))
     split, origin = _divided(dataset, settings, split_path, known, resumed=resumed, given=given_split)
     elements = dataset.subset(split.train).elements
     _check_elements(dataset, np.concatenate([split.val, split.test]), elements)
@@ -105,17 +109,18 @@ def prepare(
     store = _store(config, dataset, model)
     tests = [TestSet("test", store, split.test)] if len(split.test) else []
     if settings.test_path:
-        extra = read_source(config, base, settings.test_path)
+        extra = read_source(config, base, settings.test_path, resumed=resumed)
+        check_labels(extra, replace(settings, groups=""))
         _check_elements(extra, np.arange(len(extra)), elements)
         model.check_open(bool(extra.periodic.any()))
-        tests.append(TestSet(Path(settings.test_path).stem, _store(config, extra, model), np.arange(len(extra))))
+        name = _name_of(Path(settings.test_path), {found.name for found in tests})
+        tests.append(TestSet(name, _store(config, extra, model), np.arange(len(extra))))
     return Prepared(dataset, split, store, model, tuple(tests), known, origin)
 
 
-def _columns(settings: DataSettings) -> tuple[str, ...]:
-    """The properties that a run uses."""
-    names = (settings.property, "forces" if settings.forces else "", settings.charges, settings.groups)
-    return tuple(dict.fromkeys(name for name in names if name))
+def _name_of(path: Path, taken: set[str]) -> str:
+    """What errors of the structures in a file are called; those of the split are called "test"."""
+    return next(name for name in (path.stem, path.name, "test_path") if name not in taken)
 
 
 def _divided(
@@ -133,8 +138,8 @@ def _divided(
         return _split(dataset, settings), SplitOrigin(known, made)
     if stored.data and stored.data != known:
         raise InputError(
-            f"{path}: belongs to other data: structures, their order, or {', '.join(_columns(settings))} have changed "
-            "since it was made; restore the data, or give another --out"
+            f"{path}: belongs to other data: structures, their order, or {', '.join(used_columns(settings))} have "
+            "changed since it was made; restore the data, or give another --out"
         )
     split = load_split(path, len(dataset))
     _check_sizes(split, settings, path, tested=not resumed)
@@ -171,8 +176,6 @@ def _split(dataset: Dataset, settings: DataSettings) -> Split:
 def _store(config: TrainConfig, dataset: Dataset, model: Potential) -> GraphStore:
     settings = config.data
     forces, charges = "forces" if settings.forces else None, settings.charges or None
-    if charges is not None and (not (found := dataset.column(charges)).per_atom or found.values.ndim != 1):
-        raise InputError(f"{dataset.name}: {charges} are no charges; name a property with one number for each atom")
     edges = find_edges(dataset, model.cutoff)
     return GraphStore(dataset, edges, settings.property, forces, model.dtype, model.device, charges)
 
@@ -189,11 +192,18 @@ def _check_elements(dataset: Dataset, structures: Int[np.ndarray, " M"], known: 
         )
 
 
-def read_source(config: TrainConfig, base: Path, path: str) -> Dataset:
-    """The data set that a configuration names."""
+def read_source(config: TrainConfig, base: Path, path: str, *, resumed: bool = False) -> Dataset:
+    """The data set that a configuration names.
+
+    Units and entries that are given for a data-set folder are refused, unless they are meant for the file beside it;
+    runs that were started when nobody looked go on.
+    """
     settings = config.data
     if settings.set == "qm9":
         return load_qm9()
+    files = [name for name in (settings.path, settings.test_path) if name and not (base / name).is_dir()]
+    if (files or resumed) and (base / path).is_dir():
+        return read_dataset(base / path)
     units = Units(settings.energy_unit, settings.length_unit, settings.force_unit)
     return read_dataset(base / path, units, Keys(settings.energy_key, settings.forces_key))
 

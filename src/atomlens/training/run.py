@@ -92,7 +92,7 @@ def train(
     report
         Receives one line per epoch.
     max_hours
-        Stop after the epoch in which this time has passed, as if all epochs were done; `resume` can go on.
+        Stop after the epoch in which this time has passed, at least 0, as if all epochs were done; `resume` can go on.
     command
         The command as it was typed, for the card; the call of this function where empty.
     device
@@ -105,16 +105,19 @@ def train(
     Raises
     ------
     InputError
-        If configuration, data or run folder are unusable.
+        If configuration, data, device or run folder are unusable.
     TrainingError
         If the loss diverges.
     """
     config_path, out = Path(config_path), Path(out)
     config = read_config(config_path)
+    if max_hours is not None and not max_hours >= 0:
+        raise InputError(f"max_hours = {max_hours}; give 0 or more hours, or none for all epochs")
+    device = _usable(device or "cpu")
     with _removed_before_its_first_epoch(out), alone_in(out), _with_folder_named(out):
         _check_folder(out, resume)
         command = command or f"train({config_path!s}, {out!s})"
-        return _train(config, config_path, out, report, max_hours, command, device or "cpu", penalty)
+        return _train(config, config_path, out, report, max_hours, command, device, penalty)
 
 
 def _train(
@@ -124,7 +127,7 @@ def _train(
     report: Callable[[str], None],
     max_hours: float | None,
     command: str,
-    device: torch.device | str,
+    device: torch.device,
     penalty: Penalty | None,
 ) -> TrainResult:
     checkpoint = out / CHECKPOINT
@@ -184,6 +187,18 @@ def finish(
     for name, errors in test.items():
         report(f"{config.name}: {name} ({errors.n} structures): {errors.line()}")
     return TrainResult(out / MODEL, out / CARD, card, test)
+
+
+def _usable(device: torch.device | str) -> torch.device:
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"device {str(device)!r} cannot be used here ({reason}); give 'cpu'") from error
+    if found.type == "meta":  # accepts everything and computes nothing
+        raise InputError("device 'meta' computes nothing; give 'cpu', or 'cuda' where there is one")
+    return found
 
 
 def _check_folder(out: Path, resume: bool) -> None:

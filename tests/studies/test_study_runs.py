@@ -6,18 +6,21 @@ import errno
 import json
 import math
 import re
+import shutil
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import ase.build
 import ase.io
 import polars as pl
 import pytest
 import torch
 
 from atomlens import InputError
+from atomlens.folders import mark, started_settings
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
 pytest.importorskip("tblite", exc_type=ImportError)
@@ -26,6 +29,8 @@ from study_plans import PLAN, planned
 
 from atomlens.studies import Member, read_study, run_study
 from atomlens.studies import run as study_run
+from atomlens.studies.plan import settings_of
+from atomlens.studies.stages import settle_stages
 
 pytestmark = pytest.mark.usefixtures("rough_pictures")
 
@@ -193,6 +198,131 @@ def test_a_study_that_grows_and_is_killed_goes_on_and_repeats_nothing(tmp_path: 
     assert other.count("n_features = 12") == 1
     with pytest.raises(InputError, match="holds a model schnet-seed1 of other settings"):
         run_study(planned(tmp_path, other), out)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_assemblies")
+def test_an_unfinished_study_keeps_its_trainings_when_its_simulation_changes(tmp_path: Path) -> None:
+    text, out = PLAN.replace('["schnet", "painn"]\nseed = [1, 2]', '["schnet"]'), tmp_path / "out"
+    with pytest.raises(Stopped):
+        run_study(planned(tmp_path, text), out, report=stop_at("schnet: done"))
+    kept = [out / "models" / "schnet" / name for name in ("train/model.safetensors", "analysis/summary.json")]
+    before = [path.stat().st_mtime_ns for path in kept]
+    lines: list[str] = []
+    mended = text.replace("time = 0.01", "time = 0.02\ntemperature = 300.0")
+    found = run_study(planned(tmp_path, mended), out, report=lines.append)
+    assert [path.stat().st_mtime_ns for path in kept] == before
+    assert "simulation: temperature was 500.0 and is 300.0; made again for 1 of 1 models, trainings are kept" in lines
+    assert found.table["sound_time_ps"].max() > 0.01  # no longer than 0.01 ps before
+    assert started_settings(out / "models" / "schnet" / "md")["temperature"] == 300.0
+    assert json.loads((out / "summary.json").read_text())["settings"]["simulation"]["temperature"] == 300.0
+    grown = mended.replace('["schnet"]', '["schnet", "painn"]')
+    with pytest.raises(InputError, match=r"a finished study with another simulation \(time was 0.02 and is 0.03\)"):
+        run_study(planned(tmp_path, grown.replace("time = 0.02", "time = 0.03")), out)
+    assert [path.stat().st_mtime_ns for path in kept] == before
+
+
+def settle(path: Path, out: Path, started: dict[str, Any] | None = None) -> list[str]:
+    lines: list[str] = []
+    config, members = read_study(path)
+    settle_stages(out, config, members, started or {}, path.parent, lines.append)
+    return lines
+
+
+def with_stages(folder: Path, text: str = PLAN) -> Path:
+    """Folder of a study whose first model has all stages, made up."""
+    out = folder / "out"
+    settle(planned(folder, text), out)
+    for place in ("train", "analysis", "md"):
+        one = out / "models" / "schnet-seed1" / place
+        one.mkdir()
+        (one / "summary.json").write_text("{}")
+        mark(one, ["summary.json"])
+    (out / "models" / "schnet-seed1" / "row.json").write_text("{}")
+    return out
+
+
+def left(out: Path) -> list[str]:
+    folder = out / "models" / "schnet-seed1"
+    return [name for name in ("train", "analysis", "md", "row.json") if (folder / name).exists()]
+
+
+ALL = ["train", "analysis", "md", "row.json"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says", "stay"),
+    [
+        ("time = 0.01", "time = 0.01", "", ALL),
+        (
+            "time = 0.01",
+            "time = 0.02",
+            "simulation: time was 0.01 and is 0.02; made again for 1",
+            ["train", "analysis"],
+        ),
+        ('":6"', '":4"', "analysis: frames was ':6' and is ':4'; made again for 1 of 4", ["train", "md"]),
+    ],
+)
+def test_stages_of_other_settings_are_made_again(
+    tmp_path: Path, old: str, new: str, says: str, stay: list[str]
+) -> None:
+    out = with_stages(tmp_path)
+    path = planned(tmp_path, PLAN.replace(old, new))
+    lines = settle(path, out)
+    assert [line.startswith(says) for line in lines] == [True] * bool(says)
+    assert left(out) == stay
+    assert settle(path, out) == []
+    assert left(out) == stay
+
+
+def test_stages_of_other_structures_are_made_again(tmp_path: Path) -> None:
+    other = PLAN.replace('[simulation]\npath = "frames.xyz"', '[simulation]\npath = "start.xyz"')
+    ase.io.write(tmp_path / "start.xyz", ase.build.molecule("CH3OH"))
+    out = with_stages(tmp_path, other)
+    ase.io.write(tmp_path / "start.xyz", ase.build.molecule("CH3CH2OH"))
+    assert settle(planned(tmp_path, other), out)[0].startswith("simulation: start.xyz has changed; made again for 1")
+    assert left(out) == ["train", "analysis"]
+
+
+def test_models_of_two_data_sets_do_not_mix(tmp_path: Path) -> None:
+    data = PLAN.replace('[data]\npath = "frames.xyz"', '[data]\npath = "data.xyz"')
+    shutil.copy(planned(tmp_path).with_name("frames.xyz"), tmp_path / "data.xyz")
+    out, path = with_stages(tmp_path, data), planned(tmp_path, data)
+    assert settle(path, out) == []
+    (tmp_path / "data.xyz").write_text((tmp_path / "data.xyz").read_text().replace("energy=", "energy=1"))
+    with pytest.raises(InputError, match=r"schnet-seed1 was trained on other data: .*data.xyz has changed since"):
+        settle(path, out)
+    assert left(out) == ALL
+
+
+def test_stages_without_a_note_are_those_of_the_settings_that_began_them(tmp_path: Path) -> None:
+    out, path = with_stages(tmp_path), planned(tmp_path)
+    note = out / "models" / "schnet-seed1" / "stages.json"
+    note.unlink()
+    started = settings_of(read_study(path)[0])
+    assert settle(path, out, started) == []
+    note.unlink()
+    started["simulation"] = {**started["simulation"], "time": 5.0}
+    assert settle(path, out, started)[0].startswith("simulation: time was 5.0 and is 0.01")
+
+
+def test_a_finished_study_loses_nothing(tmp_path: Path) -> None:
+    out = with_stages(tmp_path)
+    (out / "summary.json").write_text("{}")
+    with pytest.raises(InputError, match=r"finished study with another simulation .*delete its summary.json to keep"):
+        settle(planned(tmp_path, PLAN.replace("time = 0.01", "time = 0.02")), out)
+    assert left(out) == ALL
+
+
+def test_a_disk_that_is_full_between_models_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left")
+
+    monkeypatch.setattr(study_run, "settle_stages", full)
+    with pytest.raises(InputError, match=r"--out .*out: the disk is full \(No space left\); make room"):
+        run_study(planned(tmp_path), tmp_path / "out")
 
 
 def _agree(out: Path, table: pl.DataFrame) -> None:

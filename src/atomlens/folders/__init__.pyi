@@ -1,7 +1,7 @@
 from .claims import claim, noted
 from .files import atomic_file, atomic_folder, write_text
 from .locks import alone_in
-from .ownership import MARKER, below, is_ours, mark
+from .ownership import MARKER, below, is_ours, mark, remove_ours
 from .results import load_result, save_result, to_plain
 from .resuming import RUN_FILES, open_run, remove_if_empty, started_settings
 from .settings import build, read_toml
@@ -33,6 +33,7 @@ __all__ = [
     "read_toml",
     "reading",
     "remove_if_empty",
+    "remove_ours",
     "save_result",
     "save_state",
     "started_settings",

@@ -19,9 +19,10 @@ from atomlens.structures import InputError, check_molecule, read_structures
 from atomlens.studies.grid import Member
 from atomlens.studies.plan import AnalysisSettings, SimulationSettings, md_options
 from atomlens.studies.rivals import exit_barrier, roughness, size_error, smoothness
+from atomlens.studies.stages import ROW
 from atomlens.training import ERRORS, load_errors, train
 
-ROW, CONFIG = "row.json", "config.toml"
+CONFIG = "config.toml"
 _AGAIN = "delete it, then the same command makes it again"
 _TRAIN_AGAIN = "delete the folder that it is in, then the same command trains again"
 # What every row has besides the scores of its model.

@@ -6,7 +6,7 @@ import errno
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,11 @@ from atomlens.runs import MD_FILES, analysis_files
 from atomlens.structures import InputError, read_structures
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
 from atomlens.studies.grid import Member
-from atomlens.studies.member import CONFIG, ROW, run_member
+from atomlens.studies.member import CONFIG, run_member
 from atomlens.studies.page import study_page
 from atomlens.studies.plan import StudyConfig, read_study, settings_of, with_product_rule
 from atomlens.studies.rivals import disagreement
+from atomlens.studies.stages import NOTE, ROW, settle_stages
 from atomlens.surveys import dask_client
 from atomlens.tables import package_versions
 from atomlens.training import TRAINING_FILES, TrainingError
@@ -56,6 +57,7 @@ def study_files() -> tuple[str, ...]:
     """Patterns of all files that a study writes besides page and summary."""
     one = (
         ROW,
+        NOTE,
         CONFIG,
         *below("train", (MARKER, *TRAINING_FILES)),
         *below("analysis", (*RUN_FILES, *analysis_files())),
@@ -100,7 +102,8 @@ def run_study(
     """Train, analyse, score and simulate all models of a study.
 
     Every stage of every model is kept, so a study that was stopped goes on when it is called again, and one whose grid
-    has grown (by a seed, say) makes the models that it lacks.
+    has grown (by a seed, say) makes the models that it lacks. One that is not finished may change its analysis or its
+    simulation: trainings are kept, and what depends on the change is made again.
 
     Parameters
     ----------
@@ -122,17 +125,22 @@ def run_study(
     Raises
     ------
     InputError
-        If the study or `out` cannot be used, all models failed, or disk or memory ran out.
+        If the study or `out` cannot be used, data have changed since a model was trained on them, all models failed, or
+        disk or memory ran out.
     """
     path = Path(path)
     config, members = read_study(path)
-    config = with_product_rule(config, {} if overwrite else started_settings(out))
+    started = {} if overwrite else started_settings(out)
+    config = with_product_rule(config, started)
     home = path.parent.resolve()
     asked = {"study": config.name, **settings_of(config)}
+    # Stages say themselves what they were made from, so a study may go on with other analyses and simulations.
+    goes_on = started if started.get("study") == config.name else to_plain(asked)
     grows = not _finished(out, members)
-    with open_run(out, to_plain(asked), study_files(), overwrite, grows=grows) as opened:
+    with _telling_what_ran_out(out), open_run(out, goes_on, study_files(), overwrite, grows=grows) as opened:
         folder = opened.resolve()
         _check_the_same(out, members)
+        settle_stages(out, config, members, started, home, report)
         rows: dict[str, dict[str, Any]] = {}
         failed: dict[str, str] = {}
         for name, row in _rows(config, members, folder, home, n_workers, scheduler, report, str(device or "cpu")):
@@ -172,6 +180,16 @@ def run_study(
         text = json.dumps(to_plain(summary), indent=1, ensure_ascii=False, allow_nan=False)
         write_text(folder / MARK, text + "\n")
         return StudyRun(folder, table, found, failed)
+
+
+@contextmanager
+def _telling_what_ran_out(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        if not (short := _ran_out(error)):
+            raise
+        raise InputError(f"--out {out}: {short}; make room, then the same command resumes") from error
 
 
 def _finished(out: Path, members: tuple[Member, ...]) -> bool:

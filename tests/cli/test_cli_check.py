@@ -28,6 +28,13 @@ def test_an_ase_calculator_by_import_path(here, capsys):
     assert len(pl.read_parquet(here / "out" / "exits.parquet")) == 2
 
 
+def test_what_is_outside_of_the_training_set_is_said(here, capsys):
+    done = run(capsys, "check", "organic", "h2.xyz", "--out", "out")
+    assert done.code == 0, done.err
+    assert "outside of what the model was trained on: H-H distances of 0.74 Å" in done.out
+    assert "H-H distances of" in (here / "out" / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

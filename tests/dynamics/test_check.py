@@ -221,6 +221,17 @@ def test_the_page_of_a_calculator_has_findings_and_no_terms(tmp_path: Path) -> N
     assert run.exits["name"].to_list() == ["H0-H1 stretched", "H0-H1 compressed"]
 
 
+def test_a_structure_in_pieces_is_said_to_be_in_pieces(tmp_path: Path) -> None:
+    one = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]])
+    two = one + ase.Atoms("H2", [[0, 5, 0], [0, 5, 0.74]])
+    said = [
+        run_check(opened(morse()), "morse", atoms, "H2", tmp_path / f"{len(atoms)}").verdict.sentence
+        for atoms in (one, two)
+    ]
+    assert "pieces" not in said[0]
+    assert "The structure is in 2 pieces, and whether they stay together is not asked." in said[1]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_a_check_that_ends_in_the_middle_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
     class Ending(MorsePotential):

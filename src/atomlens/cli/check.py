@@ -66,6 +66,7 @@ def check(
 
     early = None if is_import_path(model) else read_early(model, structure, frame)
     from atomlens.cli.options import checked_unit
+    from atomlens.models import outside
     from atomlens.report import in_eV, in_kT
     from atomlens.runs import run_check
     from atomlens.structures import InputError, frame_index
@@ -89,6 +90,8 @@ def check(
     for row in run.exits.head(8).iter_rows(named=True):
         other = "" if row["reference_eV"] is None else f"   GFN2 {in_eV(row['reference_eV'])}"
         echo(f"{row['name']:<24} {in_eV(row['energy_eV']):>16} {in_kT(row['kT']):>18}{other}")
+    for sentence in outside(potential.facts, found.structures[0]):
+        echo(f"outside of what the model was trained on: {sentence}")
     for finding in run.verdict.findings:
         echo(finding.sentence)
     finished(run.folder / PAGE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ from atomlens.potentials import AnyPotential, CalculatorModel
 from atomlens.reference import Gfn2Calculator, ReferenceUnavailable
 from atomlens.report import Chapter, Page, calculated_html, check_figure, in_eV, in_kT, svg_address
 from atomlens.runs.check_walls import some, wall_finding, wall_table
-from atomlens.structures import check_molecule, reading_notes
+from atomlens.structures import check_molecule, fragments, reading_notes
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
 # Raised whenever a key of summary.json changes its meaning or goes away.
@@ -160,7 +160,7 @@ def run_check(
         expected = outlook(barrier / thermal) if _is_known(found) else None
         if found.failed and expected is not None and expected.word != "breaks":
             expected = None  # ways without an energy may be lower than all others
-        first = _outlook_finding(expected, found, temperature)
+        first = _of_pieces(_outlook_finding(expected, found, temperature), len(fragments(atoms)))
         findings = (
             first,
             _exit_finding(exits, found, temperature, reference),
@@ -292,6 +292,14 @@ def _outlook_finding(expected: Outlook | None, found: Exits, temperature: float)
     return Finding(claim, _OUTCOMES[expected.word], said, reference="docs/forecast.md")
 
 
+def _of_pieces(finding: Finding, pieces: int) -> Finding:
+    """The outlook of a structure that is no single molecule says what it leaves open."""
+    if pieces == 1 or not finding.sentence:
+        return finding
+    said = f"The structure is in {pieces} pieces, and whether they stay together is not asked."
+    return replace(finding, sentence=f"{finding.sentence} {said}")
+
+
 def _share(expected: Outlook) -> str:
     """How many replicas, in words that claim no more than is known."""
     if expected.word == "holds":
@@ -346,5 +354,6 @@ def _page(model: AnyPotential, info: RunInfo, found: Exits, chapter: Chapter) ->
         frames.append(frame)
     page = Page(info, len(frames))
     for index, frame in enumerate(frames):
-        page.add(explained_frame(explain(model, frame), index=index, with_forces=True))
+        odd = outside(model.facts, frame)
+        page.add(explained_frame(explain(model, frame), index=index, outside=odd, with_forces=True))
     return page.html(tables, chapters=[chapter], n_structures=1, units="molecule", headline=headline)

@@ -22,6 +22,14 @@ def test_the_command_reports_what_it_read(tmp_path, monkeypatch, capsys):
     assert "'nothing'" in outcome.err
 
 
+def test_another_charge_than_that_of_the_molecule_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    outcome = run(capsys, "data", "xtb", "[O-]S(=O)(=O)[O-]", "--charge", "0", "--out", "so4")
+    assert outcome.code == 2
+    assert "its total charge is -2, asked for --charge 0; leave --charge out or change the source" in outcome.err
+    assert not (tmp_path / "so4").exists()
+
+
 def test_a_data_set_folder_takes_no_units_or_entries(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     comment = 'Properties=species:S:1:pos:R:3:forces:R:3 energy=-1 pbc="F F F"'

@@ -29,6 +29,7 @@ from study_plans import PLAN, planned
 
 from atomlens.studies import Member, read_study, run_study
 from atomlens.studies import run as study_run
+from atomlens.studies.member import run_member
 from atomlens.studies.plan import settings_of
 from atomlens.studies.stages import settle_stages
 
@@ -220,6 +221,16 @@ def test_an_unfinished_study_keeps_its_trainings_when_its_simulation_changes(tmp
     with pytest.raises(InputError, match=r"a finished study with another simulation \(time was 0.02 and is 0.03\)"):
         run_study(planned(tmp_path, grown.replace("time = 0.02", "time = 0.03")), out)
     assert [path.stat().st_mtime_ns for path in kept] == before
+
+
+def test_a_model_that_was_tested_on_nothing_fails_alone_and_before_it_is_analysed(tmp_path: Path) -> None:
+    config, members = read_study(planned(tmp_path))
+    train = tmp_path / "out" / "train"
+    train.mkdir(parents=True)
+    for name, text in (("model.safetensors", ""), ("errors.json", "{}"), ("card.json", '{"hours": 1.0}')):
+        (train / name).write_text(text)
+    with pytest.raises(InputError, match=r"errors.json: the model was tested on no structure"):
+        run_member(members[0], tmp_path / "out", tmp_path, config.analysis, config.simulation)
 
 
 def settle(path: Path, out: Path, started: dict[str, Any] | None = None) -> list[str]:

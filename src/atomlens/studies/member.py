@@ -75,6 +75,11 @@ def run_member(
         train(folder / CONFIG, folder / "train", resume=True, report=lambda line: None, device=device)
     with reading(folder / "train" / "card.json", _TRAIN_AGAIN):
         hours = float(read_json(folder / "train" / "card.json")["hours"])
+    with reading(folder / "train" / ERRORS, _TRAIN_AGAIN):
+        tested = load_errors(folder / "train" / ERRORS)
+    if not tested:
+        raise InputError(f"{folder / 'train' / ERRORS}: the model was tested on no structure, so it has no errors")
+    errors = next(iter(tested.values()))
     model = load_potential(path, dtype=torch.float64).converted(torch.float64, device)
 
     structures = read_structures(home / analysis.path, analysis.frames)
@@ -101,11 +106,6 @@ def run_member(
         fates = read_json(folder / "md" / MARK)["fates"]
         sound = restricted_mean(fates, simulation.time)
         broken = sum(fate["broke_by"] is not None for fate in fates)
-    with reading(folder / "train" / ERRORS, _TRAIN_AGAIN):
-        tested = load_errors(folder / "train" / ERRORS)
-    if not tested:
-        raise InputError(f"{folder / 'train' / ERRORS}: the model was tested on no structure, so it has no errors")
-    errors = next(iter(tested.values()))
     row = {
         "model": member.name,
         **member.axes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from cli_samples import run
 
 from atomlens.data import read_dataset, save_dataset
@@ -40,5 +41,11 @@ def test_a_data_set_folder_takes_no_units_or_entries(tmp_path, monkeypatch, caps
     asked = ("--energy-unit", "Hartree", "--length-unit", "furlong", "--energy-key", "foo")
     outcome = run(capsys, "data", "check", "set", *asked)
     assert outcome.code == 2
-    assert "set: a data set folder has units and entries of its own" in outcome.err
-    assert "--energy-unit, --length-unit, --energy-key cannot be used; leave them out" in outcome.err
+    assert "set: is a data set folder, which has its own units and entries; leave out" in outcome.err
+    assert "--energy-unit (energy_unit), received 'Hartree'" in outcome.err
+    broken = read_dataset(tmp_path / "a.xyz")
+    broken.column("energy").values[2] = np.nan
+    save_dataset(broken, tmp_path / "nan")
+    outcome = run(capsys, "data", "check", "nan")
+    assert outcome.code == 2
+    assert "energy of structure 2" in outcome.err

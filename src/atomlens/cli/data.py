@@ -113,24 +113,11 @@ def check(
     ] = None,
 ) -> None:
     """Say what a data set holds, which entries and units were read, and whether forces match energies."""
-    from atomlens.data import Keys, Units, read_dataset, require_matching_forces
+    from atomlens.data import Keys, Units, read_dataset, require_finite, require_matching_forces
 
-    given = {
-        "--energy-unit": energy_unit,
-        "--length-unit": length_unit,
-        "--force-unit": force_unit,
-        "--energy-key": energy_key,
-        "--forces-key": forces_key,
-    }
-    if path.is_dir() and (unused := [name for name, value in given.items() if value is not None]):
-        from atomlens.structures import InputError
-
-        raise InputError(
-            f"{path}: a data set folder has units and entries of its own, so {', '.join(unused)} cannot be used; "
-            f"leave {'it' if len(unused) == 1 else 'them'} out"
-        )
     dataset = read_dataset(path, Units(energy_unit, length_unit, force_unit), Keys(energy_key, forces_key))
     _show(dataset)
+    require_finite(dataset)
     if dataset.has("energy") and dataset.has("forces"):
         found = require_matching_forces(dataset)
         if found.pairs < 5:

@@ -127,7 +127,8 @@ def _groups(frame: ExplainedFrame) -> Table:
     for one, other, value in best.select("group_1", "group_2", unit).iter_rows():
         table.add_row(Text(one if other is None else f"{one}, {other}"), f"{value:+.4f}")
     if terms.height > best.height:
-        table.add_row("other groups and pairs of groups", f"{terms[unit].sum() - best[unit].sum():+.4f}")
+        rest = terms[unit].to_numpy().sum() - best[unit].to_numpy().sum()
+        table.add_row("other groups and pairs of groups", f"{rest:+.4f}")
     assert frame.group_terms is not None
     table.add_row("three groups or more", f"{frame.group_terms.remainder:+.4f}")
     return table

@@ -47,7 +47,7 @@ _AVERAGED = {
     "force_error": "force error, meV/Å",
     "energy_error": "energy error, meV",
     "deviation": "deviation score",
-    "score/decay/exponent": "pair terms: exponent off by",
+    "score/decay/exponent": "exponent of pair terms",
     "score/decay/exponent_response": "response: exponent off by",
     "score/decay/dimer_exponent": "two molecules: exponent off by",
     "score/decay/s66x8": "S66x8 rank correlation",

@@ -8,6 +8,8 @@ import pytest
 from ase.build import molecule
 from cli_samples import run
 
+from atomlens.analyses import without_question
+
 pytest.importorskip("torch_sim", exc_type=ImportError)
 
 pytestmark = pytest.mark.usefixtures("rough_pictures")
@@ -87,4 +89,4 @@ def test_all_claims_of_a_simulation(tmp_path, monkeypatch, capsys):
     for finding in findings:
         assert says_why(finding), finding
         assert plain(finding["answer"]) in page, finding["claim"]
-        assert plain(f"{finding['outcome']}: {finding['claim']} {finding['sentence']}") in plain(done.out)
+        assert plain(f"{finding['outcome']}: {without_question(finding['sentence'])}") in plain(done.out)

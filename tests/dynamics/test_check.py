@@ -488,6 +488,15 @@ def test_energies_that_nothing_climbs_are_not_written_out(tmp_path: Path) -> Non
     assert "after more than 100 eV" in wall_finding([high], wall_table([high], [(None, False)]), 500.0).sentence
 
 
+def test_ways_and_walls_far_above_what_decides_do_not_squeeze_the_figure() -> None:
+    ways = pl.DataFrame({"name": ["a", "b"], "energy_eV": [1.4, 4000.0], "reference_eV": [1.5, 5000.0]})
+    high = Wall(("C", "H"), (0, 1), False, np.array([2.0, 1.5, 1.0]), np.array([0.0, 6e4, 1.0]))
+    left, right = check_figure(ways, [high], 0.086, 1.36).axes
+    assert left.get_xlim()[1] < 6.0
+    assert any("eV" in text.get_text() for text in left.texts)  # the bar beyond the edge has its number
+    assert right.get_ylim()[1] <= 30.0
+
+
 def test_the_figure_marks_the_limits_of_the_outlook() -> None:
     thermal = 0.043
     ways = pl.DataFrame({"name": ["H0-H1 stretched"], "energy_eV": [1.0], "reference_eV": [None]})

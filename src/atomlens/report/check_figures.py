@@ -16,7 +16,7 @@ from atomlens.report.figures import DOWN
 
 # More bars than this cannot be read.
 _MAX_BARS = 14
-# Half of the energies that are drawn, in eV: where no wall gives way, and at least.
+# Energies of walls are drawn up to this, in eV, and at least to that: what happens below 3 eV has to be seen.
 _HIGHEST, _LEAST = 30.0, 1.0
 _COLOURS = (ORANGE, BLUE, GREEN, PINK, INK)
 
@@ -44,13 +44,18 @@ def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float, barr
     place = np.arange(len(shown))
     left.barh(place, shown["energy_eV"].to_numpy(), height=0.55, color=DOWN, label="model")
     reference = shown["reference_eV"].cast(pl.Float64).to_numpy()
-    # Marks beyond the edge stand on it: bars must stay readable beside one wall of GFN2.
+    # What lies beyond the edge stands on it, bars with their number: those that decide must stay readable.
     limits = {"breaks below": thermal * barrier_at(BREAKS), "holds from": thermal * barrier_at(HOLDS)}
-    edge = 1.6 * max(float(shown["energy_eV"].max() or 0.0), *limits.values())  # pyright: ignore[reportArgumentType]
+    lowest = float(ways["energy_eV"][0]) if len(ways) else 0.0
+    edge = 2.0 * max(1.5 * lowest, barrier if np.isfinite(barrier) else 0.0, *limits.values())
     within, beyond = reference <= edge, reference > edge
     if np.isfinite(reference).any():
         left.plot(reference[within], place[within], "|", color=INK, ms=13, mew=2, label="GFN2, same geometry")
         left.plot(np.full(beyond.sum(), edge), place[beyond], ">", color=INK, ms=6, label="GFN2, further right")
+    for row, energy in enumerate(shown["energy_eV"].to_list()):
+        if energy > edge:
+            label = f"{in_eV(energy)} "
+            left.annotate(label, (0.96 * edge, row), ha="right", va="center", fontsize=7.5, color="white")
     names = shown["name"].to_list()
     if np.isfinite(barrier):
         left.barh(len(shown), barrier, height=0.55, color=ORANGE, label="model, all ways together")
@@ -64,7 +69,7 @@ def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float, barr
     # Walls that give way have colours of their own, lowest first; walls that hold are grey.
     fallen = sorted((wall for wall in walls if np.isfinite(wall.gives_way)), key=lambda wall: wall.height)
     # A wall that gives way at once has no height, and its fall has to be seen.
-    top = max(2.0 * max((wall.height for wall in fallen), default=_HIGHEST / 2), _LEAST)
+    top = max(min(2.0 * max((wall.height for wall in fallen), default=_HIGHEST), _HIGHEST), _LEAST)
     for wall in walls:
         if not np.isfinite(wall.gives_way):
             right.plot(wall.distances, wall.energies, color=FAINT, linewidth=1.2)

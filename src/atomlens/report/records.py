@@ -103,7 +103,8 @@ def _notes(frame: ExplainedFrame) -> str:
     if frame.outside:
         notes.append(f"outside of what the model was trained on: {'; '.join(frame.outside)}")
     notes.extend(frame.warnings)
-    return f"Mind: {'. '.join(notes)}." if notes else ""
+    later = [f"{note[:1].upper()}{note[1:]}" for note in notes[1:]]
+    return f"Mind: {'. '.join([*notes[:1], *later])}." if notes else ""
 
 
 def _extent(frame: ExplainedFrame) -> float:

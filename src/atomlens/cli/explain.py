@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from atomlens.cli.inputs import KeepsInputs
 from atomlens.cli.loading import loading
 from atomlens.cli.options import (
     PRODUCT_RULE_HELP,
@@ -63,7 +63,7 @@ report.html (open it in a browser), atoms/pairs/triples/walks.parquet (and group
 """
 
 
-class ModelMayBeLeftOut(TyperCommand):
+class ModelMayBeLeftOut(KeepsInputs):
     """A command of a model and structures, of which the first may be left out; parsers know this of the last alone."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

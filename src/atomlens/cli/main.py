@@ -29,6 +29,7 @@ from atomlens.cli.compare import compare
 from atomlens.cli.data import data_app
 from atomlens.cli.demo import demo
 from atomlens.cli.explain import EPILOG, ModelMayBeLeftOut, explain
+from atomlens.cli.inputs import KeepsInputs
 from atomlens.cli.md import EPILOG as MD_EPILOG
 from atomlens.cli.md import md
 from atomlens.cli.output import JSON, QUIET, output
@@ -77,13 +78,13 @@ def atomlens(
 
 app.command()(demo)
 app.command(cls=ModelMayBeLeftOut, epilog=EPILOG, no_args_is_help=True)(explain)
-app.command(epilog=ANALYZE_EPILOG, no_args_is_help=True)(analyze)
-app.command(epilog=MD_EPILOG, no_args_is_help=True)(md)
-app.command(epilog=CHECK_EPILOG, no_args_is_help=True)(check)
-app.command(epilog=COMPARE_EPILOG, no_args_is_help=True)(compare)
-app.command(epilog=RESPONSE_EPILOG, no_args_is_help=True)(response)
+app.command(cls=KeepsInputs, epilog=ANALYZE_EPILOG, no_args_is_help=True)(analyze)
+app.command(cls=KeepsInputs, epilog=MD_EPILOG, no_args_is_help=True)(md)
+app.command(cls=KeepsInputs, epilog=CHECK_EPILOG, no_args_is_help=True)(check)
+app.command(cls=KeepsInputs, epilog=COMPARE_EPILOG, no_args_is_help=True)(compare)
+app.command(cls=KeepsInputs, epilog=RESPONSE_EPILOG, no_args_is_help=True)(response)
 app.command(epilog=TRAIN_EPILOG, no_args_is_help=True)(train)
-app.command(epilog=STUDY_EPILOG, no_args_is_help=True)(study)
+app.command(cls=KeepsInputs, epilog=STUDY_EPILOG, no_args_is_help=True)(study)
 app.add_typer(data_app, name="data")
 app.add_typer(zoo_app, name="zoo")
 

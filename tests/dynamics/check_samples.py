@@ -6,11 +6,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.morse import MorsePotential
 
-pytest.importorskip("torch_sim", exc_type=ImportError)
 from atomlens.potentials import CalculatorModel
 from atomlens.potentials.calculated import CalculatorOrigin
 

@@ -129,6 +129,7 @@ def keyword_arguments(text: str | None) -> dict[str, Any]:
 
 def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
     from atomlens.reference import gfn2_response
+    from atomlens.structures import unpaired_electrons
 
     if step is not None:
         raise InputError("--step does not go with gfn2, whose step is 0.005 bohr")
@@ -140,22 +141,9 @@ def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
     how = "GFN2-xTB, central differences of forces, step 0.005 bohr"
 
     def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
-        return gfn2_response(atoms, **{"uhf": _unpaired(atoms), **given}, progress=progress)
+        return gfn2_response(atoms, **{"uhf": unpaired_electrons(atoms) or 0, **given}, progress=progress)
 
     return how, respond
-
-
-def _unpaired(atoms: ase.Atoms) -> int:
-    """Unpaired electrons of the SMILES string that a structure was made from; 0 for all other structures."""
-    from atomlens.structures import geometry_note
-
-    if geometry_note(atoms) is None:
-        return 0
-    from rdkit import Chem
-    from rdkit.Chem import Descriptors
-
-    molecule = Chem.MolFromSmiles(atoms.info["smiles"])
-    return Descriptors.NumRadicalElectrons(molecule)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _of_model(model: AnyPotential, step: float | None) -> tuple[str, Responder]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ase
 import numpy as np
-from rdkit import Chem
-from rdkit.Chem import Descriptors
 
-from atomlens.structures import InputError, geometry_note
+from atomlens.structures import InputError, unpaired_electrons
 
 _MOST = 100
 
@@ -63,9 +61,8 @@ def _agreed(source: str, option: str, what: str, asked: int | None, stated: int 
 
 
 def _unpaired(source: str, atoms: ase.Atoms) -> int | None:
-    if geometry_note(atoms) is not None and "smiles" in atoms.info:
-        molecule = Chem.MolFromSmiles(str(atoms.info["smiles"]))
-        return Descriptors.NumRadicalElectrons(molecule)  # pyright: ignore[reportAttributeAccessIssue]
+    if (of_smiles := unpaired_electrons(atoms)) is not None:
+        return of_smiles
     if (uhf := _stated(source, atoms, "uhf", 0)) is not None:
         return uhf
     multiplicity = _stated(source, atoms, "multiplicity", 1)

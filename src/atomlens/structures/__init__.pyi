@@ -1,5 +1,5 @@
 from .arguments import need_structure
-from .bonds import BOND_CLASSES, BondTable, charge_or_zero, fragments, perceive_bonds, side_of
+from .bonds import BOND_CLASSES, MOST_ORDERED, BondTable, charge_or_zero, fragments, perceive_bonds, side_of
 from .checks import MIN_SIDE, check_atoms, check_file_atoms, check_molecule
 from .errors import InputError, NothingDone, StructureWarning
 from .extras import install_command
@@ -10,13 +10,14 @@ from .neighbors import build_graph
 from .notes import add_note, geometry_note, reading_notes
 from .pairs import near_pairs
 from .reading import ReadFrames, frame_index, holds_xyz, read_frames, read_structures, warn_of_notes, where
-from .smiles import structure_from_smiles
+from .smiles import structure_from_smiles, unpaired_electrons
 from .symbols import element_of
 from .xyz import frame_places, read_frame
 
 __all__ = [
     "BOND_CLASSES",
     "MIN_SIDE",
+    "MOST_ORDERED",
     "AtomGraph",
     "BondTable",
     "InputError",
@@ -50,6 +51,7 @@ __all__ = [
     "side_of",
     "structure_file",
     "structure_from_smiles",
+    "unpaired_electrons",
     "warn_of_notes",
     "where",
 ]

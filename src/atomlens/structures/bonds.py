@@ -19,6 +19,8 @@ from atomlens.structures.pairs import near_pairs
 # Names of the bond classes, in the order in which tables and pages list them; "unknown" is a bond without an order.
 BOND_CLASSES = ("single", "aromatic", "double", "triple", "unknown", "none")
 
+# Bond orders are looked for in structures of at most so many atoms.
+MOST_ORDERED = 200
 # RDKit joins atoms whose distance is at most the sum of their covalent radii and so much more, Å.
 _BOND_TOLERANCE = 0.45
 
@@ -98,7 +100,7 @@ def perceive_bonds(atoms: ase.Atoms, charge: int | None = None) -> BondTable:
         return known
     charge = charge_or_zero(atoms) if charge is None else charge
     bonds, several = _connectivity(atoms)
-    has_orders = len(atoms) <= 200 and not several
+    has_orders = len(atoms) <= MOST_ORDERED and not several
     if has_orders:
         mol = _molecule(atoms.numbers, atoms.positions)
         for i, j in bonds:

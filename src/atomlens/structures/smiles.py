@@ -12,7 +12,7 @@ from rdkit.Chem import Descriptors, rdDistGeom, rdForceFieldHelpers
 
 from atomlens.structures.bonds import remember_bonds
 from atomlens.structures.errors import InputError
-from atomlens.structures.notes import GEOMETRY
+from atomlens.structures.notes import GEOMETRY, geometry_note
 
 # Embedding takes seconds at this size and minutes soon after.
 _MAX_HEAVY = 150
@@ -98,9 +98,20 @@ def _embed(molecule: Any, shown: str, seed: int) -> str:
     return f"relaxed with {field}" + ("" if left == 0 else f" (not converged in {_STEPS} steps)")
 
 
+def unpaired_electrons(atoms: ase.Atoms) -> int | None:
+    """Unpaired electrons of the SMILES string that a structure was made from; None for all other structures."""
+    if geometry_note(atoms) is None or "smiles" not in atoms.info:
+        return None
+    return _unpaired(Chem.MolFromSmiles(str(atoms.info["smiles"])))
+
+
+def _unpaired(molecule: Any) -> int:
+    return Descriptors.NumRadicalElectrons(molecule)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def _electrons(molecule: Any, charge: int) -> str:
     """What the string says of electrons; models see elements and positions, nothing else."""
-    unpaired = Descriptors.NumRadicalElectrons(molecule)  # pyright: ignore[reportAttributeAccessIssue]
+    unpaired = _unpaired(molecule)
     told = [f"total charge {charge:+d}"] if charge else []
     told += [f"{unpaired} unpaired electron{'s' if unpaired > 1 else ''}"] if unpaired else []
     if not told:

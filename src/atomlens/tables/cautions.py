@@ -5,12 +5,10 @@ from __future__ import annotations
 import ase
 import numpy as np
 
-from atomlens.structures import BondTable, charge_or_zero, geometry_note, near_pairs
+from atomlens.structures import MOST_ORDERED, BondTable, charge_or_zero, geometry_note, near_pairs
 
 # Elements whose atoms may well have no bond at all.
 _NOBLE = (2, 10, 18, 36, 54, 86)
-# Up to so many atoms bond orders are looked for.
-_ORDERED = 200
 
 
 def cautions(atoms: ase.Atoms, bonds: BondTable, cutoff: float, outside: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -30,7 +28,7 @@ def cautions(atoms: ase.Atoms, bonds: BondTable, cutoff: float, outside: tuple[s
     told = f"{charge:+d} e" if charge else "0 e"
     if charge and geometry_note(atoms) is None and not any(text.startswith("total charge") for text in outside):
         said.append(f"total charge {told} by the file: bond orders are assigned with it, and the model does not see it")
-    if len(bonds.pairs) and not bonds.has_orders and len(atoms) <= _ORDERED and not atoms.pbc.any():
+    if len(bonds.pairs) and not bonds.has_orders and len(atoms) <= MOST_ORDERED and not atoms.pbc.any():
         said.append(
             f"no bond orders fit a total charge of {told}, so that bonds have none here: it is a radical, has a "
             "metal, or its charge is another (charge=... in the file)"

@@ -14,10 +14,10 @@ class KeepsInputs(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, if its inputs survive it."""
-        out = ctx.params.get("out")
-        if ctx.params.get("overwrite") and isinstance(out, Path):
+        out = ctx.params.get("out")  # text or a path, as the version of typer has it
+        if ctx.params.get("overwrite") and out:
             for path in _paths(ctx.params):
-                _check_survives(path, out)
+                _check_survives(path, Path(out))
         return super().invoke(ctx)
 
 

@@ -110,7 +110,7 @@ def perceive_bonds(atoms: ase.Atoms, charge: int | None = None) -> BondTable:
             with rdBase.BlockLogs():  # RDKit prints its failed guesses; a failed guess is an answer here
                 rdDetermineBonds.DetermineBondOrders(mol, charge=charge, allowChargedFragments=True, maxIterations=2000)
             return _table(_bonds_of(mol), True, len(atoms))
-        except (ValueError, RuntimeError):
+        except (ValueError, RuntimeError, IndexError):  # the last for metals, from RDKit of 2025
             pass
     return _table([(i, j, 1.0) for i, j in bonds], False, len(atoms))
 

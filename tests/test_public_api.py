@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 from dataclasses import fields
 
+import ase.io
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import atomlens
+from atomlens.structures import as_dtype
 from samples import branched, small_model
 
 pytestmark = pytest.mark.smoke
@@ -187,13 +190,52 @@ def test_a_name_in_place_of_a_model_is_explained():
         (atomlens.Potential.predict, (small_model(), "CCO"), "predict received a str as structure"),
         (atomlens.explain_batch, (small_model(), branched()), "takes a list of structures"),
         (atomlens.read_structures, (branched(),), "received Atoms; give the path"),
+        (atomlens.read_structures, ("a.xyz", slice(3)), "received slice as frames"),
+        (atomlens.load_model, (3,), "received int; give the path"),
         (atomlens.AtomlensCalculator.__init__, (atomlens.AtomlensCalculator(small_model()), "zoo:a"), "load_model"),
     ],
-    ids=["predict", "batch", "read", "calculator"],
+    ids=["predict", "batch", "read", "frames", "load", "calculator"],
 )
 def test_other_wrong_types_get_a_sentence(function, arguments, says):
     with pytest.raises(TypeError, match=says):
         inspect.unwrap(function)(*arguments)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_precision_may_be_named(dtype, tmp_path):
+    model, atoms, named = small_model(), branched(), getattr(torch, dtype)
+    atomlens.save_model(model, tmp_path / "a.safetensors")
+    assert atomlens.load_model(tmp_path / "a.safetensors", dtype=dtype).dtype == named
+    assert atomlens.build_graph(atoms, 3.0, dtype=dtype).positions.dtype == named
+    ex, batch = atomlens.explain(model, atoms, dtype=dtype), atomlens.explain_batch(model, [atoms], dtype=dtype)
+    assert ex.prediction == atomlens.explain(model, atoms, dtype=named).prediction
+    assert batch.predictions[0] == pytest.approx(ex.prediction, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["double", "int32", torch.int64, 64])
+def test_precision_that_is_none_is_refused(dtype):
+    with pytest.raises(ValueError, match=f"dtype {dtype!r} is not known; give float32 or float64"):
+        inspect.unwrap(as_dtype)(dtype)
+
+
+def test_no_function_computes_with_whole_numbers(tmp_path):
+    model, atoms = small_model(), branched()
+    path = tmp_path / "a.safetensors"
+    atomlens.save_model(model, path)
+    for function, given in (
+        (atomlens.load_model, (path,)),
+        (atomlens.build_graph, (atoms, 3.0)),
+        (atomlens.explain, (model, atoms)),
+        (atomlens.explain_batch, (model, [atoms])),
+    ):
+        with pytest.raises(ValueError, match=r"dtype torch\.int64 is not known"):
+            function(*given, dtype=torch.int64)
+
+
+def test_a_frame_may_be_a_number(tmp_path):
+    ase.io.write(tmp_path / "two.xyz", [ase.Atoms("H"), ase.Atoms("He")])
+    (last,) = atomlens.read_structures(tmp_path / "two.xyz", -1)
+    assert last.symbols[0] == "He"
 
 
 def test_figures_are_drawn_on_the_axes_given():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 
 import ase
+import ase.build
 import numpy as np
 import pytest
 import torch
@@ -175,6 +177,18 @@ def test_groups_that_are_none_are_refused(groups, message):
     ex = atomlens.explain(small_model(), branched())
     with pytest.raises(ValueError, match=message):
         ex.group_interactions(groups)
+
+
+def test_groups_may_be_fragments_by_name():
+    model = small_model()
+    pair = ase.build.molecule("H2O")
+    pair.extend(ase.Atoms(pair.numbers, pair.positions + np.array([3.0, 0.0, 0.0])))
+    ex = atomlens.explain(model, pair, dtype="float64")
+    named, listed = ex.group_interactions("fragments"), ex.group_interactions([[0, 1, 2], [3, 4, 5]])
+    for order in (1, 2):
+        np.testing.assert_array_equal(named.order(order).relevance, listed.order(order).relevance)
+    with pytest.raises(ValueError, match="groups 'molecules' are not known; give fragments"):
+        inspect.unwrap(type(ex).group_interactions)(ex, "molecules")
 
 
 def test_groups_of_something_else_are_a_type_error():

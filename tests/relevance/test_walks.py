@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 
 import ase
@@ -111,9 +112,10 @@ def test_the_strongest_walks_are_the_first_of_all_sorted(monkeypatch, limits, k)
         assert relevance == pytest.approx(table[tuple(walk)], rel=1e-11, abs=1e-13)
 
 
-def test_a_negative_number_of_walks_is_refused():
-    with pytest.raises(ValueError, match="k is -1"):
-        strongest_walks(chain_of(), -1)
+@pytest.mark.parametrize("k", [-1, 2.5, "5"])
+def test_a_number_of_walks_that_is_none_is_refused(k):
+    with pytest.raises(ValueError, match=f"k is {k!r}; ask for zero or more walks"):
+        inspect.unwrap(strongest_walks)(chain_of(), k)
 
 
 def test_walks_that_no_memory_holds_are_refused(monkeypatch):

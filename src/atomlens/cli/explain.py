@@ -134,7 +134,6 @@ def explain(
 
         model, structures = model_and_structures(model, structures)
         early = read_early(model, structures, frames, any_element=any_element)
-        import torch
 
         from atomlens.cli.show import frame_progress, show_result
         from atomlens.folders import RunFolder
@@ -168,8 +167,7 @@ def explain(
     if trust:
         options["trust"] = True
     with RunFolder(out, overwrite) as folder:
-        precision = getattr(torch, dtype.value)
-        potential = load_model(model, dtype=precision, energy_unit=energy_unit, output=output, trust=trust)
+        potential = load_model(model, dtype=dtype.value, energy_unit=energy_unit, output=output, trust=trust)
         found = early_or_embedded(early, structures, frames)
         selected = found.structures
         if any_element:
@@ -184,7 +182,7 @@ def explain(
             top_walks=top_walks,
             make_groups=make_groups,
             with_forces=frames_on_page(len(selected)),
-            dtype=precision,
+            dtype=dtype.value,
             device=where,
             **rules,
         )

@@ -129,7 +129,7 @@ def md(
             structure,
             out,
             options,
-            dtype=getattr(torch, dtype.value),
+            dtype=dtype.value,
             reference=trajectory,
             report=report,
             command=command_line(),

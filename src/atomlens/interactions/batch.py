@@ -18,7 +18,7 @@ from atomlens.models import Potential, to_internal
 from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.recording import DEFAULT_PRODUCT_RULE
 from atomlens.relevance import AtomShares, atom_shares
-from atomlens.structures import AtomGraph, collate
+from atomlens.structures import AtomGraph, Precision, as_dtype, collate
 
 # Directed edges side by side: their vectors in all layers still fit into a processor's cache.
 _EDGES = 4_096
@@ -93,7 +93,7 @@ def explain_batch(
     *,
     max_order: int = 2,
     gamma: float = 0.25,
-    dtype: torch.dtype = torch.float64,
+    dtype: Precision = torch.float64,
     device: str | torch.device | None = None,
 ) -> BatchExplanation:
     """Explain many predictions exactly: the same numbers as `explain` gives one by one, to rounding.
@@ -137,7 +137,7 @@ def explain_batch(
         settings = {"gamma": gamma, "dtype": dtype, "device": device}
         found = (explain(model, atoms, rule, product_rule, **settings) for atoms in structures)
         return _joined([_alone(explanation, max_order) for explanation in found])
-    working = model.converted(dtype, device)
+    working = model.converted(as_dtype(dtype), device)
     graphs = (working.graph(atoms) for atoms in structures)
     return explain_graphs(working, graphs, rule, product_rule, max_order=max_order, gamma=gamma)
 

@@ -23,7 +23,7 @@ from atomlens.interactions.pair_forces import AtomEnergies
 from atomlens.models import Atomwise, Potential, to_internal
 from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.recording import DEFAULT_PRODUCT_RULE, RecordedModel, check_product_rule, record
-from atomlens.structures import AtomGraph, InputError, need_structure
+from atomlens.structures import AtomGraph, InputError, Precision, as_dtype, need_structure
 
 
 def explain(
@@ -33,7 +33,7 @@ def explain(
     product_rule: str = DEFAULT_PRODUCT_RULE,
     *,
     gamma: float = 0.25,
-    dtype: torch.dtype = torch.float64,
+    dtype: Precision = torch.float64,
     device: str | torch.device | None = None,
 ) -> Explanation:
     """Explain one prediction exactly.
@@ -53,14 +53,15 @@ def explain(
     gamma
         Strength of the ``gamma`` rule.
     dtype, device
-        Where and how precisely to compute; by default float64 on the model's device.
+        Where and how precisely to compute (``"float32"`` does for ``torch.float32``); by default float64 on the model's
+        device.
 
     Raises
     ------
     InputError
         If the structure is unusable, or has elements that the model was not trained on.
     ValueError
-        If a rule is not known.
+        If a rule or `dtype` is not known.
 
     Examples
     --------
@@ -74,6 +75,7 @@ def explain(
     array([[0, 1]])
     """
     need_structure(atoms, "explain", many="atomlens.explain_batch")
+    dtype = as_dtype(dtype)
     if isinstance(model, OpenedModel):
         model.check_elements(atoms)
         if dtype != torch.float64:

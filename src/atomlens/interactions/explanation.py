@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import ase
 import torch
@@ -19,7 +19,7 @@ from atomlens.chain import (
 from atomlens.interactions.pair_forces import AtomEnergies, PairForces, pair_forces
 from atomlens.interactions.terms import Interactions, Terms, group_terms, interaction_terms, long_range_terms
 from atomlens.relevance import AtomShares, Walks, all_walks, atom_shares, strongest_walks
-from atomlens.structures import InputError
+from atomlens.structures import InputError, fragments
 
 
 class Explanation:
@@ -197,8 +197,25 @@ class Explanation:
         """
         return long_range_terms(self.sums, kind)
 
-    def group_interactions(self, groups: list[list[int]], max_order: int = 2) -> Interactions:
-        """Terms between disjoint groups of atoms (functional groups, residues, molecules); see `group_terms`."""
+    def group_interactions(self, groups: list[list[int]] | Literal["fragments"], max_order: int = 2) -> Interactions:
+        """Terms between disjoint groups of atoms (functional groups, residues, molecules); see `group_terms`.
+
+        Parameters
+        ----------
+        groups
+            Lists of atom indices; or ``"fragments"``, for what bonds hold together.
+        max_order
+            1, 2 or 3.
+
+        Raises
+        ------
+        ValueError
+            If groups overlap, are empty, or name atoms that do not exist, or another word is given.
+        """
+        if isinstance(groups, str):
+            if groups != "fragments":
+                raise ValueError(f"groups {groups!r} are not known; give fragments, or a list of atoms for every group")
+            groups = fragments(self.atoms)
         return group_terms(self.sums, groups, max_order).named((), self.unit)
 
     def pair_forces(self) -> PairForces:

@@ -13,7 +13,7 @@ from atomlens.potentials.imported import is_import_path
 from atomlens.potentials.opened import AnyModel
 from atomlens.potentials.registry import foreign_architecture, open_foreign, shipped_with_a_library
 from atomlens.potentials.schnetpack import LEGACY_START, check_energy_unit, convert, open_legacy, open_zip, read_pickle
-from atomlens.structures import InputError, check_regular
+from atomlens.structures import InputError, Precision, as_dtype, check_regular
 
 # Models of this field have megabytes; a file is read into memory as a whole.
 _LARGEST = 2**32
@@ -27,7 +27,7 @@ _KINDS = (
 def load_model(
     path: str | Path,
     *,
-    dtype: torch.dtype | None = torch.float64,
+    dtype: Precision | None = torch.float64,
     energy_unit: str | None = None,
     output: str | None = None,
     trust: bool = False,
@@ -57,7 +57,14 @@ def load_model(
     ------
     InputError
         If there is no such model, it cannot be read, or it is not trusted.
+    TypeError
+        If `path` is neither text nor a path.
+    ValueError
+        If `dtype` is not known.
     """
+    if not isinstance(path, str | Path):
+        raise TypeError(f"load_model received {type(path).__name__}; give the path of a file, or zoo:NAME")
+    dtype = None if dtype is None else as_dtype(dtype)
     if is_import_path(str(path)):
         raise InputError(
             f"{path}: an ASE calculator has energies and forces, and nothing of a model to look into; atomlens "
@@ -83,7 +90,7 @@ def load_model(
 def load_potential(
     path: str | Path,
     *,
-    dtype: torch.dtype | None = torch.float64,
+    dtype: Precision | None = torch.float64,
     energy_unit: str | None = None,
     output: str | None = None,
 ) -> Potential:
@@ -112,7 +119,10 @@ def load_potential(
     ------
     InputError
         If there is no such file, or no model that can be read in it.
+    ValueError
+        If `dtype` is not known.
     """
+    dtype = None if dtype is None else as_dtype(dtype)
     file = zoo_path(path) if isinstance(path, str) and is_zoo_name(path) else Path(path)
     try:
         check_energy_unit(energy_unit)

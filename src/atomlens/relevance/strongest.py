@@ -11,6 +11,8 @@ kept is soon strong.
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -29,10 +31,10 @@ def strongest_walks(chain: Chain, k: int) -> Walks:
     Raises
     ------
     ValueError
-        If k is negative.
+        If k is negative, or no whole number.
     """
-    if k < 0:
-        raise ValueError(f"k is {k}; ask for zero or more walks")
+    if not isinstance(k, Integral) or k < 0:
+        raise ValueError(f"k is {k!r}; ask for zero or more walks, in whole numbers")
     kept = _Kept(chain, k)
     if k and chain.n_layers == 0:
         walks = all_walks(chain)

@@ -34,7 +34,7 @@ from atomlens.interactions import explain
 from atomlens.models import one_thread, outside
 from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.report import Chapter, Page, failure_figure, stability_figure, svg_address
-from atomlens.structures import reading_notes
+from atomlens.structures import Precision, as_dtype, reading_notes
 from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
 
 # Raised whenever a key of a simulation's summary.json changes its meaning or goes away.
@@ -100,7 +100,7 @@ def run_md(
     out: Path,
     options: MDOptions | None = None,
     *,
-    dtype: torch.dtype = torch.float32,
+    dtype: Precision = torch.float32,
     reference: list[ase.Atoms] | None = None,
     report: Report | None = None,
     command: str = "",
@@ -132,7 +132,7 @@ def run_md(
     options = options or MDOptions()
     check_start(model, atoms, reference)  # refused before a folder is made for it
     predicted = model.facts.quantity
-    moving = model if isinstance(model, OpenedModel) else model.converted(dtype)
+    moving = model if isinstance(model, OpenedModel) else model.converted(as_dtype(dtype))
     settings = {
         "model": model_path,
         "property": predicted,

@@ -1,4 +1,4 @@
-from .arguments import need_structure
+from .arguments import Precision, as_dtype, need_structure
 from .bonds import BOND_CLASSES, MOST_ORDERED, BondTable, charge_or_zero, fragments, perceive_bonds, side_of
 from .checks import MIN_SIDE, check_atoms, check_file_atoms, check_molecule
 from .errors import InputError, NothingDone, StructureWarning
@@ -22,9 +22,11 @@ __all__ = [
     "BondTable",
     "InputError",
     "NothingDone",
+    "Precision",
     "ReadFrames",
     "StructureWarning",
     "add_note",
+    "as_dtype",
     "build_graph",
     "charge_or_zero",
     "check_atoms",

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import ase
+import torch
+
+# What numbers are computed in: a type of torch's, or its name.
+Precision = torch.dtype | Literal["float32", "float64"]
+_NAMED = {"float32": torch.float32, "float64": torch.float64}
+
+
+def as_dtype(dtype: Precision) -> torch.dtype:
+    """Type of torch's that is meant.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a type of real numbers nor the name of one.
+
+    Examples
+    --------
+    >>> as_dtype("float32")
+    torch.float32
+    >>> as_dtype("double precision")
+    Traceback (most recent call last):
+    ValueError: dtype 'double precision' is not known; give float32 or float64
+    """
+    found = _NAMED.get(dtype, dtype) if isinstance(dtype, str) else dtype
+    if isinstance(found, torch.dtype) and found.is_floating_point:
+        return found
+    raise ValueError(f"dtype {dtype!r} is not known; give float32 or float64")
 
 
 def need_structure(atoms: Any, taker: str, many: str = "") -> None:

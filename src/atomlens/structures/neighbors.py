@@ -8,6 +8,7 @@ import ase
 import numpy as np
 import torch
 
+from atomlens.structures.arguments import Precision, as_dtype
 from atomlens.structures.checks import check_atoms
 from atomlens.structures.errors import InputError
 from atomlens.structures.graph import AtomGraph
@@ -20,7 +21,7 @@ _BYTES_PER_EDGE = 6_000
 _DENSEST = 0.25
 
 
-def build_graph(atoms: ase.Atoms, cutoff: float, *, dtype: torch.dtype = torch.float64) -> AtomGraph:
+def build_graph(atoms: ase.Atoms, cutoff: float, *, dtype: Precision = torch.float64) -> AtomGraph:
     """Make the graph of one structure with all edges shorter than `cutoff`.
 
     Parameters
@@ -45,6 +46,7 @@ def build_graph(atoms: ase.Atoms, cutoff: float, *, dtype: torch.dtype = torch.f
     ([0, 1], [1, 0])
     """
     check_atoms(atoms)
+    dtype = as_dtype(dtype)
     if not (math.isfinite(cutoff) and cutoff > 0):
         raise InputError(f"the cutoff is {cutoff} Å; it must be a positive number")
     _check_memory(atoms, cutoff)

@@ -53,7 +53,7 @@ class ReadFrames:
         return f"{n} of {self.total} frames"
 
 
-def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> list[ase.Atoms]:
+def read_structures(path: str | Path, frames: str | int = ":", *, seed: int = 0) -> list[ase.Atoms]:
     """Read one or many structures from a file, or make one from a SMILES string.
 
     Formats are xyz and extended xyz, PDB and SDF (V2000, V3000), and whatever else ASE knows. What a file leaves open
@@ -66,7 +66,7 @@ def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> li
         File to read; where there is no file of that name, a SMILES string, which RDKit embeds
         (`structure_from_smiles`; `geometry_note` of such a structure says how).
     frames
-        Which frames, as a Python index or slice ("0", "-1", ":10", "::5").
+        Which frames, as a Python index or slice (0, "-1", ":10", "::5").
     seed
         Seed of the embedding of a SMILES string.
 
@@ -76,11 +76,15 @@ def read_structures(path: str | Path, frames: str = ":", *, seed: int = 0) -> li
         If it is neither a file nor a SMILES string, or the file is empty, of no known format, or holds a structure that
         `check_atoms` refuses.
     TypeError
-        If `path` is neither text nor a path.
+        If `path` is neither text nor a path, or `frames` neither text nor a number.
     """
     if not isinstance(path, str | Path):
         raise TypeError(f"read_structures received {type(path).__name__}; give the path of a file, or a SMILES string")
-    return read_frames(path, frames, seed=seed).structures
+    if not isinstance(frames, str | int):
+        raise TypeError(
+            f"read_structures received {type(frames).__name__} as frames; write for example 0, ':10' or '::5'"
+        )
+    return read_frames(path, str(frames), seed=seed).structures
 
 
 def read_frames(

@@ -81,7 +81,7 @@ def test_gfn2_takes_unpaired_electrons_from_a_smiles_string(capsys, folder):
     assert outcome.code == 0, outcome.err
     outcome = run(capsys, "response", "gfn2", "[CH3]", "--kwargs", '{"uhf": 0}', "--out", "run2")
     assert outcome.code == 2
-    assert """--kwargs '{"uhf": 1}'""" in outcome.err
+    assert "9 electrons do not go with 0 unpaired ones; give uhf=1 for a radical" in outcome.err
 
 
 @pytest.mark.slow

@@ -146,7 +146,11 @@ def test_electrons_are_those_of_the_source(
     np.testing.assert_allclose(totals, charge, atol=1e-6)
     assert dataset.notes[0] == says
     assert lines == [f"{starting_structure(source, 0).get_chemical_formula()}: {says}"]
-    assert ase.io.read(tmp_path / "out" / "frames.xyz", "0").info.get("charge", 0) == charge
+    (first, *_) = ase.io.read(tmp_path / "out" / "frames.xyz", ":")
+    assert first.info.get("charge", 0) == charge
+    # What is read again is the same electronic state.
+    again = make_xtb(str(tmp_path / "out" / "frames.xyz"), tmp_path / "again", XtbSettings(**BRIEF))
+    assert again.notes[0] == says
 
 
 @needs_tblite

@@ -50,6 +50,11 @@ def test_radicals_are_told_from_closed_shells_by_their_electrons():
     model = facts(Domain.of(molecules, 5.0, (0,), odd_electrons=False), elements=(1, 6))
     (said,) = [text for text in outside(model, ase.build.molecule("CH3")) if "electrons" in text]
     assert said.startswith("an odd number of electrons: ")
+    triplet = ase.build.molecule("CH2_s3B1d")
+    assert not [text for text in outside(model, triplet) if "electrons" in text]
+    triplet.info["uhf"] = 2
+    (said,) = [text for text in outside(model, triplet) if "electrons" in text]
+    assert said.startswith("2 unpaired electrons: no radical was trained on")
     cation = ase.build.molecule("CH3")
     cation.info["charge"] = 1
     assert not [text for text in outside(model, cation) if "odd" in text]

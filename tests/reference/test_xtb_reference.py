@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomlens.reference import Gfn2, Gfn2Calculator, Orbitals, ReferenceUnavailable, gfn2, gfn2_bond_orders, gfn2_energy
+from atomlens.structures import structure_from_smiles
 
 pytest.importorskip("tblite", reason="needs the extra xtb")
 
@@ -76,12 +77,15 @@ def test_populations_of_any_orbitals_sum_to_one(seed, n):
     [
         (ase.Atoms("ThO", [[0, 0, 0], [0, 0, 1.9]]), {}, r"no parameters for Th \(atom 0\)"),
         (ase.build.molecule("OH"), {}, "9 electrons do not go with 0 unpaired"),
-        (ase.build.molecule("OH"), {}, r"""uhf=1 \(atomlens response: --kwargs '\{"uhf": 1\}'\)"""),
+        (ase.build.molecule("OH"), {}, "uhf=1 for a radical"),
         (ase.build.molecule("H2O"), {"charge": 1}, "9 electrons"),
         (ase.build.molecule("H2O"), {"uhf": 1}, "10 electrons do not go with 1"),
         (ase.build.bulk("Si"), {}, "periodic"),
         (ase.Atoms("HH", [[0, 0, 0], [0, 0, 0]]), {}, "GFN2-xTB (failed|refuses)"),
         (ase.Atoms("He", info={"charge": "some"}), {}, "charge is 'some'"),
+        (ase.Atoms("He", info={"charge": True}), {}, "charge is 'True'"),
+        (ase.Atoms("He", info={"uhf": 0.5}), {}, "uhf is '0.5'"),
+        (ase.build.molecule("H2O"), {"charge": 8}, r"\+8 e leaves none of the 8 valence electrons"),
         (ase.Atoms(), {}, "no atoms"),
     ],
 )
@@ -98,6 +102,22 @@ def test_no_convergence_is_told_and_does_not_stick():
         xtb.compute(ase.build.molecule("H2CO").positions)
     xtb._calculator.set("max-iter", 250)
     assert xtb.compute(ase.build.molecule("H2CO").positions).energy < -100
+
+
+def test_unpaired_electrons_are_those_of_the_structure():
+    methylene = ase.build.molecule("CH2_s3B1d")
+    singlet, triplet = gfn2(methylene, uhf=0).energy, gfn2(methylene, uhf=2).energy
+    assert abs(singlet - triplet) > 0.05
+    assert gfn2(methylene).energy == singlet
+    for name, value in (("uhf", 2), ("multiplicity", 3)):
+        told = methylene.copy()
+        told.info[name] = value
+        assert gfn2(told).energy == triplet
+        assert gfn2_energy(told) == triplet  # which remembers what it was asked before
+        told.calc = Gfn2Calculator()
+        assert told.get_potential_energy() == pytest.approx(triplet, abs=1e-6)
+    methyl = structure_from_smiles("[CH3]")
+    assert gfn2(methyl).energy == gfn2(methyl, uhf=1).energy
 
 
 def test_ions_and_radicals_where_they_are_told():

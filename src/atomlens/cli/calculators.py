@@ -129,7 +129,6 @@ def keyword_arguments(text: str | None) -> dict[str, Any]:
 
 def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
     from atomlens.reference import gfn2_response
-    from atomlens.structures import unpaired_electrons
 
     if step is not None:
         raise InputError("--step does not go with gfn2, whose step is 0.005 bohr")
@@ -141,7 +140,7 @@ def _gfn2(given: dict[str, Any], step: float | None) -> tuple[str, Responder]:
     how = "GFN2-xTB, central differences of forces, step 0.005 bohr"
 
     def respond(atoms: ase.Atoms, progress: Callable[[int, int], None]) -> Response:
-        return gfn2_response(atoms, **{"uhf": unpaired_electrons(atoms) or 0, **given}, progress=progress)
+        return gfn2_response(atoms, **given, progress=progress)
 
     return how, respond
 

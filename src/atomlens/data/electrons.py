@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import ase
-import numpy as np
 
-from atomlens.structures import InputError, unpaired_electrons
-
-_MOST = 100
+from atomlens.structures import InputError, stated_charge, unpaired_electrons
 
 
 def electrons_of(source: str, atoms: ase.Atoms, charge: int | None, uhf: int | None) -> tuple[int, int]:
@@ -35,8 +34,8 @@ def electrons_of(source: str, atoms: ase.Atoms, charge: int | None, uhf: int | N
     (2, 2)
     """
     return (
-        _agreed(source, "charge", "total charge", charge, _stated(source, atoms, "charge", -_MOST)),
-        _agreed(source, "uhf", "number of unpaired electrons", uhf, _unpaired(source, atoms)),
+        _agreed(source, "charge", "total charge", charge, _of(source, stated_charge, atoms)),
+        _agreed(source, "uhf", "number of unpaired electrons", uhf, _of(source, unpaired_electrons, atoms)),
     )
 
 
@@ -60,23 +59,8 @@ def _agreed(source: str, option: str, what: str, asked: int | None, stated: int 
     return next((value for value in (asked, stated) if value is not None), 0)
 
 
-def _unpaired(source: str, atoms: ase.Atoms) -> int | None:
-    if (of_smiles := unpaired_electrons(atoms)) is not None:
-        return of_smiles
-    if (uhf := _stated(source, atoms, "uhf", 0)) is not None:
-        return uhf
-    multiplicity = _stated(source, atoms, "multiplicity", 1)
-    return None if multiplicity is None else multiplicity - 1
-
-
-def _stated(source: str, atoms: ase.Atoms, name: str, low: int) -> int | None:
-    given = atoms.info.get(name)
-    if given is None:
-        return None
-    if (
-        not isinstance(given, int | float | np.integer | np.floating)
-        or not low <= given <= _MOST
-        or given != int(given)
-    ):
-        raise InputError(f"{source}: its {name} is {str(given)[:40]!r}; give a whole number from {low} to {_MOST}")
-    return int(given)
+def _of(source: str, stated: Callable[[ase.Atoms], int | None], atoms: ase.Atoms) -> int | None:
+    try:
+        return stated(atoms)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error

@@ -139,7 +139,11 @@ def make_xtb(
     is_file = geometry_note(atoms) is None
     atoms = ase.Atoms(atoms.numbers, atoms.positions)
     if not (out / "dataset").exists():
-        Gfn2Calculator(settings.charge, settings.uhf or 0).check(atoms)
+        try:
+            Gfn2Calculator(settings.charge, settings.uhf or 0).check(atoms)
+        except ReferenceUnavailable as error:
+            also = "; atomlens data xtb has --charge and --uhf for both" if "unpaired" in str(error) else ""
+            raise ReferenceUnavailable(f"{error}{also}") from error
     with alone_in(out):
         _claim(out, str(source), atoms, settings, is_file)
         report(f"{atoms.get_chemical_formula()}: {electrons_text(charge, uhf)}")
@@ -160,8 +164,10 @@ def _finished(out: Path, settings: XtbSettings) -> Dataset:
         for k, (start, stop) in enumerate(pairwise(dataset.starts.tolist())):
             frame = ase.Atoms(dataset.numbers[start:stop], dataset.positions[start:stop])
             energy, forces = float(dataset.column("energy").values[k]), dataset.column("forces").values[start:stop]
-            if settings.charge:  # bonds and references need it where the file is read again
+            if settings.charge:  # bonds and references need both where the file is read again
                 frame.info["charge"] = settings.charge
+            if settings.uhf:
+                frame.info["uhf"] = settings.uhf
             frame.calc = SinglePointCalculator(frame, energy=energy, forces=forces)
             frames.append(frame)
         with keeping(out), atomic_file(path) as part:

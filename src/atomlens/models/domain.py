@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from atomlens.models.facts import ModelFacts
-from atomlens.structures import InputError, charge_or_zero, near_pairs
+from atomlens.structures import InputError, charge_or_zero, near_pairs, unpaired_electrons
 
 # Entry of a card.
 DOMAIN = "trained on"
@@ -157,11 +158,21 @@ def outside(model: ModelFacts, atoms: ase.Atoms) -> tuple[str, ...]:
     if domain.charges and isinstance(charge, int | float | np.number) and charge not in domain.charges:
         told = ", ".join(f"{value:+d}" if value else "0" for value in domain.charges)
         found.append(f"total charge {charge:+g} e: trained on {told} e, and the model does not see the charge")
-    if domain.odd_electrons is False and len(atoms) > 1 and (atoms.numbers.sum() - charge_or_zero(atoms)) % 2:
-        found.append("an odd number of electrons: no radical was trained on, and the model does not see the electrons")
+    if domain.odd_electrons is False and (radical := _radical(atoms)):
+        found.append(f"{radical}: no radical was trained on, and the model does not see the electrons")
     if domain.periodic is False and atoms.pbc.any():
         found.append("a periodic structure: trained on molecules without a cell")
     return (*found, *_odd_distances(domain, atoms))
+
+
+def _radical(atoms: ase.Atoms) -> str:
+    """What makes a structure a radical, in words; empty where nothing does."""
+    if len(atoms) > 1 and (atoms.numbers.sum() - charge_or_zero(atoms)) % 2:
+        return "an odd number of electrons"
+    with suppress(InputError):  # a file may state anything
+        if unpaired := unpaired_electrons(atoms):
+            return f"{unpaired} unpaired electron{'s' if unpaired > 1 else ''}"
+    return ""
 
 
 def _odd_distances(domain: Domain, atoms: ase.Atoms) -> list[str]:

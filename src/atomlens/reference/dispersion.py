@@ -16,7 +16,7 @@ from ase.units import Bohr, Hartree
 from jaxtyping import Float
 
 from atomlens.reference.unavailable import ReferenceUnavailable
-from atomlens.reference.xtb import stated_charge
+from atomlens.reference.xtb import electrons
 from atomlens.structures import install_command
 
 # Of pairs, triples and coordination numbers, in bohr. dftd4 itself drops pairs past 60 bohr, which no law does.
@@ -71,7 +71,7 @@ def d4_dispersion(atoms: ase.Atoms, functional: str = "pbe", charge: int | None 
     interface = _dftd4()
     if atoms.pbc.any():
         raise ReferenceUnavailable("the structure is periodic; the D4 reference is for molecules")
-    charge = stated_charge(atoms) if charge is None else charge
+    charge, _ = electrons(atoms, charge, 0)
     try:
         model = interface.DispersionModel(atoms.numbers, atoms.positions / Bohr, charge=float(charge))
         model.set_realspace_cutoff(*_CUTOFFS)

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import ase
 
-from atomlens.reference.xtb import stated_charge
+from atomlens.reference.xtb import electrons
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -38,7 +38,7 @@ def once_per_geometry(
         @wraps(function)
         def asked(atoms: ase.Atoms, *args: _P.args, **kwargs: _P.kwargs) -> _T:
             arrays = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
-            key = (*(a.tobytes() for a in arrays), stated_charge(atoms), args, tuple(sorted(kwargs.items())))
+            key = (*(a.tobytes() for a in arrays), electrons(atoms, None, None), args, tuple(sorted(kwargs.items())))
             if key not in kept:
                 kept[key] = function(atoms, *args, **kwargs)
             kept.move_to_end(key)

@@ -187,7 +187,7 @@ def forces_response(
 def gfn2_response(
     atoms: ase.Atoms,
     charge: int | None = None,
-    uhf: int = 0,
+    uhf: int | None = None,
     *,
     progress: Progress = lambda done, total: None,
     rows: MutableMapping[int, Float[np.ndarray, "N 3"]] | None = None,

@@ -17,10 +17,11 @@ import ase
 import numpy as np
 from ase.units import Bohr, Hartree, kB
 from jaxtyping import Float
+from rdkit import Chem
 
 from atomlens.reference.orbitals import Orbitals
 from atomlens.reference.unavailable import ReferenceUnavailable
-from atomlens.structures import install_command
+from atomlens.structures import InputError, install_command, stated_charge, unpaired_electrons
 
 _HIGHEST = 86
 
@@ -63,7 +64,8 @@ class Gfn2:
     charge
         Total charge in e; ``atoms.info["charge"]`` if None, and 0 where that is not set.
     uhf
-        Number of unpaired electrons. Spin enters occupations alone (GFN2 has no spin-dependent energy), and these are
+        Number of unpaired electrons; those of the structure if None (`unpaired_electrons`), and 0 where it does not
+        say. Spin enters occupations alone (GFN2 has no spin-dependent energy), and these are
         smeared at 300 K.
     accuracy
         Of the self-consistent cycle, smaller is tighter; 1 is tblite's own.
@@ -81,13 +83,13 @@ class Gfn2:
         self,
         atoms: ase.Atoms,
         charge: int | None = None,
-        uhf: int = 0,
+        uhf: int | None = None,
         *,
         accuracy: float = 1.0,
         orbitals: bool = False,
     ) -> None:
         interface = _tblite()
-        self.charge = stated_charge(atoms) if charge is None else charge
+        self.charge, uhf = electrons(atoms, charge, uhf)
         _check(atoms, self.charge, uhf)
         self._orbitals = orbitals
         self._last: Any = None
@@ -138,7 +140,7 @@ class Gfn2:
         )
 
 
-def gfn2(atoms: ase.Atoms, charge: int | None = None, uhf: int = 0) -> XtbResult:
+def gfn2(atoms: ase.Atoms, charge: int | None = None, uhf: int | None = None) -> XtbResult:
     """GFN2-xTB single point of a molecule, with orbitals; parameters and errors as of `Gfn2`.
 
     Examples
@@ -161,18 +163,21 @@ def gfn2_energy(atoms: ase.Atoms) -> float:
     return Gfn2(atoms).compute(atoms.positions).energy
 
 
-def stated_charge(atoms: ase.Atoms) -> int:
-    """Total charge that a structure comes with: ``atoms.info["charge"]``, 0 where it is not set.
+def electrons(atoms: ase.Atoms, charge: int | None, uhf: int | None) -> tuple[int, int]:
+    """Charge and unpaired electrons: what is asked for, else what the structure comes with, else 0.
 
     Raises
     ------
     ReferenceUnavailable
-        If it is no whole number.
+        If what the structure comes with is no whole number.
     """
-    given = atoms.info.get("charge", 0)
-    if isinstance(given, int | float | np.integer | np.floating) and float(given).is_integer():
-        return int(given)
-    raise ReferenceUnavailable(f"the structure's charge is {given!r}; GFN2-xTB needs a whole number")
+    try:
+        return (
+            (stated_charge(atoms) or 0) if charge is None else charge,
+            (unpaired_electrons(atoms) or 0) if uhf is None else uhf,
+        )
+    except InputError as error:
+        raise ReferenceUnavailable(f"GFN2-xTB needs charge and spin of the structure, and {error}") from error
 
 
 @contextmanager
@@ -190,14 +195,16 @@ def _check(atoms: ase.Atoms, charge: int, uhf: int) -> None:
     if atoms.numbers.max() > _HIGHEST or atoms.numbers.min() < 1:
         k = int(np.flatnonzero((atoms.numbers > _HIGHEST) | (atoms.numbers < 1))[0])
         raise ReferenceUnavailable(f"GFN2-xTB has no parameters for {atoms.symbols[k]} (atom {k}); it ends at Rn")
+    valence = sum(Chem.GetPeriodicTable().GetNOuterElecs(int(z)) for z in atoms.numbers)
+    if charge > valence or (charge == valence and len(atoms) > 1):
+        raise ReferenceUnavailable(f"a total charge of {charge:+d} e leaves none of the {valence} valence electrons")
     # Z alone decides between odd and even: core electrons come in pairs, those of 4f shells apart.
     electrons = int(atoms.numbers.sum()) - charge
     lanthanides = bool(((atoms.numbers > 57) & (atoms.numbers < 72)).any())
     if not lanthanides and (electrons - uhf) % 2:
         raise ReferenceUnavailable(
-            f"{electrons} electrons do not go with {uhf} unpaired ones; give the unpaired electrons of a radical as "
-            """uhf=1 (atomlens response: --kwargs '{"uhf": 1}'), the charge of an ion as charge=1 in an extended xyz """
-            'file, or as atoms.info["charge"] in Python'
+            f"{electrons} electrons do not go with {uhf} unpaired ones; give uhf=1 for a radical, charge=1 for an "
+            "ion: in the comment line of an extended xyz file, or in atoms.info in Python"
         )
 
 

@@ -29,7 +29,7 @@ class Gfn2Calculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "forces", "charges", "dipole"]  # noqa: RUF012
 
-    def __init__(self, charge: int | None = None, uhf: int = 0, **kwargs: Any) -> None:
+    def __init__(self, charge: int | None = None, uhf: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._charge, self._uhf = charge, uhf
         self._xtb: Gfn2 | None = None

@@ -15,6 +15,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds
 
 from atomlens.structures.pairs import near_pairs
+from atomlens.structures.whole import is_whole
 
 # Names of the bond classes, in the order in which tables and pages list them; "unknown" is a bond without an order.
 BOND_CLASSES = ("single", "aromatic", "double", "triple", "unknown", "none")
@@ -215,7 +216,7 @@ def charge_or_zero(atoms: ase.Atoms) -> int:
     """Total charge in e that a file or a SMILES string gives; 0 where it gives none, or no whole number."""
     told = atoms.info.get("charge", 0)
     # Files may hold anything under that name.
-    return int(told) if isinstance(told, int | float | np.integer | np.floating) and float(told).is_integer() else 0
+    return int(told) if is_whole(told) else 0
 
 
 def fragments(atoms: ase.Atoms, bonds: BondTable | None = None) -> list[list[int]]:

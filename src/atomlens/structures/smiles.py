@@ -98,7 +98,7 @@ def _embed(molecule: Any, shown: str, seed: int) -> str:
     return f"relaxed with {field}" + ("" if left == 0 else f" (not converged in {_STEPS} steps)")
 
 
-def unpaired_electrons(atoms: ase.Atoms) -> int | None:
+def smiles_radicals(atoms: ase.Atoms) -> int | None:
     """Unpaired electrons of the SMILES string that a structure was made from; None for all other structures."""
     if geometry_note(atoms) is None or "smiles" not in atoms.info:
         return None

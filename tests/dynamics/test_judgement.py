@@ -18,7 +18,7 @@ from atomlens.dynamics.judgement import foreseen, judge_stability, replicas_need
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.simulation import Fate, Simulation
 from atomlens.dynamics.stability import Break, bond_reference
-from atomlens.dynamics.timestep import longest_step, step_too_long
+from atomlens.dynamics.timestep import longest_step, step_too_long, step_warning
 
 ETHANOL = ase.build.molecule("CH3CH2OH")
 LANGEVIN, NVE = MDOptions(), MDOptions("nve")
@@ -92,7 +92,7 @@ def test_what_replicas_can_decide_is_known_beforehand(tmp_path: Path, n_replicas
     ("n_broken", "timestep", "outcome"),
     [
         (16, 5.0, Outcome.CANNOT_TELL),
-        (1, 1.5, Outcome.CANNOT_TELL),
+        (1, 1.6, Outcome.CANNOT_TELL),
         (0, 2.0, Outcome.AGREES),  # it held all the same
         (16, 1.0, Outcome.DEVIATES),
     ],
@@ -108,7 +108,32 @@ def test_a_model_is_not_blamed_for_a_long_time_step(
     assert (blamed in verdict.sentence) == (outcome is Outcome.CANNOT_TELL)
     assert ("Do not run dynamics" in verdict.sentence) == (outcome is Outcome.DEVIATES)
     assert (blamed in stability_headline(verdict, run, options)) == (outcome is Outcome.CANNOT_TELL)
-    assert any("molecules break by it alone" in said for said in foreseen(options, ETHANOL)) == (timestep > 1.0)
+    assert any("a time step of" in said for said in foreseen(options, ETHANOL)) == (timestep > 1.0)
+
+
+@pytest.mark.parametrize(
+    ("timestep", "says"),
+    [(1.0, ""), (1.1, "energies drift"), (1.5, "energies drift"), (2.0, "may break by it"), (3.0, "by it alone")],
+)
+def test_a_step_is_blamed_for_no_more_than_it_does(timestep: float, says: str) -> None:
+    said = step_warning(ETHANOL.numbers, timestep)
+    assert (says in said, bool(said)) == (True, bool(says))
+    assert bool(step_too_long(ETHANOL.numbers, timestep)) == (timestep > 1.5)
+
+
+@pytest.mark.parametrize("timestep", [1.0, 1.5, 2.5, 3.2])
+def test_a_harmonic_bond_follows_the_limits_of_the_step(timestep: float) -> None:
+    """Verlet of the fastest O-H bond: energies stay below T / pi, and grow without bound beyond."""
+    force = -((2 * np.pi / 9.0) ** 2)
+    x, v, energies = 1.0, 0.0, []
+    for _ in range(2000):
+        v += 0.5 * timestep * force * x
+        x += timestep * v
+        v += 0.5 * timestep * force * x
+        energies.append(0.5 * v * v - 0.5 * force * x * x)
+        if energies[-1] > 1e6 * energies[0]:
+            break
+    assert (max(energies) > 1e3 * energies[0]) == ("by it alone" in step_warning([8, 1], timestep))
 
 
 def test_drift_and_distances_at_a_long_time_step_are_not_those_of_the_model(tmp_path: Path) -> None:
@@ -170,7 +195,7 @@ def test_the_result_comes_before_what_was_expected(tmp_path: Path) -> None:
     finding = judge_stability(made_up(tmp_path, 16, broken(16)), LANGEVIN, ETHANOL).findings[0]
     said = "0 of 16 replicas stayed whole for 10 ps at 500 K (expected: at least 75 %; 95 % interval: 0 to 21 %): "
     assert without_question(finding.sentence).startswith(said)
-    assert "16 broke by bond, half of all within 1.7 ps." in finding.sentence
+    assert "16 broke (16 by bond); median lifetime 1.7 ps." in finding.sentence
 
 
 def test_replicas_that_broke_at_once_do_not_decide_the_drift(tmp_path: Path) -> None:

@@ -201,6 +201,23 @@ def test_a_study_that_grows_and_is_killed_goes_on_and_repeats_nothing(tmp_path: 
         run_study(planned(tmp_path, other), out)
 
 
+@pytest.mark.parametrize(
+    ("simulation", "says"),
+    [
+        ("time = 0.01", "a run of 0.01 ps cannot show"),
+        ("time = 0.04\ntimestep = 2.0", "a time step of 2 fs is too long"),
+    ],
+)
+def test_simulations_that_say_nothing_of_a_model_are_told_before_a_training(
+    tmp_path: Path, simulation: str, says: str
+) -> None:
+    assert PLAN.count("time = 0.01\n") == 1
+    path = planned(tmp_path, PLAN.replace("time = 0.01", simulation))
+    with pytest.raises(Stopped):
+        run_study(path, tmp_path / "out", report=stop_at(f"warning: {says}"))
+    assert not list((tmp_path / "out").rglob("model.safetensors"))
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_assemblies")
 def test_an_unfinished_study_keeps_its_trainings_when_its_simulation_changes(tmp_path: Path) -> None:

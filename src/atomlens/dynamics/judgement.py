@@ -28,7 +28,7 @@ from atomlens.dynamics.lifetimes import Survival, kaplan_meier
 from atomlens.dynamics.observables import energy_drift
 from atomlens.dynamics.options import MDOptions
 from atomlens.dynamics.simulation import Simulation
-from atomlens.dynamics.timestep import step_too_long
+from atomlens.dynamics.timestep import step_too_long, step_warning
 
 # Limits of our own choice; no universal ones exist. Sixteen sound replicas, the default, show a share above 0.794 and
 # thirteen one above 0.753: the first limit is one that they clear. Three broken of three fall short of it.
@@ -98,8 +98,8 @@ def replicas_needed(n_replicas: int) -> ReplicasNeeded:
 def foreseen(options: MDOptions, atoms: ase.Atoms) -> list[str]:
     """What keeps a run from deciding anything, known before any step is made: one sentence each."""
     found = []
-    if why := step_too_long(atoms.numbers, options.timestep):
-        found.append(f"{why}: molecules break by it alone, with any model")
+    if warning := step_warning(atoms.numbers, options.timestep):
+        found.append(warning)
     if options.time < LONG_ENOUGH:
         found.append(f"a run of {options.time:.3g} ps cannot show that a molecule stays whole; {_LONGER}")
     return found
@@ -214,9 +214,9 @@ def _causes(simulation: Simulation) -> str:
     kinds = [fate.kind.value for fate in simulation.fates if fate.kind is not None]
     if not kinds:
         return ""
-    causes = " and ".join(f"{kinds.count(kind)} broke by {kind}" for kind in sorted(set(kinds)))
-    half = f", half of all within {curve.median_time:.3g} ps" if math.isfinite(curve.median_time) else ""
-    return f": {causes}{half}"
+    causes = ", ".join(f"{kinds.count(kind)} by {kind}" for kind in sorted(set(kinds)))
+    half = f"; median lifetime {curve.median_time:.3g} ps" if math.isfinite(curve.median_time) else ""
+    return f": {len(kinds)} broke ({causes}){half}"
 
 
 _ALIVE = f"{100 * ALIVE:.0f} %"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atomlens.data import Dataset, Keys, Units, read_dataset
+from atomlens.dynamics import MDOptions, foreseen
 from atomlens.folders import build
 from atomlens.structures import InputError, check_molecule, read_structures
 from atomlens.training import DataSettings, TrainConfig
@@ -35,6 +36,12 @@ def check_inputs(config: StudyConfig, members: tuple[Member, ...], home: Path) -
     read: dict[Any, Dataset] = {}
     for member in members:
         _check_tests(member.name, build(TrainConfig, member.config).data, read)
+
+
+def simulation_warnings(config: StudyConfig, options: MDOptions, home: Path) -> list[str]:
+    """What keeps simulations of a study from saying anything of its models, one sentence each."""
+    start = _frames("simulation", home / config.simulation.path, str(config.simulation.frame))[0]
+    return foreseen(options, start)
 
 
 def _frames(section: str, path: Path, frames: str) -> list[Any]:

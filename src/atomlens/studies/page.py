@@ -122,8 +122,9 @@ def study_page(
     failed: Mapping[str, str],
     command: str,
     common: Sequence[str] = (),
+    doubts: Sequence[str] = (),
 ) -> str:
-    """The page as text; `common` names the parts of the deviation score that all models have."""
+    """The page as text; `common` are the parts of the deviation score that all models have, `doubts` on simulations."""
     shown = [name for name in table.columns if "/" not in name and name != ENSEMBLE]
     means = seed_means(table) if "seed" in config.grid and setting_columns(table) else None
     rows = [[(_cell(row[name]), _sort_key(row[name])) for name in shown] for row in table.to_dicts()]
@@ -142,6 +143,7 @@ def study_page(
         mean_columns=[] if means is None else [_COLUMNS.get(name, name) for name in means.columns],
         mean_rows=[] if means is None else means.rows(),
         failed=failed,
+        doubts=doubts,
         common=common,
         command=command,
         style=Markup(template_text("style.css")),

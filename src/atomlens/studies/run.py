@@ -34,9 +34,10 @@ from atomlens.runs import MD_FILES, analysis_files
 from atomlens.structures import InputError, read_structures
 from atomlens.studies.correlation import ENSEMBLE, Association, associations
 from atomlens.studies.grid import Member
+from atomlens.studies.inputs import simulation_warnings
 from atomlens.studies.member import CONFIG, run_member
 from atomlens.studies.page import study_page
-from atomlens.studies.plan import StudyConfig, read_study, settings_of, with_product_rule
+from atomlens.studies.plan import StudyConfig, md_options, read_study, settings_of, with_product_rule
 from atomlens.studies.rivals import disagreement
 from atomlens.studies.stages import NOTE, ROW, settle_stages
 from atomlens.surveys import dask_client
@@ -137,10 +138,13 @@ def run_study(
     # Stages say themselves what they were made from, so a study may go on with other analyses and simulations.
     goes_on = started if started.get("study") == config.name else to_plain(asked)
     grows = not _finished(out, members)
-    with _telling_what_ran_out(out), open_run(out, goes_on, study_files(), overwrite, grows=grows) as opened:
+    with _telling_what_ran_out(out, overwrite), open_run(out, goes_on, study_files(), overwrite, grows=grows) as opened:
         folder = opened.resolve()
         _check_the_same(out, members)
         settle_stages(out, config, members, started, home, report)
+        doubts = simulation_warnings(config, md_options(config.simulation), home)
+        for doubt in doubts:
+            report(f"warning: {doubt}")
         rows: dict[str, dict[str, Any]] = {}
         failed: dict[str, str] = {}
         for name, row in _rows(config, members, folder, home, n_workers, scheduler, report, str(device or "cpu")):
@@ -165,7 +169,7 @@ def run_study(
             table.write_parquet(part)
         with atomic_file(folder / "models.csv") as part:
             table.write_csv(part)
-        write_text(folder / PAGE, study_page(config, table, found, failed, command, common))
+        write_text(folder / PAGE, study_page(config, table, found, failed, command, common, doubts))
         summary = {
             "schema": SCHEMA,
             "what": "models of a study: errors, deviation score, rivals, and how long simulations last",
@@ -176,6 +180,7 @@ def run_study(
             "associations": found,
             "models": table.to_dicts(),
             "failed": failed,
+            "warnings": doubts,
         }
         text = json.dumps(to_plain(summary), indent=1, ensure_ascii=False, allow_nan=False)
         write_text(folder / MARK, text + "\n")
@@ -183,13 +188,14 @@ def run_study(
 
 
 @contextmanager
-def _telling_what_ran_out(out: Path) -> Iterator[None]:
+def _telling_what_ran_out(out: Path, overwrite: bool) -> Iterator[None]:
     try:
         yield
     except (OSError, MemoryError) as error:
         if not (short := _ran_out(error)):
             raise
-        raise InputError(f"--out {out}: {short}; make room, then the same command resumes") from error
+        again = "the same command without --overwrite" if overwrite else "the same command"
+        raise InputError(f"--out {out}: {short}; make room, then {again} resumes") from error
 
 
 def _finished(out: Path, members: tuple[Member, ...]) -> bool:

@@ -24,7 +24,7 @@ from atomlens.dynamics import BREAKS, HOLDS, Exits, WayOut, barrier_at, outlook
 from atomlens.potentials import load_calculator
 from atomlens.report import check_figure
 from atomlens.runs import run_check
-from atomlens.runs.check import _exit_finding
+from atomlens.runs.check import _exit_finding, exit_table
 
 
 @pytest.mark.slow
@@ -38,6 +38,7 @@ def test_a_run_has_tables_page_and_reference(tmp_path: Path) -> None:
     assert set(exits["how"]) <= {"stretched", "compressed", "pushed together", "by itself"}
     assert exits["kT"].to_numpy() == pytest.approx(exits["energy_eV"].to_numpy() / (8.617333e-5 * 300.0), rel=1e-5)
     assert (exits.filter(pl.col("how") == "stretched")["reference_eV"] > 1.0).all()
+    given = -8.617333e-5 * 300.0 * math.log(sum(math.exp(-e / (8.617333e-5 * 300.0)) for e in exits["reference_eV"]))
     summary = json.loads((run.folder / "summary.json").read_text())
     assert summary["tried"] == 4
     assert summary["outlook"]["word"] in ("holds", "at risk", "breaks")
@@ -45,13 +46,45 @@ def test_a_run_has_tables_page_and_reference(tmp_path: Path) -> None:
         summary["verdict"]["outcome"]
         == {"holds": "agrees", "at risk": "cannot tell", "breaks": "deviates"}[summary["outlook"]["word"]]
     )
+    assert summary["reference_barrier_eV"] == pytest.approx(given, rel=1e-5)
     assert "of replicas are expected to break within 5 ps" in summary["verdict"]["sentence"]
     assert summary["barrier_kT"] == pytest.approx(-math.log(sum(math.exp(-kT) for kT in exits["kT"])))
     assert summary["barrier_eV"] == pytest.approx(summary["barrier_kT"] * 8.617333e-5 * 300.0, rel=1e-5)
     assert f"{summary['barrier_kT']:.1f} kT (thermal exit barrier)" in summary["verdict"]["sentence"]
     assert run.walls.select("element_1", "element_2", "bonded").rows() == [("H", "H", False), ("H", "O", True)]
-    with pytest.raises(InputError, match="finished run"):
+    with pytest.raises(InputError, match="earlier run"):
         run_check(model, "zoo:rmd17-ethanol-painn", water, "water", tmp_path / "run", temperature=300.0)
+
+
+def test_a_check_that_fails_leaves_the_earlier_one(tmp_path: Path) -> None:
+    molecule = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]])
+    run = run_check(opened(morse()), "morse", molecule, "H2", tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_check(opened(morse()), "morse", molecule, "H2", tmp_path / "run", progress=stop, overwrite=True)
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert run_check(opened(morse()), "morse", molecule, "H2", tmp_path / "run", overwrite=True).folder == run.folder
+
+
+@pytest.mark.parametrize("lowest", [-3.19, 1.4])
+def test_a_relaxed_structure_that_is_no_minimum_of_the_reference_is_told(lowest: float) -> None:
+    ways = [WayOut((0, 1), "stretched", energy, np.zeros((2, 3))) for energy in (1.5, 2.0)]
+    found = Exits(ase.Atoms("H2"), 0.0, tuple(ways), 2, 0)
+    table = exit_table(found, 0.025).with_columns(pl.Series("reference_eV", [lowest, 2.0]))
+    said = _exit_finding(table, found, 300.0, "GFN2-xTB").sentence
+    assert ("what the model relaxed to is no minimum there" in said) == (lowest < 0)
+    assert ("GFN2-xTB at the same geometries" in said) == (lowest > 0)
+
+
+def test_a_reference_that_cannot_be_had_is_told() -> None:
+    found = Exits(ase.Atoms("H2"), 0.0, (WayOut((0, 1), "stretched", 1.5, np.zeros((2, 3))),), 1, 0)
+    said = _exit_finding(exit_table(found, 0.025), found, 300.0, "none (9 electrons do not fit)").sentence
+    assert "GFN2-xTB could not be asked: 9 electrons do not fit." in said
 
 
 def test_the_page_of_a_calculator_has_findings_and_no_terms(tmp_path: Path) -> None:
@@ -138,7 +171,7 @@ def test_gfn2_checked_by_itself_has_no_hole(tmp_path: Path) -> None:
     page = (run.folder / "report.html").read_text()
     assert "hole in the model" not in run.verdict.sentence
     assert "or a wall that gives way, is a hole" not in page
-    assert "of them hold to 3 eV" in run.verdict.sentence
+    assert "of them give way only above 3 eV" in run.verdict.sentence
 
 
 def test_ways_that_are_not_named_are_counted() -> None:
@@ -148,7 +181,7 @@ def test_ways_that_are_not_named_are_counted() -> None:
     ways = tuple(WayOut((0, k), "compressed", 0.5, np.zeros((2, 3))) for k in range(4))
     found = Exits(ase.Atoms("H2", np.zeros((2, 3))), 0.0, ways, 4, 0)
     sentence = _exit_finding(exits, found, 500.0, "GFN2-xTB").sentence
-    assert "4 of 4 ways (C0-H0 compressed, C0-H1 compressed, C0-H2 compressed, and 1 more)" in sentence
+    assert "4 of the 4 ways below 20 kT (C0-H0 compressed, C0-H1 compressed, C0-H2 compressed, and 1 more)" in sentence
 
 
 def test_ways_and_walls_far_above_what_decides_do_not_squeeze_the_figure() -> None:

@@ -130,7 +130,7 @@ def wall(height: float, falls: bool = True) -> Wall:
         (wall(2.0), wall(2.5), False, "as in GFN2-xTB (it may be a reaction): H-O not bonded."),
         (wall(2.0), wall(9.0), True, "(a hole in the model): H-O not bonded."),
         (wall(2.0), None, None, "which may be a reaction or a hole in the model (there is no GFN2-xTB"),
-        (wall(4.0), wall(9.0), False, "1 of them holds to 3 eV (70 kT at 500 K), which is no hole."),
+        (wall(4.0), wall(9.0), False, "1 of them gives way only above 3 eV (70 kT at 500 K): no hole."),
         (wall(4.0, falls=False), None, False, "The one wall holds down to 0.5 Å."),
     ],
 )

@@ -1,6 +1,6 @@
 from .calculators import AtomlensCalculator
 from .energies import EnergyForcesStress, energy_forces_stress
-from .exits import Exits, WayOut, find_exits
+from .exits import Exits, WayOut, find_exits, thermal_barrier
 from .failure import Failure, explain_failure, first_failure
 from .judgement import ReplicasNeeded, foreseen, judge_stability, replicas_needed, stability_headline, survival
 from .lifetimes import Survival
@@ -43,4 +43,5 @@ __all__ = [
     "simulate",
     "stability_headline",
     "survival",
+    "thermal_barrier",
 ]

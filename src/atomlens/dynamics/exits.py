@@ -19,7 +19,7 @@ way out whose energy is the *thermal exit barrier*
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,8 +100,26 @@ class Exits:
 
         Infinite where there is none.
         """
-        thermal = units.kB * temperature
-        return 0.0 - thermal * float(np.logaddexp.reduce([-way.energy / thermal for way in self.ways], initial=-np.inf))
+        return thermal_barrier([way.energy for way in self.ways], temperature)
+
+
+def thermal_barrier(energies: Sequence[float], temperature: float) -> float:
+    r"""All ways out as a single energy in eV: :math:`-kT \ln \sum_w e^{-E_w/kT}`; infinite where there is none.
+
+    Parameters
+    ----------
+    energies
+        Of every way out, in eV above the relaxed structure.
+    temperature
+        In K.
+
+    Examples
+    --------
+    >>> round(thermal_barrier([1.0, 1.0], 300.0), 4)
+    0.9821
+    """
+    thermal = units.kB * temperature
+    return 0.0 - thermal * float(np.logaddexp.reduce([-energy / thermal for energy in energies], initial=-np.inf))
 
 
 class HeldDistance:

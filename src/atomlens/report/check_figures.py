@@ -18,7 +18,7 @@ from atomlens.report.figures import DOWN
 _MAX_BARS = 14
 # Energies of walls are drawn up to this, in eV, and at least to that: what happens below 3 eV has to be seen.
 _HIGHEST, _LEAST = 30.0, 1.0
-_COLOURS = (ORANGE, BLUE, GREEN, PINK, INK)
+_COLOURS = (PINK, GREEN, INK, BLUE, ORANGE)
 
 
 def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float, barrier: float) -> Figure:
@@ -38,7 +38,7 @@ def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float, barr
     barrier
         Thermal exit barrier in eV; not finite where there is no way out.
     """
-    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+    figure = Figure(figsize=(10.0, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     shown = ways.head(_MAX_BARS).reverse()
     place = np.arange(len(shown))
@@ -58,14 +58,16 @@ def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float, barr
             left.annotate(label, (0.96 * edge, row), ha="right", va="center", fontsize=7.5, color="white")
     names = shown["name"].to_list()
     if np.isfinite(barrier):
-        left.barh(len(shown), barrier, height=0.55, color=ORANGE, label="model, all ways together")
+        left.barh(len(shown), barrier, height=0.55, color=INK, label="model, all ways together")
         names.append("thermal exit barrier")
     for (word, limit), style in zip(limits.items(), (":", "--"), strict=True):
         left.axvline(limit, color=QUIET, linewidth=1.0, linestyle=style, label=f"{word} {limit / thermal:.1f} kT")
     left.set_yticks(np.arange(len(names)), names, fontsize=8.5)
     left.set_xlim(right=1.03 * edge)
-    left.legend(frameon=False, fontsize=8.5, loc="upper right")
-    plain(left, x="energy above the relaxed structure, eV", y="")
+    # Below the axes: bars fill them.
+    figure.legend(*left.get_legend_handles_labels(), frameon=False, fontsize=8.5, loc="outside lower left", ncols=5)
+    some = f"Lowest {len(shown)} of {len(ways)} ways out" if len(shown) < len(ways) else "Ways out"
+    plain(left, some, "energy above the relaxed structure, eV")
     # Walls that give way have colours of their own, lowest first; walls that hold are grey.
     fallen = sorted((wall for wall in walls if np.isfinite(wall.gives_way)), key=lambda wall: wall.height)
     # A wall that gives way at once has no height, and its fall has to be seen.
@@ -81,5 +83,5 @@ def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float, barr
     if fallen:
         right.legend(frameon=False, fontsize=7.5, loc="lower right", title="gives way at, after", title_fontsize=8)
     right.set_ylim(-top, top)
-    plain(right, x="distance of the two atoms, Å", y="energy, eV")
+    plain(right, "Walls", x="distance of the two atoms, Å", y="energy, eV")
     return figure

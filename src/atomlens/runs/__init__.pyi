@@ -1,5 +1,5 @@
 from .analysis import AnalysisOptions, AnalysisRun, analysis_files, run_analysis
-from .check import CHECK_FILES, CheckRun, run_check
+from .check import CheckRun, run_check
 from .compare_run import write_comparison
 from .couplings import PICTURE, CouplingFrame, CouplingSource, computed, write_couplings
 from .demonstration import MAIN_MODELS, MOLECULES, demo_steps, write_demo
@@ -9,7 +9,6 @@ from .run import RunResult, write_run
 from .verdicts import VerdictComparison, all_analyses, compare_verdicts, write_verdicts
 
 __all__ = [
-    "CHECK_FILES",
     "MAIN_MODELS",
     "MD_FILES",
     "MOLECULES",

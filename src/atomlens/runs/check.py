@@ -40,8 +40,9 @@ from atomlens.dynamics import (
     barrier_at,
     find_exits,
     outlook,
+    thermal_barrier,
 )
-from atomlens.folders import MARK, PAGE, open_run, remove_if_empty, to_plain, write_text
+from atomlens.folders import MARK, PAGE, RunFolder, to_plain, write_text
 from atomlens.interactions import explain
 from atomlens.models import Potential, one_thread, outside
 from atomlens.potentials import AnyPotential, CalculatorModel
@@ -53,7 +54,6 @@ from atomlens.tables import RunInfo, explained_frame, model_summary, package_ver
 
 # Raised whenever a key of summary.json changes its meaning or goes away.
 SCHEMA = 2
-CHECK_FILES = ("exits.parquet", "walls.parquet", "check.svg")
 HOW = f"""
 <p>The structure is relaxed on the model's own energy. Every bond is then stretched and compressed by 0.5 &Aring;, the
 difference at which a simulation counts it as broken
@@ -71,6 +71,10 @@ within 5&nbsp;ps, below {barrier_at(BREAKS):.1f}&nbsp;kT, <em>holds</em> where f
 {barrier_at(HOLDS):.1f}&nbsp;kT on, and is <em>at risk</em> in between. The figure marks both limits. How that was
 tested on other molecules stands in docs/forecast.md.</p>
 """
+# In eV: what rounding, and minima that differ a little, may take off an energy above the relaxed structure.
+_ROUNDING = 0.05
+# Ways out above this, in kT, are never taken, whatever the reference says of them.
+_MOST_TAKEN = 20.0
 # What the outlook of each word is as an outcome.
 _OUTCOMES: dict[Word, Outcome] = {
     "holds": Outcome.AGREES,
@@ -146,7 +150,8 @@ def run_check(
     check_molecule(atoms, "check")
     calculator = calculator_of(model)
     settings = {"model": model_path, "structure": structure_name, "temperature": temperature}
-    with one_thread(), remove_if_empty(out, BaseException), open_run(out, settings, CHECK_FILES, overwrite) as folder:
+    with one_thread(), RunFolder(out, overwrite) as run_folder:
+        folder = run_folder.path
         found = find_exits(calculator, atoms, progress=progress)
         walls = scan_walls(calculator, found.relaxed)
         thermal, barrier = units.kB * temperature, found.barrier(temperature)
@@ -184,6 +189,7 @@ def run_check(
             "reference": reference,
             "barrier_eV": barrier if _is_known(found) else None,
             "barrier_kT": barrier / thermal if _is_known(found) else None,
+            "reference_barrier_eV": reference_barrier(exits, temperature),
             "outlook": to_plain(expected),
             "verdict": to_plain(verdict),
             "exits": exits.to_dicts(),
@@ -204,7 +210,7 @@ def run_check(
         )
         write_text(folder / PAGE, _page(model, info, found, chapter))
         write_text(folder / MARK, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-        return CheckRun(folder, exits, barriers, verdict)
+        return CheckRun(run_folder.out, exits, barriers, verdict)
 
 
 def calculator_of(model: AnyPotential) -> Calculator:
@@ -254,6 +260,17 @@ def with_reference(exits: pl.DataFrame, found: Exits) -> pl.DataFrame:
         except ReferenceUnavailable:  # no density at this geometry
             values.append(None)
     return exits.with_columns(pl.Series("reference_eV", values, dtype=pl.Float64))
+
+
+def reference_barrier(exits: pl.DataFrame, temperature: float) -> float | None:
+    """Thermal exit barrier of the reference at the model's ways out, in eV.
+
+    None where it has no energy for one of them, or puts one below the relaxed structure, which is then no minimum.
+    """
+    energies = exits["reference_eV"].to_list()
+    if not energies or None in energies or min(energies) < -_ROUNDING:
+        return None
+    return thermal_barrier(energies, temperature)
 
 
 def _headline(exits: pl.DataFrame, expected: Finding, weakest: Finding) -> str:
@@ -322,10 +339,22 @@ def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, referen
     said = f"Lowest way out: {lowest['name']}, {in_eV(lowest['energy_eV'])}, {in_kT(lowest['kT'])} at {temperature:g} K"
     if lowest["reference_eV"] is not None:
         said += f"; {reference} gives {in_eV(lowest['reference_eV'])} for the same geometry"
-    below = exits.filter((pl.col("reference_eV") > 1.0) & (pl.col("energy_eV") < 0.5 * pl.col("reference_eV")))
+    elif reference.startswith("none"):
+        said += f"; GFN2-xTB could not be asked: {reference.removeprefix('none (').removesuffix(')')}"
+    if under := [energy for energy in exits["reference_eV"].drop_nulls() if energy < -_ROUNDING]:
+        said += (
+            f". {reference} puts {len(under)} of these geometries below the relaxed structure, down to "
+            f"{in_eV(min(under))}: what the model relaxed to is no minimum there, and the comparison "
+            "says nothing of its barriers"
+        )
+    taken = exits.filter(pl.col("kT") < _MOST_TAKEN)
+    below = taken.filter((pl.col("reference_eV") > 1.0) & (pl.col("energy_eV") < 0.5 * pl.col("reference_eV")))
     if len(below):
         names = some(below["name"].to_list(), 3, ", ")
-        said += f". Less than half of what {reference} gives: {len(below)} of {len(exits)} ways ({names})"
+        said += (
+            f". Less than half of what {reference} gives: {len(below)} of the {len(taken)} ways below "
+            f"{_MOST_TAKEN:g} kT ({names})"
+        )
     said += f". {failed}" if found.failed else ""
     barrier = found.barrier(temperature)
     if len(exits) > 1:
@@ -333,6 +362,10 @@ def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, referen
             f". All {len(exits)} ways together count like one of {in_eV(barrier)}, "
             f"{in_kT(barrier / (units.kB * temperature), 1)} (thermal exit barrier)"
         )
+        known = reference_barrier(exits, temperature)
+        if known is not None:
+            thermal = units.kB * temperature
+            said += f"; {reference} at the same geometries: {in_eV(known)}, {in_kT(known / thermal, 1)}"
     effect = Effect("thermal exit barrier", barrier, n=len(exits), unit="eV")
     return Finding(claim, Outcome.DESCRIPTIVE, f"{said}.", effect, reference=reference)
 
@@ -355,5 +388,5 @@ def _page(model: AnyPotential, info: RunInfo, found: Exits, chapter: Chapter) ->
     page = Page(info, len(frames))
     for index, frame in enumerate(frames):
         odd = outside(model.facts, frame)
-        page.add(explained_frame(explain(model, frame), index=index, outside=odd, with_forces=True))
+        page.add(explained_frame(explain(model, frame), index=index, outside=odd, with_forces=True, as_read=not index))
     return page.html(tables, chapters=[chapter], n_structures=1, units="molecule", headline=headline)

@@ -60,7 +60,7 @@ def wall_finding(walls: Sequence[Wall], table: pl.DataFrame, temperature: float)
         said = "The one wall holds" if len(walls) == 1 else f"All {len(walls)} walls hold"
         said += " as far in as there are energies" if missing else " down to 0.5 Å"
     else:
-        parts = [f"{_pair(row)} at {row['gives_way_A']:.2f} Å after {in_eV(row['height_eV'])}" for row in fallen]
+        parts = [f"{_pair(row)} at {row['gives_way_A']:.2f} Å after {_height(row)}" for row in fallen]
         said = f"{len(fallen)} of {len(walls)} walls give way: {some(parts, 4, '; ')}"
         said += "; the others hold as far in as there are energies" if missing and len(fallen) < len(walls) else ""
     judged = _judged_walls(fallen, temperature)
@@ -85,9 +85,15 @@ def _judged_walls(fallen: Sequence[dict[str, Any]], temperature: float) -> list[
             below = f"{HIGH:g} eV" if said else level
             said.append(f"{len(names)} of them {gives} way below {below}, {means}: {some(names, 3, ', ')}.")
     if high:
-        hold = "holds" if len(high) == 1 else "hold"
-        said.append(f"{len(high)} of them {hold} to {f'{HIGH:g} eV' if said else level}, which is no hole.")
+        gives = "gives" if len(high) == 1 else "give"
+        said.append(f"{len(high)} of them {gives} way only above {f'{HIGH:g} eV' if said else level}: no hole.")
     return said
+
+
+def _height(row: dict[str, Any]) -> str:
+    """The height of a wall, on the side of the limit on which it counts."""
+    said, height = in_eV(row["height_eV"]), float(row["height_eV"])
+    return f"just below {HIGH:g} eV" if height < HIGH and said == in_eV(HIGH) else said
 
 
 def _pair(row: dict[str, Any]) -> str:

@@ -220,7 +220,15 @@ def test_a_split_that_the_user_gives_is_taken_as_it_is(make_config: Callable[...
     config.write_text(text.replace("n_val = 10", "n_val = 10\nn_test = 5"))
     with pytest.raises(InputError, match=r"10 test structures, the configuration asks for .* 5 test"):
         train(config, tmp_path / "third", report=quiet)
+    # A model of another property of the same structures may have the split, one of other structures may not.
+    data = dict(np.load(tmp_path / "springs.npz"))
+    np.savez(tmp_path / "springs.npz", **(data | {"E": 2.0 * data["E"], "F": 2.0 * data["F"]}))
+    (tmp_path / "twice").mkdir()
+    (tmp_path / "twice" / "split.json").write_text(json.dumps(wanted))
     config.write_text(text)
+    train(config, tmp_path / "twice", report=quiet)
+    shared = json.loads((tmp_path / "twice" / "split.json").read_text())
+    assert [shared[name] for name in ("train", "val", "test")] == [wanted[name] for name in ("train", "val", "test")]
     shuffle(tmp_path / "springs.npz")
     with pytest.raises(InputError, match="belongs to other data: structures, their order, or energy, forces have"):
         train(config, tmp_path / "third", report=quiet)

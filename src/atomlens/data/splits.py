@@ -43,10 +43,13 @@ class SplitOrigin:
         `digest` of the data set that the indices belong to; empty where it is not known.
     settings
         What it was made from, by name; None where somebody gave it.
+    structures
+        `digest` of the structures alone: a split may serve models of other properties.
     """
 
     data: str = ""
     settings: Mapping[str, Any] | None = None
+    structures: str = ""
 
 
 def make_split(n: int, n_train: int, n_val: int, n_test: int | None, seed: int) -> Split:
@@ -119,9 +122,9 @@ def save_split(split: Split, path: Path, origin: SplitOrigin | None = None) -> N
     parts = {name: getattr(split, name).tolist() for name in ("train", "val", "test")}
     path.parent.mkdir(parents=True, exist_ok=True)
     origin = origin or SplitOrigin()
-    told = ({"data": origin.data} if origin.data else {}) | (
-        {} if origin.settings is None else {"settings": dict(origin.settings)}
-    )
+    told: dict[str, Any] = {name: made for name in ("data", "structures") if (made := getattr(origin, name))}
+    if origin.settings is not None:
+        told["settings"] = dict(origin.settings)
     write_text(path, json.dumps({"seed": split.seed, **told, **parts}))
 
 
@@ -135,12 +138,12 @@ def load_origin(path: Path) -> SplitOrigin:
     """
     try:
         stored = read_json(path)
-        data, settings = stored.get("data", ""), stored.get("settings")
-        if not isinstance(data, str) or not (settings is None or isinstance(settings, dict)):
+        data, structures, settings = stored.get("data", ""), stored.get("structures", ""), stored.get("settings")
+        if not (isinstance(data, str) and isinstance(structures, str) and isinstance(settings, dict | None)):
             raise ValueError("it does not say what it was made for")
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: not a split ({error}); delete it, or give another --out") from error
-    return SplitOrigin(data, settings)
+    return SplitOrigin(data, settings, structures)
 
 
 def load_split(path: Path, n: int) -> Split:

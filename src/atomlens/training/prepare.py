@@ -132,18 +132,19 @@ def _divided(
     without a finished epoch left behind is used only where this run would make the same.
     """
     made = {name: getattr(settings, name) for name in _SPLIT_SETTINGS}
+    structures = digest(dataset, ())
     stored = load_origin(path) if path.exists() else None
     left_behind = not resumed and not given and stored is not None and stored.settings is not None
-    if stored is None or (left_behind and stored != SplitOrigin(known, made)):
-        return _split(dataset, settings), SplitOrigin(known, made)
-    if stored.data and stored.data != known:
+    if stored is None or (left_behind and stored != SplitOrigin(known, made, structures)):
+        return _split(dataset, settings), SplitOrigin(known, made, structures)
+    if stored.data and stored.data != known and not (given and stored.structures == structures):
         raise InputError(
             f"{path}: belongs to other data: structures, their order, or {', '.join(used_columns(settings))} have "
             "changed since it was made; restore the data, or give another --out"
         )
     split = load_split(path, len(dataset))
     _check_sizes(split, settings, path, tested=not resumed)
-    return split, SplitOrigin(known) if given else None
+    return split, SplitOrigin(known, None, structures) if given else None
 
 
 def _check_sizes(split: Split, settings: DataSettings, path: Path, *, tested: bool) -> None:

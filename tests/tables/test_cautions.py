@@ -53,3 +53,11 @@ def test_a_charge_that_fits_no_bonds_is_said_to():
     assert texts[1].startswith("no bond orders fit a total charge of -1 e")
     (radical,) = said(ase.build.molecule("CH3"))
     assert radical.startswith("no bond orders fit a total charge of 0 e")
+
+
+def test_a_structure_that_came_apart_is_no_fault_of_a_file():
+    apart = ase.Atoms("H2O", positions=[[0, 0, 0], [0, 0, 9], [0, 9, 0]])
+    assert len(said(apart)) == 1
+    assert cautions(apart, perceive_bonds(apart), 5.0, as_read=False) == ()
+    cell = ase.Atoms("H", cell=[2.0, 9.0, 9.0], pbc=True)
+    assert len(cautions(cell, perceive_bonds(cell), 5.0, as_read=False)) == 1

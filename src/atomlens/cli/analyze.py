@@ -10,6 +10,7 @@ import typer
 from atomlens.cli.options import (
     PRODUCT_RULE_HELP,
     DeviceName,
+    OverwriteRun,
     ProductRuleName,
     RuleName,
     Trust,
@@ -145,7 +146,7 @@ def analyze(
     ] = None,
     trust: Trust = False,
     device: DeviceName = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+    overwrite: OverwriteRun = False,
 ) -> None:
     """Compare what a model has learned with known chemistry: up to eight questions, each with numbers and a verdict."""
     from atomlens.cli.early import check_model_name

@@ -40,4 +40,5 @@ def _check_survives(path: Path, out: Path) -> None:
     if folder == inside or folder in inside.parents:
         from atomlens.structures import InputError
 
-        raise InputError(f"--overwrite would remove {path}, which is read from, with --out {out}; give another --out")
+        reads = "which is read from" if folder in inside.parents else "which has the name of an input"
+        raise InputError(f"--overwrite would remove {path}, {reads}, with --out {out}; give another --out")

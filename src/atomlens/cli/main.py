@@ -160,7 +160,10 @@ def _report(error: Exception, debug: bool) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "atomlens"
         if usage():  # empty where the help was printed for want of arguments
-            _say(f"{usage().replace('Value error, ', '')} (see {command} --help)")
+            said = usage().replace("Value error, ", "")
+            if getattr(getattr(error, "param", None), "name", "") in ("structure", "structures"):
+                said = f"{said.rstrip('.')}: a model comes first, as in {command} organic CCO --out FOLDER"
+            _say(f"{said} (see {command} --help)")
         return 2
     from atomlens.structures import InputError
 

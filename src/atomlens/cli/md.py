@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomlens.cli.options import DeviceName, Precision, Trust, UnitName, whole_number
+from atomlens.cli.options import DeviceName, OverwriteRun, Precision, Trust, UnitName, whole_number
 from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, resumable
 from atomlens.cli.terminal import echo
@@ -76,7 +76,7 @@ def md(
     ] = None,
     trust: Trust = False,
     device: DeviceName = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+    overwrite: OverwriteRun = False,
 ) -> None:
     """Simulate replicas, report when and how each breaks, and explain what gave way."""
     from atomlens.cli.early import early_or_embedded, read_early

@@ -70,6 +70,12 @@ class TableFormat(StrEnum):
     BOTH = "both"
 
 
+# Of runs that resume: without it the same command goes on where it stopped.
+OverwriteRun = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote, an unfinished run too.")
+]
+
+
 class Precision(StrEnum):
     """Floating-point types."""
 

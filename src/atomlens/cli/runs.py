@@ -22,5 +22,6 @@ def resumable(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        echo(f"atomlens: interrupted; the same command resumes where it stopped ({out})", err=True)
+        again = "the same command without --overwrite" if "--overwrite" in sys.argv else "the same command"
+        echo(f"atomlens: interrupted; {again} resumes where it stopped ({out})", err=True)
         sys.exit(130)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from atomlens.cli.options import DeviceName, whole_number
+from atomlens.cli.options import DeviceName, OverwriteRun, whole_number
 from atomlens.cli.output import finished
 from atomlens.cli.runs import command_line, resumable
 from atomlens.cli.terminal import echo
@@ -41,7 +41,7 @@ def study(
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to use, for example tcp://host:8786.")
     ] = None,
     device: DeviceName = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote.")] = False,
+    overwrite: OverwriteRun = False,
 ) -> None:
     """Train a grid of models, score them, simulate them, and report what predicts how long simulations last."""
     from atomlens.cli.options import checked_device

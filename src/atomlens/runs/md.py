@@ -164,7 +164,13 @@ def run_md(
         info = RunInfo(model_path, structure_name, model.facts, command, settings)
         page = Page(info, len(shown))
         explained = [
-            explained_frame(explain(exact, frame), index=index, outside=outside(model.facts, frame), with_forces=True)
+            explained_frame(
+                explain(exact, frame),
+                index=index,
+                outside=outside(model.facts, frame),
+                with_forces=True,
+                as_read=failure is None,
+            )
             for index, frame in enumerate(shown)
         ]
         of_frames = dict.fromkeys(warning for frame in explained for warning in frame.warnings)

@@ -42,7 +42,7 @@ def structure_file(path: str | Path) -> Path | None:
         return None
     path = Path(path)
     if path.is_dir():
-        raise InputError(f"{path} is a folder; give a structure file")
+        raise InputError(f"{path} is a folder; give a structure file, or rename the folder if a SMILES string is meant")
     check_regular(path)
     try:
         empty = path.stat().st_size == 0

@@ -11,7 +11,9 @@ from atomlens.structures import MOST_ORDERED, BondTable, charge_or_zero, geometr
 _NOBLE = (2, 10, 18, 36, 54, 86)
 
 
-def cautions(atoms: ase.Atoms, bonds: BondTable, cutoff: float, outside: tuple[str, ...] = ()) -> tuple[str, ...]:
+def cautions(
+    atoms: ase.Atoms, bonds: BondTable, cutoff: float, outside: tuple[str, ...] = (), *, as_read: bool = True
+) -> tuple[str, ...]:
     """What makes terms of a structure mean something else than a reader would think.
 
     Parameters
@@ -22,8 +24,13 @@ def cautions(atoms: ase.Atoms, bonds: BondTable, cutoff: float, outside: tuple[s
         How far the model sees, Å.
     outside
         What is said already of how the structure differs from those that the model was trained on.
+    as_read
+        Whether the structure is as somebody gave it: in one that broke, missing bonds are no fault of a file.
     """
-    said = [_images(atoms, cutoff), _far_apart(atoms, bonds)]
+    said = [_images(atoms, cutoff)]
+    if not as_read:
+        return tuple(filter(None, said))
+    said.append(_far_apart(atoms, bonds))
     charge = charge_or_zero(atoms)
     told = f"{charge:+d} e" if charge else "0 e"
     if charge and geometry_note(atoms) is None and not any(text.startswith("total charge") for text in outside):

@@ -114,6 +114,7 @@ def explained_frame(
     started: float | None = None,
     outside: tuple[str, ...] = (),
     with_forces: bool = False,
+    as_read: bool = True,
 ) -> ExplainedFrame:
     """Ask an explanation for everything that a report shows.
 
@@ -138,6 +139,9 @@ def explained_frame(
     with_forces
         Whether pair forces are wanted, if the model has them and the structure at most 40 atoms: they are a matrix of
         vectors, and each atom costs a derivative.
+    as_read
+        Whether the structure is one that somebody gave, and not one that a simulation or a descent came to: only then
+        may bonds that are missing mean a fault of the file.
 
     Raises
     ------
@@ -191,7 +195,7 @@ def explained_frame(
         no_walks=explanation.no_walks,
         warnings=(
             *filter(None, [_suspicion(explanation)]),
-            *cautions(atoms, surroundings.bonds, explanation.cutoff, outside),
+            *cautions(atoms, surroundings.bonds, explanation.cutoff, outside, as_read=as_read),
         ),
         forces=_forces(explanation) if with_forces and len(atoms) <= _MAX_FORCES else None,
     )

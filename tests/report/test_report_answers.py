@@ -11,7 +11,7 @@ from atomlens.report.answers import summary_answers
 from atomlens.report.chapters import many_body, species
 from atomlens.report.wording import SIGNS
 
-BONDS = "The strongest terms of a molecule are its bonds."
+BONDS = "Terms tell bonds from pairs further apart."
 
 
 def finding(baseline: float) -> Finding:

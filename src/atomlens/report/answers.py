@@ -31,7 +31,9 @@ MEANINGS: Mapping[str, Mapping[str, Meaning]] = {
     "species": {
         "agrees": Meaning(
             "This model has learned which bonds are strong: its pair terms follow chemistry.",
-            "Compare bonds by their terms. A term is not a bond energy: its zero is the constant part.",
+            "Compare bonds by their terms if an expectation over bonded pairs or classes of bonds agrees below; one "
+            "over all pairs only tells bonds from the rest. A term is not a bond energy: its zero is the constant "
+            "part.",
         ),
         "deviates": Meaning(
             "The pair terms of this model do not follow the strength of chemical bonds.",

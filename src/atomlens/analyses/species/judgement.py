@@ -87,8 +87,8 @@ CLAIMS = {
     "orders_all": Claim(
         "Pairs with a higher bond order have stronger terms, over all pairs",
         "Do pairs rank by strength as their GFN2 bond orders?",
-        "The strongest terms of a molecule are its bonds.",
-        "The strongest terms of a molecule are not its bonds.",
+        "Terms tell bonds from pairs further apart.",
+        "Terms of this model do not tell bonds from pairs further apart.",
         _GFN2,
         _CORRELATION,
     ),

@@ -132,6 +132,7 @@ def compute(
         f"{n_classes} classes of bonds with a known bond energy in {species_pairs.MIN_COMMON} structures or more; "
         f"a rank correlation over classes needs {species_pairs.MIN_CLASSES}"
     )
+    few_orders = f"no two elements have bonds of two orders, each in {species_pairs.MIN_COMMON} structures or more"
     scores: dict[str, Score] = {}
     for suffix, word, reading in (("", "strength", np.abs), ("_signed", "stabilisation", np.negative)):
         name = f"rank correlation of {word} with mean bond energy, over bond classes"
@@ -154,7 +155,10 @@ def compute(
         scores["multiplicity" + suffix] = (
             score(name, statistic, ordered, "kind", "level", draws=draws)
             if comparisons
-            else no_score(name, "no two elements have bonds of two different orders")
+            else no_score(
+                name,
+                few_orders,
+            )
         )
     name = "rank correlation of strength with GFN2 bond order, over {}"
     statistic, draws = species_pairs.order_correlation, species_pairs.order_correlations

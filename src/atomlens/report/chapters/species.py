@@ -28,7 +28,7 @@ Controls: terms shuffled within a molecule, a model of the same shape with fresh
 """
 
 _RELATIONS = ("1-2", "1-3", "1-4", "further", "other molecule")
-_COLOURS = {"single": QUIET, "aromatic": GREEN, "double": BLUE, "triple": ORANGE, "unknown": "#8d97a1"}
+_COLOURS = {"single": QUIET, "aromatic": GREEN, "double": PINK, "triple": INK, "unknown": "#8d97a1"}
 _MARKS = {"single": "o", "aromatic": "s", "double": "D", "triple": "^", "unknown": "x"}
 _MOST = 16  # bars that still read
 

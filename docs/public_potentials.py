@@ -19,6 +19,7 @@ import ase.build
 import ase.io
 import polars as pl
 from ase.collections import g2
+from pages import signed
 from scipy.stats import spearmanr
 
 from atomlens.reference import bond_energy
@@ -63,7 +64,7 @@ def bonds_table(runs: list[Path]) -> tuple[str, str]:
     lines = ["| bond | bonds | bond energy, eV | " + " | ".join(names) + " |", "|---|---|---|" + "---|" * len(names)]
     for row in table.iter_rows(named=True):
         energy = "" if row["energy"] is None else f"{row['energy']:.2f}"
-        lines.append(f"| {row['bond']} | {row['n']} | {energy} | " + " | ".join(f"{row[n]:.2f}" for n in names) + " |")
+        lines.append(f"| {row['bond']} | {row['n']} | {energy} | " + " | ".join(signed(row[n]) for n in names) + " |")
     known = table.drop_nulls("energy")
     ranks = {name: spearmanr(known["energy"], -known[name]).statistic for name in names}
     text = ", ".join(f"{name} {value:.2f}" for name, value in ranks.items())
@@ -85,7 +86,7 @@ def ethanol_table(runs: list[Path]) -> str:
     lines = ["| pairs | how many | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
     for row in table.sort("relation", names[0]).iter_rows(named=True):
         what = row["pair"] if row["relation"] == "1-2" else f"{row['pair'].replace('-', '···')}, {row['relation']}"
-        cells = ("" if row[name] is None else f"{row[name]:.2f}" for name in names)
+        cells = ("" if row[name] is None else signed(row[name]) for name in names)
         lines.append(f"| {what} | {row['n']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

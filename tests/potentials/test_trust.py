@@ -34,7 +34,7 @@ class Malice:
 def test_nothing_runs_without_trust(library, tmp_path):
     file, trace = tmp_path / "model.nequip.zip", tmp_path / "it-ran"
     torch.save(Malice(trace), file)
-    with pytest.raises(InputError, match=r"runs code that the file holds; .*--trust .*trust=True"):
+    with pytest.raises(InputError, match=r"runs code that the file contains; .*--trust .*trust=True"):
         LOADERS[library](file)
     assert packages_in(file) & {"pathlib", "builtins"}
     assert not any(recognises(file) for recognises in (recognises_mace, recognises_nequip, recognises_graphpes))

@@ -207,7 +207,10 @@ def explain_module(
     check_product_rule(product_rule)
     sums = recorded_sums(record(model, atoms), used, product_rule, as_bias)
     factor, unit = to_internal(model.unit)
-    meaning = "reference values, shifts, energies that depend on the geometry alone, and the last biases of read-outs"
+    meaning = (
+        "reference values and shifts of elements, energies that are a formula of distances (such as ZBL), "
+        "and last biases of read-outs"
+    )
     if as_bias:
         meaning += f"; {', '.join(as_bias)} counts as a bias"
     return explain_chain(

@@ -79,8 +79,8 @@ def require_trust(path: Path, trust: bool, what: str) -> None:
         raise InputError(f"{path}: no such file; give a {what}")
     if not trust:
         raise InputError(
-            f"{path}: opening a {what} runs code that the file holds; make sure where it comes from, then say --trust "
-            "(Python: load_model(..., trust=True))"
+            f"{path}: opening a {what} runs code that the file contains; make sure where it comes from, then pass "
+            "--trust (Python: load_model(..., trust=True))"
         )
 
 

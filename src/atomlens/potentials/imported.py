@@ -95,7 +95,7 @@ def require_trusted_module(module: str, trust: bool) -> None:
         return  # there is nothing to run; the import says what is missing
     raise InputError(
         f"{module}: lies in {places[0]}, outside of the installed packages, and naming it runs its code; make sure "
-        "where it comes from, then say --trust"
+        "where it comes from, then pass --trust"
     )
 
 

@@ -12,7 +12,7 @@ from atomlens.potentials.graphpes import load_graphpes, recognises_graphpes
 from atomlens.potentials.mace import load_mace, recognises_mace
 from atomlens.potentials.nequip import load_nequip, recognises_nequip
 from atomlens.potentials.opened import OpenedModel, Origin
-from atomlens.potentials.sevennet import SHIPPED, load_sevennet, recognises_sevennet
+from atomlens.potentials.sevennet import SHIPPED, TRAINED_ON, load_sevennet, recognises_sevennet
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Architecture:
         Names of models that ship inside the library; these are as trusted as the installed package.
     states_unit
         Whether the library fixes the unit (eV), so that none may be given.
+    trained_on
+        What the models that ship were trained on, with the source.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Architecture:
     load: Callable[..., ForeignModel]
     ships: tuple[str, ...] = ()
     states_unit: bool = False
+    trained_on: str = ""
 
     @property
     def prefix(self) -> str:
@@ -46,7 +49,7 @@ class Architecture:
 
 
 ARCHITECTURES = (
-    Architecture("sevenn", recognises_sevennet, load_sevennet, tuple(SHIPPED), states_unit=True),
+    Architecture("sevenn", recognises_sevennet, load_sevennet, tuple(SHIPPED), True, TRAINED_ON),
     Architecture("mace", recognises_mace, load_mace),
     Architecture("nequip", recognises_nequip, load_nequip),
     Architecture("graph-pes", recognises_graphpes, load_graphpes),
@@ -77,6 +80,10 @@ def open_foreign(
     if energy_unit is not None and not architecture.states_unit:
         options["unit"] = energy_unit
     shipped = str(name).startswith(architecture.prefix)
-    card = {"opened": "weights that ship with the library" if shipped else "a file that runs code, trusted by the user"}
+    card = {
+        "opened": "weights that ship with the library" if shipped else "a file that runs code, trusted by the user",
+        "trained on": architecture.trained_on if shipped else "not stated in files of this library",
+        "errors": "not stated with the weights; its authors publish them" if shipped else "not stated",
+    }
     origin = Origin(str(name) if shipped else str(Path(name).resolve()), energy_unit, trust)
     return OpenedModel(architecture.load(name, **options), architecture.name, origin, card)

@@ -37,6 +37,7 @@ SHIPPED = {
     "7net-0_22may2024": "SevenNet_0__22May2024/checkpoint_sevennet_0.pth",
     "7net-l3i5": "SevenNet_l3i5/checkpoint_l3i5.pth",
 }
+TRAINED_ON = "relaxations of inorganic crystals, Materials Project (MPtrj; PBE and PBE+U); arXiv:2402.03789"
 
 
 class SevenNetModel:

@@ -76,8 +76,8 @@ SIGNS: dict[str, SignText] = {
         "negative: lowers the {property}, stabilising",
         "positive: raises the {property}, destabilising",
         "negative terms stabilise, positive terms destabilise",
-        "An orange cylinder is a pair whose term raises the {property}: the model finds these two atoms together less "
-        "favourable than each of them alone. This does not mean that the bond is broken. Between atoms that are not "
+        "An orange cylinder is a pair whose term raises the {property}: messages that visit these two atoms and no "
+        "other add to it. This does not mean that the bond is broken. Between atoms that are not "
         "bonded, orange often means repulsion. On a bond, look at the constant part first: many models measure every "
         "atom from an average atom of their training set, and then a bond weaker than the average has a positive term. "
         "Compare bonds with each other rather than with zero.",

@@ -10,6 +10,7 @@ from typing import Any
 
 from ase.data import chemical_symbols
 
+from atomlens import __version__
 from atomlens.models import ModelFacts
 from atomlens.structures import geometry_note, reading_notes
 from atomlens.tables.frame import ExplainedFrame
@@ -49,7 +50,9 @@ class RunInfo:
 
 
 def package_version(name: str = "atomlens") -> str:
-    """Installed version of a package, "unknown" if it is not installed."""
+    """Version of a package: of atomlens this one's, of others what is installed, "unknown" if it is not."""
+    if name == "atomlens":
+        return __version__
     try:
         return version(name)
     except PackageNotFoundError:

@@ -17,7 +17,7 @@ function walksCsv() {
 }
 function atomsCsv() {
   const { symbols, oneBody, shares } = frame();
-  return [["atom", "element", ...["alone", "readout", "start", "passage"].map((kind) => `${kind}_${state.unit}`)],
+  return [["atom", "element", ...["one_body", "readout", "start", "passage"].map((kind) => `${kind}_${state.unit}`)],
     ...symbols.map((symbol, k) => [k, symbol, ...[oneBody, shares.readout, shares.start, shares.passage].map((values) => values[k] * factor())])];
 }
 function groupsCsv() {

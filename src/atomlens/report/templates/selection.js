@@ -30,7 +30,7 @@ function pairNote(k) {
 }
 function atomNote(atom) {
   const { oneBody, pairs } = frame();
-  const lines = [label(atom), `alone: ${withUnit(oneBody[atom])}`];
+  const lines = [label(atom), `one-body term: ${withUnit(oneBody[atom])}`];
   if (!pairs) return lines;
   const mine = pairs.r.map((_, k) => k).filter((k) => touches(k, atom));
   const net = mine.reduce((sum, k) => sum + pairs.r[k], 0);

@@ -84,7 +84,7 @@ function showWalk() {
 
 function atomShares() {
   const { shares, oneBody, symbols } = frame();
-  const kinds = [["readout", "reads out"], ["start", "starts"], ["passage", "passes on"], ["one", "alone"]];
+  const kinds = [["readout", "reads out"], ["start", "starts"], ["passage", "passes on"], ["one", "one-body term"]];
   const values = { ...shares, one: oneBody };
   const weight = symbols.map((_, k) => Math.max(...kinds.map(([kind]) => Math.abs(values[kind][k]))));
   let atoms = symbols.map((_, k) => k);

@@ -66,6 +66,8 @@ def failure_figure(failure: Failure) -> Figure:
             "color": UP if gave_way else FAINT,
             "linewidth": 2.0 if gave_way else 0.9,
             "zorder": 3 if gave_way else 1,
+            # Frames are too far apart to join X-H vibrations: the points are what is known.
+            "marker": ".",
         }
         length.plot(bond["fs"], bond["distance"], **style)
         term.plot(bond["fs"], bond["term_eV"], **style)

@@ -73,17 +73,20 @@ class Page:
         What was asked for.
     n_frames
         Number of frames of the whole run.
+    limit
+        Largest number of frames shown.
     """
 
     info: RunInfo
     n_frames: int = 1
+    limit: int = MAX_FRAMES
     _records: list[dict[str, Any]] = field(default_factory=list)
     _orientation: Orientation = field(default_factory=Orientation)
     _first: ExplainedFrame | None = None
 
     def add(self, frame: ExplainedFrame) -> None:
         """Take what the page shows of a frame."""
-        shown = len(frames_on_page(self.n_frames))
+        shown = len(frames_on_page(self.n_frames, self.limit))
         self._first = self._first or frame
         limit = max(200, min(MAX_PAIRS, _MAX_PAIRS_IN_ALL // shown))
         self._records.append(frame_record(frame, self._orientation, limit))

@@ -308,20 +308,28 @@ def _explained(
     common: dict[str, Any] = {
         "levels": _levels(options.max_order),
         "max_order": options.max_order,
-        "progress": progress,
         "rule": options.rule,
         "product_rule": options.product_rule,
     }
-    survey = survey_structures(model, structures, folder / "tables", n_workers=n_workers, scheduler=scheduler, **common)
+    place, workers = folder / "tables", {"n_workers": n_workers, "scheduler": scheduler}
+    survey = survey_structures(model, structures, place, progress=progress, **workers, **common)
     sample = read_sample(structures, folder / "tables", options.sample)
     count = N_FRESH if isinstance(model, Potential) else N_FRESH_RECORDED
     some = evenly_spread(len(sample.structures), count)
     untrained = []
-    for k, fresh in enumerate(untrained_models(model, options.seed)):
+    models = untrained_models(model, options.seed)
+    for k, fresh in enumerate(models):
         home = folder / "untrained" / f"seed-{k}"
-        survey_structures(fresh, [sample.structures[k] for k in some], home, **common)
+        named = _naming(progress, f"untrained model {k + 1} of {len(models)}: ")
+        chosen = [sample.structures[number] for number in some]
+        survey_structures(fresh, chosen, home, progress=named, **common)
         untrained.append(renumbered(read_tables(home), some))
     return sample, untrained, survey.n_skipped
+
+
+def _naming(progress: Progress, what: str) -> Progress:
+    """The same progress, of something that has a name."""
+    return lambda step, done, total: progress(what + step, done, total)
 
 
 def _outside(model: AnyPotential, sample: Sample) -> dict[str, Any]:
@@ -336,12 +344,12 @@ def _outside(model: AnyPotential, sample: Sample) -> dict[str, Any]:
 
 def _page(inputs: AnalysisInputs, sample: Sample, info: RunInfo, chapters: list[Chapter]) -> tuple[str, list[str]]:
     shown = frames_on_page(len(sample.structures), N_SHOWN)
-    page = Page(info, len(shown))
+    page = Page(info, len(sample.structures), N_SHOWN)
     warnings: list[str] = []
-    for place, number in enumerate(shown):
+    for number in shown:
         explanation = inputs.explained(inputs.structures[number])
         odd = outside(inputs.model.facts, inputs.structures[number])
-        frame = explained_frame(explanation, index=place, outside=odd)
+        frame = explained_frame(explanation, index=sample.frames[number], outside=odd)
         warnings += frame.warnings
         page.add(frame)
     headline = f"{Path(info.model_path).name}: what has it learned about the {property_words(inputs.property)}?"

@@ -164,7 +164,7 @@ def couplings_figure(table: pl.DataFrame, title: str = "") -> Figure:
     if len(shown):
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.legend(frameon=False, fontsize=9, title="bonds apart", title_fontsize=9, alignment="left")
+        axes.legend(frameon=False, fontsize=9, title="relation", title_fontsize=9, alignment="left")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("{x:g}")
         axes.xaxis.set_tick_params(which="both", labelsize=9)

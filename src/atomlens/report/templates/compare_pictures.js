@@ -44,7 +44,7 @@ function glance() {
       node("div", { class: "who" }, node("strong", {}, f.name), node("small", {}, ...formula(f.formula)), node("small", {}, agreement)));
     DATA.models.forEach((_, m) => {
       const drawing = node("div");
-      row.append(node("div", {}, drawing, node("div", { class: "value", "data-model": DATA.models[m] }, withUnit(f.models[m].prediction, false))));
+      row.append(node("div", {}, drawing, node("div", { class: "value", "data-model": DATA.models[m] }, withUnit(f.models[m].prediction - f.models[m].constant))));
       picture(drawing, f, m, { width: 380, height: 210, radius: 9, margin: 20 });
     });
     const go = () => { choose(number); byId("one").scrollIntoView({ behavior: "smooth" }); };

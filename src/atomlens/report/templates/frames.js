@@ -61,8 +61,13 @@ function framesChart() {
   // Names stand at the end of their lines, pushed apart where they would touch.
   const ends = series.map(([name, of], s) => ({ name, s, y: y(of(DATA.frames[DATA.frames.length - 1]) * factor()) })).sort((a, b) => a.y - b.y);
   ends.forEach((end, k) => { if (k) end.y = Math.max(end.y, ends[k - 1].y + 13); });
-  series.forEach(([, of], s) => svg.append(shape("path", { class: `line ${SERIES[s]}`,
-    d: DATA.frames.map((f, k) => `${k ? "L" : "M"}${x(k)} ${y(of(f) * factor())}`).join("") })));
+  // Lines join frames of one molecule; of different ones each stands for itself.
+  const joined = DATA.frames.every((f) => f.formula === DATA.frames[0].formula);
+  series.forEach(([, of], s) => {
+    const at = DATA.frames.map((f, k) => [x(k), y(of(f) * factor())]);
+    if (joined) svg.append(shape("path", { class: `line ${SERIES[s]}`, d: at.map(([a, b], k) => `${k ? "L" : "M"}${a} ${b}`).join("") }));
+    else at.forEach(([cx, cy]) => svg.append(shape("circle", { class: `spot ${SERIES[s]}`, cx, cy, r: 4 })));
+  });
   ends.forEach(({ name, s, y: at }) => svg.append(text(width - right + 8, at + 4, name, { class: `line-name ${SERIES[s]}` })));
   DATA.frames.forEach((f, k) => {
     const step = (width - left - right) / (DATA.frames.length - 1);

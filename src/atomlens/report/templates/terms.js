@@ -62,7 +62,7 @@ function waterfall() {
 function twoSided(host, rows, title, { rowHeight = 26 } = {}) {
   const width = room(host, 560), tight = narrow(width);
   const nameWidth = tight ? 100 : 120, right = tight ? 62 : 130, top = 4, bottom = top + rowHeight * rows.length;
-  const svg = canvas(host, width, bottom + 22, title);
+  const svg = canvas(host, width, bottom + 38, title);
   const sides = rows.map((row) => row.strength === null ? [Math.min(row.total, 0), Math.max(row.total, 0)]
     : [(row.total - row.strength) / 2, (row.total + row.strength) / 2]);
   const low = Math.min(0, ...sides.map((s) => s[0])), high = Math.max(0, ...sides.map((s) => s[1]));
@@ -71,6 +71,7 @@ function twoSided(host, rows, title, { rowHeight = 26 } = {}) {
     svg.append(line(x(t / factor()), top, x(t / factor()), bottom, { class: "grid" }),
       text(x(t / factor()), bottom + 14, tickText(t), { class: "tick middle" }));
   }
+  svg.append(text(x((low + high) / 2), bottom + 31, `sum of terms, ${state.unit}`, { class: "axis-name middle" }));
   rows.forEach((row, k) => {
     const y = top + k * rowHeight, [down, up] = sides[k];
     const group = shape("g", {}, shape("rect", { x: 0, y, width, height: rowHeight, class: "hit" }),
@@ -80,7 +81,7 @@ function twoSided(host, rows, title, { rowHeight = 26 } = {}) {
     if (row.strength !== null && row.count > 0) {
       group.append(line(x(row.total), y + 1, x(row.total), y + rowHeight - 1, { class: "net" }));
     }
-    const value = row.count === 0 ? "none" : row.strength === null ? `${tight ? "" : "net "}${amount(row.total)}`
+    const value = row.count === 0 ? "none" : row.strength === null ? `${tight ? "" : "net only "}${amount(row.total)}`
       : tight ? percent(row.share) : `${percent(row.share)}  net ${amount(row.total)}`;
     group.append(text(width - right + 10, y + rowHeight / 2 + 4, value, { class: "row-value quiet" }));
     note(group, () => [row.name, ...(row.strength === null ? [] : [`${row.count} terms`,
@@ -94,7 +95,7 @@ function twoSided(host, rows, title, { rowHeight = 26 } = {}) {
 function bars() {
   twoSided(byId("by-order"), orderRows(), "Strength by order");
   if (!frame().pairs) return;
-  twoSided(byId("by-relation"), frame().relations, "Strength of pairs by the bonds between them");
+  twoSided(byId("by-relation"), frame().relations.filter((row) => row.count > 0), "Strength of pairs by the bonds between them");
   const first = frame().ranges.findIndex((row) => row.count > 0);
   const rows = frame().ranges.slice(first).map((row) => ({ ...row, name: `${row.name.replace("-", "\u2013")} \u00c5` }));
   twoSided(byId("by-range"), rows, "Strength of pairs by distance", { rowHeight: rows.length > 14 ? 18 : 22 });

@@ -177,12 +177,15 @@ function setThreshold(strength) {
   state.moved = true;
   byId("threshold").value = sliderPosition(strength);
 }
-// Start with the fewest pairs that carry four fifths of the strength, but never with a thicket.
+// Start with the fewest pairs that carry four fifths of the strength, and all bonds where these are not many more: a
+// threshold between bonds alike would show some of them. But never with a thicket.
 function resetThreshold() {
   const r = (frame().pairs?.r ?? []).map(Math.abs);
   const all = r.reduce((a, b) => a + b, 0);
   let sum = 0, count = 0;
   while (count < r.length && sum < 0.8 * all && count < 80) sum += r[count++];
+  const lastBond = (frame().pairs?.relation ?? []).lastIndexOf(0);
+  if (lastBond >= count && lastBond < Math.min(2 * count, 80)) count = lastBond + 1;
   state.threshold = count >= r.length ? 0 : Math.max(r[count - 1] ?? 0, strengthLimits()[0]);
   byId("threshold").value = sliderPosition(state.threshold);
   if (byId("threshold").value > 0) state.threshold = sliderStrength(byId("threshold").value / 1000);

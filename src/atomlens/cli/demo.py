@@ -31,7 +31,7 @@ def demo(
     show_comparison(done.main)
     echo(
         f"{MAIN_MODELS[0]} learned from energies of relaxed molecules alone, {MAIN_MODELS[1]} from energies and forces "
-        "of moving ones. Which has learned what a bond is?"
+        "of moving ones: see which of them has bonds as its strongest pairs."
     )
     echo(f"done in {time.perf_counter() - started:.1f} s")
     finished(out / PAGE)

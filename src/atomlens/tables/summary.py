@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import platform
+import sys
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ase.data import chemical_symbols
 
-from atomlens import __version__
 from atomlens.models import ModelFacts
 from atomlens.structures import geometry_note, reading_notes
 from atomlens.tables.frame import ExplainedFrame
@@ -52,7 +52,7 @@ class RunInfo:
 def package_version(name: str = "atomlens") -> str:
     """Version of a package: of atomlens this one's, of others what is installed, "unknown" if it is not."""
     if name == "atomlens":
-        return __version__
+        return sys.modules["atomlens"].__version__  # by what runs, which need not be installed
     try:
         return version(name)
     except PackageNotFoundError:

@@ -101,7 +101,8 @@ def _frame_record(comparison: Comparison, number: int) -> dict[str, Any]:
     length = np.linalg.norm(positions[i] - positions[j], axis=1)
     values = [listed[f"term_{k}"].to_list() for k in range(len(runs))]
     bond_orders = {"single": 1, "unknown": 1, "aromatic": 1.5, "double": 2, "triple": 3}
-    bonded = pairs.filter(pl.col("kind").is_in(list(bond_orders)))
+    is_bond = pairs["kind"].is_in(list(bond_orders)).to_numpy()
+    bonded = pairs.filter(is_bond)
     ends = positions[bonded["atom_1"].to_numpy()] - positions[bonded["atom_2"].to_numpy()]
     through = np.linalg.norm(ends, axis=1) > bonded["distance"].to_numpy() + 1e-3  # a face of the cell: not drawn
     bonded = bonded.filter(~through)
@@ -118,7 +119,10 @@ def _frame_record(comparison: Comparison, number: int) -> dict[str, Any]:
             | {"orders": order_shares(run, [number])}
             for run in runs
         ],
-        "agreement": [correlation(terms[:, 0], terms[:, k]) for k in range(1, len(runs))],
+        "agreement": [
+            [correlation(terms[part, 0], terms[part, k]) for part in (slice(None), is_bond, ~is_bond)]
+            for k in range(1, len(runs))
+        ],
         "kinds": kind_strengths(comparison, pairs),
         "pairs": {
             "i": i.tolist(),

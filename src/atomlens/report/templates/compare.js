@@ -40,8 +40,9 @@ function scatter() {
     note(dot, () => pairLines(f, k));
     svg.append(dot);
   }));
-  byId("agreement").textContent = f.agreement.map((r, k) =>
-    (DATA.models.length > 2 ? `${DATA.models[k + 1]}: ` : "") + agreementText(r)).join("; ");
+  byId("agreement").textContent = f.agreement.map(([all, bonds, others], k) =>
+    (DATA.models.length > 2 ? `${DATA.models[k + 1]}: ` : "") + `${agreementText(all)}; ` +
+    `among bonds alone ${agreementText(bonds)}, among other pairs ${agreementText(others)}`).join("; ");
 }
 
 function pairTable() {

@@ -39,7 +39,7 @@ function glance() {
   const head = node("div", { class: "row" }, node("div"), ...DATA.models.map((name, m) =>
     node("div", { class: `model-name ${seriesOf(m)}` }, name)));
   const rows = DATA.frames.map((f, number) => {
-    const agreement = f.agreement.map(agreementText).join(", ");
+    const agreement = f.agreement.map(([all]) => agreementText(all)).join(", ");
     const row = node("div", { class: "row", tabindex: 0, "data-frame-row": number },
       node("div", { class: "who" }, node("strong", {}, f.name), node("small", {}, ...formula(f.formula)), node("small", {}, agreement)));
     DATA.models.forEach((_, m) => {

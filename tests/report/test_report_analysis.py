@@ -198,6 +198,25 @@ def test_of_many_structures_some_are_judged_and_all_are_in_the_tables(model: Pot
     sample = pl.read_parquet(found.folder / "questions" / "sample.parquet")
     assert sample["sample"].to_list() == [0, 1, 2]
     assert sample["frame"].to_list() == [0, 2, 6]  # water, methanol, ammonia; silane is frame 3
+    page = (found.folder / "report.html").read_text()
+    data = json.loads(page.split('id="atomlens-data">')[1].split("</script>")[0])
+    assert [shown["index"] for shown in data["frames"]] == [0, 2, 6]  # numbers of the tables
+    assert "evenly spaced" not in page
+
+
+def test_a_page_that_leaves_structures_out_says_so(model: Potential, tmp_path: Path) -> None:
+    found = run_analysis(model, NAME, MOLECULES, "six.xyz", tmp_path / "run", AnalysisOptions(questions=(COUNT,)))
+    page = (found.folder / "report.html").read_text()
+    data = json.loads(page.split('id="atomlens-data">')[1].split("</script>")[0])
+    assert [shown["index"] for shown in data["frames"]] == [0, 1, 2, 4, 5]
+    assert "(5 of 6 frames, evenly spaced; the tables contain all of them)" in page
+
+
+def test_structures_of_a_sample_are_counted(model: Potential, tmp_path: Path) -> None:
+    structures = [*MOLECULES[:3], ase.build.molecule("SiH4"), *MOLECULES[3:]]
+    found = run_analysis(
+        model, NAME, structures, "seven.xyz", tmp_path / "run", AnalysisOptions(questions=(COUNT,), sample=3)
+    )
     pairs = pl.read_parquet(found.folder / "tables" / "pairs.parquet")
     assert pairs["frame"].n_unique() == 6
     seen = pairs.filter(pl.col("frame").is_in([0, 2, 6])).height

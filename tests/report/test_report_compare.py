@@ -164,6 +164,12 @@ def test_the_page_opens_quietly_and_answers(runs, tmp_path, browser):
     attributes = "[...document.querySelectorAll('svg *')].flatMap((e) => [...e.attributes])"
     assert browser.run(f"{attributes}.filter((a) => /NaN|undefined/.test(a.value)).length") == 0
     first = browser.run("document.getElementById('pair-rows').textContent")
+    pairs = compare_runs(folders).pairs.filter(pl.col("frame") == 0)
+    bonds = pairs["distance"].to_numpy() < 1.6
+    terms = pairs.select(pl.col("term_0", "term_1").fill_null(0.0)).to_numpy()
+    told = [f"r = {np.corrcoef(terms[part].T)[0, 1]:.3f}".replace("-", "−") for part in (bonds | True, bonds, ~bonds)]
+    agreement = browser.run("document.getElementById('agreement').textContent")
+    assert agreement == f"{told[0]}; among bonds alone {told[1]}, among other pairs {told[2]}"
     browser.run("document.querySelector('[data-frame-row=\"1\"]').click()")
     assert browser.run("document.getElementById('one-name').textContent") == "H4O2"
     assert browser.run("document.getElementById('pair-rows').textContent") != first

@@ -11,8 +11,9 @@ from audit import complaints
 from browser import CHROMIUM
 from matplotlib.figure import Figure
 from PIL import Image
-from report_samples import explanation, frame, info, two_waters
+from report_samples import ethanol, explanation, frame, info, two_waters
 
+from atomlens import explain, load_model
 from atomlens.report import couplings_html, page_html
 from atomlens.report.page import Page
 from atomlens.tables import explained_frame, fragment_groups
@@ -30,9 +31,13 @@ HTMLAnchorElement.prototype.click = function () { window.savedName = this.downlo
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """One structure; and three frames of two molecules with groups."""
+    """One structure; three frames of two molecules with groups; and two structures that differ."""
     folder = tmp_path_factory.mktemp("pages")
     (folder / "one.html").write_text(page_html(frame(), info()), encoding="utf-8")
+    unlike = Page(info(), n_frames=2)
+    for index, atoms in enumerate((two_waters(), ethanol())):
+        unlike.add(explained_frame(explanation(atoms), index=index))
+    (folder / "unlike.html").write_text(unlike.html(), encoding="utf-8")
     page = Page(info(), n_frames=3)
     for index in range(3):
         atoms = two_waters()
@@ -258,6 +263,23 @@ def test_frames_by_slider_keys_and_player_and_the_address_brings_them_back(uncha
     assert browser.run("Number(document.querySelector('#walk-rows tr[aria-current]').dataset.walk)") == 3
     assert browser.run("location.hash.slice(1)") == fragment
     assert browser.errors == []
+
+
+def test_lines_join_frames_of_one_molecule_alone(browser, pages):
+    for name, joined in (("frames.html", True), ("unlike.html", False)):
+        open_page(browser, pages / name)
+        lines, spots = (
+            browser.run(f"document.querySelectorAll('#frames-chart {kind}').length") for kind in ("path.line", ".spot")
+        )
+        assert (lines > 0, spots > 0) == (joined, not joined)
+
+
+def test_the_view_starts_with_all_bonds(browser, tmp_path):
+    model = load_model("zoo:organic-painn")
+    (tmp_path / "page.html").write_text(page_html(explained_frame(explain(model, ethanol())), info()), "utf-8")
+    open_page(browser, tmp_path / "page.html")
+    rows = "[...document.querySelectorAll('#pair-rows tr')].map((row) => row.lastElementChild.textContent)"
+    assert browser.run(rows) == ["1-2"] * 8
 
 
 def test_the_chemiscope_file_opens_in_chemiscope(browser, pages):

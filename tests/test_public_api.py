@@ -234,8 +234,9 @@ def test_no_function_computes_with_whole_numbers(tmp_path):
 
 def test_a_frame_may_be_a_number(tmp_path):
     ase.io.write(tmp_path / "two.xyz", [ase.Atoms("H"), ase.Atoms("He")])
-    (last,) = atomlens.read_structures(tmp_path / "two.xyz", -1)
-    assert last.symbols[0] == "He"
+    for frame in (-1, np.int64(1)):
+        (last,) = atomlens.read_structures(tmp_path / "two.xyz", frame)
+        assert last.symbols[0] == "He"
 
 
 def test_figures_are_drawn_on_the_axes_given():

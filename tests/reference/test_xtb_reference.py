@@ -84,6 +84,9 @@ def test_populations_of_any_orbitals_sum_to_one(seed, n):
         (ase.Atoms("HH", [[0, 0, 0], [0, 0, 0]]), {}, "GFN2-xTB (failed|refuses)"),
         (ase.Atoms("He", info={"charge": "some"}), {}, "charge is 'some'"),
         (ase.Atoms("He", info={"charge": True}), {}, "charge is 'True'"),
+        (ase.Atoms("He", info={"charge": 10**26}), {}, "charge is '1000"),
+        (ase.build.molecule("H2"), {"uhf": 4}, "2 valence electrons cannot have 4 unpaired"),
+        (ase.build.molecule("H2"), {"uhf": -2}, "cannot have -2 unpaired"),
         (ase.Atoms("He", info={"uhf": 0.5}), {}, "uhf is '0.5'"),
         (ase.build.molecule("H2O"), {"charge": 8}, r"\+8 e leaves none of the 8 valence electrons"),
         (ase.Atoms(), {}, "no atoms"),
@@ -118,6 +121,20 @@ def test_unpaired_electrons_are_those_of_the_structure():
         assert told.get_potential_energy() == pytest.approx(triplet, abs=1e-6)
     methyl = structure_from_smiles("[CH3]")
     assert gfn2(methyl).energy == gfn2(methyl, uhf=1).energy
+
+
+def test_one_calculator_follows_charge_and_spin_of_its_structures():
+    calculator = Gfn2Calculator()
+    told = ({"uhf": 0}, {"uhf": 2}, {"charge": 1, "uhf": 1}, {})
+    oxygen = ase.build.molecule("O2")
+    expected = [gfn2(oxygen, charge=info.get("charge"), uhf=info.get("uhf")).energy for info in told]
+    assert len({round(energy, 3) for energy in expected}) == 3
+    for info, energy in zip(told, expected, strict=True):
+        oxygen.info = dict(info)
+        assert calculator.get_potential_energy(oxygen) == pytest.approx(energy, abs=1e-5)
+        other = ase.Atoms(oxygen, positions=oxygen.positions, info=dict(info))
+        other.calc = calculator
+        assert other.get_potential_energy() == pytest.approx(energy, abs=1e-5)
 
 
 def test_ions_and_radicals_where_they_are_told():

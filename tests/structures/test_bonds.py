@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom
 
-from atomlens.structures import BondTable, fragments, perceive_bonds
+from atomlens.structures import BondTable, charge_or_zero, fragments, perceive_bonds
 
 pytestmark = pytest.mark.smoke
 
@@ -174,3 +174,8 @@ def test_rdkit_logs_as_it_did_before():
     before = rdBase.LogStatus()
     perceive_bonds(ase.build.molecule("CH3"))
     assert rdBase.LogStatus() == before
+
+
+@pytest.mark.parametrize("charge", [10**26, True, 0.5, "some", float("nan")])
+def test_charges_that_are_none_count_as_zero(charge):
+    assert charge_or_zero(ase.Atoms("H", info={"charge": charge})) == 0

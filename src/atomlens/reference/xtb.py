@@ -21,7 +21,7 @@ from rdkit import Chem
 
 from atomlens.reference.orbitals import Orbitals
 from atomlens.reference.unavailable import ReferenceUnavailable
-from atomlens.structures import InputError, install_command, stated_charge, unpaired_electrons
+from atomlens.structures import InputError, install_command, is_whole, stated_charge, unpaired_electrons
 
 _HIGHEST = 86
 
@@ -171,13 +171,17 @@ def electrons(atoms: ase.Atoms, charge: int | None, uhf: int | None) -> tuple[in
     ReferenceUnavailable
         If what the structure comes with is no whole number.
     """
+    for name, value in (("charge", charge), ("uhf", uhf)):
+        if value is not None and not is_whole(value):
+            raise ReferenceUnavailable(f"{name} is {value!r}; give a whole number")
     try:
-        return (
-            (stated_charge(atoms) or 0) if charge is None else charge,
-            (unpaired_electrons(atoms) or 0) if uhf is None else uhf,
+        found = (
+            stated_charge(atoms) if charge is None else charge,
+            unpaired_electrons(atoms) if uhf is None else uhf,
         )
     except InputError as error:
-        raise ReferenceUnavailable(f"GFN2-xTB needs charge and spin of the structure, and {error}") from error
+        raise ReferenceUnavailable(f"charge and spin of the structure count, and {error}") from error
+    return int(found[0] or 0), int(found[1] or 0)
 
 
 @contextmanager
@@ -198,6 +202,8 @@ def _check(atoms: ase.Atoms, charge: int, uhf: int) -> None:
     valence = sum(Chem.GetPeriodicTable().GetNOuterElecs(int(z)) for z in atoms.numbers)
     if charge > valence or (charge == valence and len(atoms) > 1):
         raise ReferenceUnavailable(f"a total charge of {charge:+d} e leaves none of the {valence} valence electrons")
+    if not 0 <= uhf <= valence - charge:
+        raise ReferenceUnavailable(f"{valence - charge} valence electrons cannot have {uhf} unpaired ones among them")
     # Z alone decides between odd and even: core electrons come in pairs, those of 4f shells apart.
     electrons = int(atoms.numbers.sum()) - charge
     lanthanides = bool(((atoms.numbers > 57) & (atoms.numbers < 72)).any())

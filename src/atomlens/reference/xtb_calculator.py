@@ -8,7 +8,7 @@ from typing import Any
 import ase
 from ase.calculators.calculator import Calculator, all_changes
 
-from atomlens.reference.xtb import Gfn2
+from atomlens.reference.xtb import Gfn2, electrons
 
 
 class Gfn2Calculator(Calculator):
@@ -33,10 +33,18 @@ class Gfn2Calculator(Calculator):
         super().__init__(**kwargs)
         self._charge, self._uhf = charge, uhf
         self._xtb: Gfn2 | None = None
+        self._asked: tuple[int, int] | None = None
 
     def check(self, atoms: ase.Atoms) -> None:
         """Raise `ReferenceUnavailable` if GFN2-xTB cannot be had for a molecule, before anything is computed."""
         Gfn2(atoms, self._charge, self._uhf)
+
+    def check_state(self, atoms: ase.Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation; ASE does not look at charge and spin in ``atoms.info``."""
+        changes = super().check_state(atoms, tol)
+        if self._asked is not None and electrons(atoms, self._charge, self._uhf) != self._asked:
+            changes.append("initial_charges")
+        return changes
 
     def calculate(
         self,
@@ -47,8 +55,9 @@ class Gfn2Calculator(Calculator):
         """Fill ``results``, all of them at once."""
         super().calculate(atoms, list(properties), list(system_changes))
         assert self.atoms is not None
-        if self._xtb is None or set(system_changes) - {"positions"}:
-            self._xtb = Gfn2(self.atoms, self._charge, self._uhf)
+        asked = electrons(self.atoms, self._charge, self._uhf)
+        if self._xtb is None or set(system_changes) - {"positions"} or asked != self._asked:
+            self._xtb, self._asked = Gfn2(self.atoms, self._charge, self._uhf), asked
         found = self._xtb.compute(self.atoms.positions)
         self.results = {
             "energy": found.energy,

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def read_structures(path: str | Path, frames: str | int = ":", *, seed: int = 0)
     """
     if not isinstance(path, str | Path):
         raise TypeError(f"read_structures received {type(path).__name__}; give the path of a file, or a SMILES string")
-    if not isinstance(frames, str | int):
+    if not isinstance(frames, str | Integral):
         raise TypeError(
             f"read_structures received {type(frames).__name__} as frames; write for example 0, ':10' or '::5'"
         )

@@ -77,7 +77,7 @@ def test_a_relaxed_structure_that_is_no_minimum_of_the_reference_is_told(lowest:
     found = Exits(ase.Atoms("H2"), 0.0, tuple(ways), 2, 0)
     table = exit_table(found, 0.025).with_columns(pl.Series("reference_eV", [lowest, 2.0]))
     said = _exit_finding(table, found, 300.0, "GFN2-xTB").sentence
-    assert ("what the model relaxed to is no minimum there" in said) == (lowest < 0)
+    assert ("that is not the lowest structure there" in said) == (lowest < 0)
     assert ("GFN2-xTB at the same geometries" in said) == (lowest > 0)
 
 

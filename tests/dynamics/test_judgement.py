@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +120,12 @@ def test_a_step_is_blamed_for_no_more_than_it_does(timestep: float, says: str) -
     said = step_warning(ETHANOL.numbers, timestep)
     assert (says in said, bool(said)) == (True, bool(says))
     assert bool(step_too_long(ETHANOL.numbers, timestep)) == (timestep > 1.5)
+
+
+@pytest.mark.parametrize(("numbers", "timestep"), [([8, 1], 1.01), ([6, 6], 1.57), ([15, 15], 4.79)])
+def test_a_warning_does_not_advise_the_step_it_warns_of(numbers: list[int], timestep: float) -> None:
+    (advised,) = re.findall(r"use ([0-9.]+) fs or less", step_warning(numbers, timestep))
+    assert step_warning(numbers, float(advised)) == ""
 
 
 @pytest.mark.parametrize("timestep", [1.0, 1.5, 2.5, 3.2])

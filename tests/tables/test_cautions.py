@@ -7,7 +7,7 @@ import ase.build
 import pytest
 
 from atomlens.structures import perceive_bonds, structure_from_smiles
-from atomlens.tables.cautions import cautions
+from atomlens.tables import cautions
 
 
 def said(atoms: ase.Atoms, cutoff: float = 5.0, outside: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -61,3 +61,6 @@ def test_a_structure_that_came_apart_is_no_fault_of_a_file():
     assert cautions(apart, perceive_bonds(apart), 5.0, as_read=False) == ()
     cell = ase.Atoms("H", cell=[2.0, 9.0, 9.0], pbc=True)
     assert len(cautions(cell, perceive_bonds(cell), 5.0, as_read=False)) == 1
+    apart.info["charge"] = 1
+    (charged,) = cautions(apart, perceive_bonds(apart), 5.0, as_read=False)
+    assert charged.startswith("total charge +1 e by the file")

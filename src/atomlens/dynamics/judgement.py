@@ -220,7 +220,7 @@ def _causes(simulation: Simulation) -> str:
 
 
 _ALIVE = f"{100 * ALIVE:.0f} %"
-_LONGER = f"give --time {LONG_ENOUGH:g} or more"
+_LONGER = f"simulate {LONG_ENOUGH:g} ps or more"
 _SURVIVAL = Claim(
     f"At least {_ALIVE} of the replicas stay whole to the end.",
     "Do molecules stay whole?",

@@ -10,14 +10,15 @@ of their reduced mass. For each row of the periodic table the strongest bond amo
 * Li to Ne: N≡N, 2,330 cm⁻¹, 14 fs;
 * heavier elements: P≡P, 780 cm⁻¹, 43 fs (wavenumbers: NIST Chemistry WebBook).
 
-A ninth of it is the longest step that is taken for sound: 1 fs with hydrogen, the usual rule, 1.6 fs for Li to Ne, and
-4.8 fs for heavier ones. Up to a sixth, 1.5 fs with hydrogen, energies drift a little (water of GFN2-xTB, NVE from
+A ninth of it is the longest step that is taken for sound: 1 fs with hydrogen, the usual rule, 1.5 fs for Li to Ne, and
+4.7 fs for heavier ones. Up to a sixth, 1.5 fs with hydrogen, energies drift a little (water of GFN2-xTB, NVE from
 500 K: 1.8 meV in 1 ps at 1.5 fs, 0.4 meV at 1.1 fs) and molecules do not break by it; beyond, a model is not blamed
 for what breaks. A mass that was changed, such as that of deuterium, is not looked at.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,7 +75,7 @@ def step_warning(numbers: Sequence[int] | Int[np.ndarray, " N"], timestep: float
 def _too_long(numbers: Sequence[int] | Int[np.ndarray, " N"], timestep: float) -> str:
     return (
         f"a time step of {timestep:g} fs is too long for {chemical_symbols[min(numbers)]}, whose fastest bonds take "
-        f"{_period(numbers):g} fs to vibrate; use {longest_step(numbers):.2g} fs or less"
+        f"{_period(numbers):g} fs to vibrate; use {math.floor(10 * longest_step(numbers)) / 10:g} fs or less"
     )
 
 

@@ -1,4 +1,4 @@
-from .amounts import in_eV, in_kT
+from .amounts import height_text, in_eV, in_kT
 from .assets import page_template, plain_script, template_text
 from .axes import BLUE, GREEN, INK, ORANGE, PINK, QUIET, plain
 from .calculated_page import calculated_html
@@ -32,6 +32,7 @@ __all__ = [
     "couplings_html",
     "failure_figure",
     "frames_on_page",
+    "height_text",
     "in_eV",
     "in_kT",
     "make_chapter",

@@ -21,6 +21,18 @@ def in_eV(energy: float) -> str:
     return f"{energy:.{2 if abs(energy) < _TWO_DECIMALS else 0}f} eV"
 
 
+def height_text(height: float, limit: float) -> str:
+    """A height in eV in words, on the side of a limit on which it counts.
+
+    Examples
+    --------
+    >>> height_text(2.998, 3.0), height_text(2.9, 3.0), height_text(3.001, 3.0)
+    ('just below 3 eV', '2.90 eV', '3.00 eV')
+    """
+    said = in_eV(height)
+    return f"just below {limit:g} eV" if height < limit and said == in_eV(limit) else said
+
+
 def in_kT(ratio: float, decimals: int = 0) -> str:
     """An energy in units of k_B T in words.
 

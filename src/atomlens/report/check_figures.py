@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from atomlens.analyses import Wall
+from atomlens.analyses import HIGH, Wall
 from atomlens.dynamics import BREAKS, HOLDS, barrier_at
-from atomlens.report.amounts import in_eV
+from atomlens.report.amounts import height_text, in_eV
 from atomlens.report.axes import BLUE, FAINT, GREEN, INK, ORANGE, PINK, QUIET, plain
 from atomlens.report.figures import DOWN
 
@@ -77,7 +77,7 @@ def check_figure(ways: pl.DataFrame, walls: Sequence[Wall], thermal: float, barr
             right.plot(wall.distances, wall.energies, color=FAINT, linewidth=1.2)
     for k, wall in enumerate(fallen):
         pair = "-".join(wall.elements) + ("" if wall.bonded else ", not bonded")
-        name = f"{pair}: {wall.gives_way:.2f} Å, {in_eV(wall.height)}"
+        name = f"{pair}: {wall.gives_way:.2f} Å, {height_text(wall.height, HIGH)}"
         style = {"color": _COLOURS[k % len(_COLOURS)], "linewidth": 1.6, "linestyle": "-" if wall.bonded else "--"}
         right.plot(wall.distances, wall.energies, label=name, **style)
     if fallen:

@@ -344,12 +344,12 @@ def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, referen
     if under := [energy for energy in exits["reference_eV"].drop_nulls() if energy < -_ROUNDING]:
         said += (
             f". {reference} puts {len(under)} of these geometries below the relaxed structure, down to "
-            f"{in_eV(min(under))}: what the model relaxed to is no minimum there, and the comparison "
-            "says nothing of its barriers"
+            f"{in_eV(min(under))}: that is not the lowest structure there, and {reference}'s energies say nothing of "
+            "the model's barriers"
         )
     taken = exits.filter(pl.col("kT") < _MOST_TAKEN)
     below = taken.filter((pl.col("reference_eV") > 1.0) & (pl.col("energy_eV") < 0.5 * pl.col("reference_eV")))
-    if len(below):
+    if len(below) and not under:
         names = some(below["name"].to_list(), 3, ", ")
         said += (
             f". Less than half of what {reference} gives: {len(below)} of the {len(taken)} ways below "

@@ -11,7 +11,7 @@ import polars as pl
 from ase import units
 
 from atomlens.analyses import HIGH, Finding, Outcome, Wall, missing_energies, not_applicable
-from atomlens.report import in_eV, in_kT
+from atomlens.report import height_text, in_kT
 
 
 def wall_table(walls: Sequence[Wall], compared: Sequence[tuple[Wall | None, bool]]) -> pl.DataFrame:
@@ -60,8 +60,11 @@ def wall_finding(walls: Sequence[Wall], table: pl.DataFrame, temperature: float)
         said = "The one wall holds" if len(walls) == 1 else f"All {len(walls)} walls hold"
         said += " as far in as there are energies" if missing else " down to 0.5 Å"
     else:
-        parts = [f"{_pair(row)} at {row['gives_way_A']:.2f} Å after {_height(row)}" for row in fallen]
-        said = f"{len(fallen)} of {len(walls)} walls give way: {some(parts, 4, '; ')}"
+        parts = [
+            f"{_pair(row)} at {row['gives_way_A']:.2f} Å after {height_text(row['height_eV'], HIGH)}" for row in fallen
+        ]
+        which = "The one wall gives way" if len(walls) == 1 else f"{len(fallen)} of {len(walls)} walls give way"
+        said = f"{which}: {some(parts, 4, '; ')}"
         said += "; the others hold as far in as there are energies" if missing and len(fallen) < len(walls) else ""
     judged = _judged_walls(fallen, temperature)
     sentence = " ".join([f"{said}{f' ({missing})' if missing else ''}.", *judged])
@@ -88,12 +91,6 @@ def _judged_walls(fallen: Sequence[dict[str, Any]], temperature: float) -> list[
         gives = "gives" if len(high) == 1 else "give"
         said.append(f"{len(high)} of them {gives} way only above {f'{HIGH:g} eV' if said else level}: no hole.")
     return said
-
-
-def _height(row: dict[str, Any]) -> str:
-    """The height of a wall, on the side of the limit on which it counts."""
-    said, height = in_eV(row["height_eV"]), float(row["height_eV"])
-    return f"just below {HIGH:g} eV" if height < HIGH and said == in_eV(HIGH) else said
 
 
 def _pair(row: dict[str, Any]) -> str:

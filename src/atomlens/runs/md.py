@@ -34,8 +34,8 @@ from atomlens.interactions import explain
 from atomlens.models import one_thread, outside
 from atomlens.potentials import AnyModel, OpenedModel
 from atomlens.report import Chapter, Page, failure_figure, stability_figure, svg_address
-from atomlens.structures import Precision, as_dtype, reading_notes
-from atomlens.tables import RunInfo, explained_frame, model_summary, package_versions
+from atomlens.structures import Precision, as_dtype, perceive_bonds, reading_notes
+from atomlens.tables import RunInfo, cautions, explained_frame, model_summary, package_versions
 
 # Raised whenever a key of a simulation's summary.json changes its meaning or goes away.
 SCHEMA = 1
@@ -174,7 +174,8 @@ def run_md(
             for index, frame in enumerate(shown)
         ]
         of_frames = dict.fromkeys(warning for frame in explained for warning in frame.warnings)
-        warnings = (*foreseen(options, atoms), *of_frames)
+        of_start = cautions(atoms, perceive_bonds(atoms), exact.cutoff, outside(model.facts, atoms))
+        warnings = tuple(dict.fromkeys((*foreseen(options, atoms), *of_start, *of_frames)))
         for frame in explained:
             page.add(frame)
         tables = ["trajectory/observables.parquet"]

@@ -1,4 +1,5 @@
 from .batch import BatchRows, batch_rows, batch_tables, batch_walks
+from .cautions import cautions
 from .frame import ExplainedFrame, explained_frame
 from .groups import AtomGroups, fragment_groups, named_groups, read_groups, residue_groups
 from .levels import COLUMNS, atoms_table, frame_tables, groups_table, pairs_table, triples_table, walks_table
@@ -19,6 +20,7 @@ __all__ = [
     "batch_rows",
     "batch_tables",
     "batch_walks",
+    "cautions",
     "explained_frame",
     "fragment_groups",
     "frame_summary",

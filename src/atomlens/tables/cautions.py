@@ -27,15 +27,12 @@ def cautions(
     as_read
         Whether the structure is as somebody gave it: in one that broke, missing bonds are no fault of a file.
     """
-    said = [_images(atoms, cutoff)]
-    if not as_read:
-        return tuple(filter(None, said))
-    said.append(_far_apart(atoms, bonds))
+    said = [_images(atoms, cutoff), _far_apart(atoms, bonds) if as_read else ""]
     charge = charge_or_zero(atoms)
     told = f"{charge:+d} e" if charge else "0 e"
     if charge and geometry_note(atoms) is None and not any(text.startswith("total charge") for text in outside):
         said.append(f"total charge {told} by the file: bond orders are assigned with it, and the model does not see it")
-    if len(bonds.pairs) and not bonds.has_orders and len(atoms) <= MOST_ORDERED and not atoms.pbc.any():
+    if as_read and len(bonds.pairs) and not bonds.has_orders and len(atoms) <= MOST_ORDERED and not atoms.pbc.any():
         said.append(
             f"no bond orders fit a total charge of {told}, so that bonds have none here: it is a radical, has a "
             "metal, or its charge is another (charge=... in the file)"

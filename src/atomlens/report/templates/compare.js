@@ -41,8 +41,8 @@ function scatter() {
     svg.append(dot);
   }));
   byId("agreement").textContent = f.agreement.map(([all, bonds, others], k) =>
-    (DATA.models.length > 2 ? `${DATA.models[k + 1]}: ` : "") + `${agreementText(all)}; ` +
-    `among bonds alone ${agreementText(bonds)}, among other pairs ${agreementText(others)}`).join("; ");
+    (DATA.models.length > 2 ? `${DATA.models[k + 1]}: ` : "") + agreementText(all) +
+    (all === null ? "" : `; among bonds alone ${agreementText(bonds)}, among other pairs ${agreementText(others)}`)).join("; ");
 }
 
 function pairTable() {

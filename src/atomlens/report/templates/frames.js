@@ -61,8 +61,8 @@ function framesChart() {
   // Names stand at the end of their lines, pushed apart where they would touch.
   const ends = series.map(([name, of], s) => ({ name, s, y: y(of(DATA.frames[DATA.frames.length - 1]) * factor()) })).sort((a, b) => a.y - b.y);
   ends.forEach((end, k) => { if (k) end.y = Math.max(end.y, ends[k - 1].y + 13); });
-  // Lines join frames of one molecule; of different ones each stands for itself.
-  const joined = DATA.frames.every((f) => f.formula === DATA.frames[0].formula);
+  // Lines join frames of the same atoms in the same order; others stand for themselves.
+  const joined = DATA.frames.every((f) => f.symbols.join() === DATA.frames[0].symbols.join());
   series.forEach(([, of], s) => {
     const at = DATA.frames.map((f, k) => [x(k), y(of(f) * factor())]);
     if (joined) svg.append(shape("path", { class: `line ${SERIES[s]}`, d: at.map(([a, b], k) => `${k ? "L" : "M"}${a} ${b}`).join("") }));

@@ -155,7 +155,7 @@ def sentence(found: list[Association]) -> str:
     """What the study says about the deviation score, in one sentence."""
     score = next((item for item in found if item.predictor == "deviation"), None)
     if score is None or not score.spearman.has_interval:
-        return "Too few models with a deviation score and a survival time: the study cannot tell."
+        return "Too few kinds of models with a deviation score and a survival time: the study cannot tell."
     partial = f"; given the force error {score.partial}" if math.isfinite(score.partial.value) else ""
     if score.spearman.high < 0:
         result = "Models of higher deviation score break sooner"

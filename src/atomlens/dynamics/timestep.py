@@ -51,7 +51,7 @@ def step_too_long(numbers: Sequence[int] | Int[np.ndarray, " N"], timestep: floa
     >>> step_too_long([6, 1, 1, 1, 1], 1.5), step_too_long([6, 1, 1, 1, 1], 5.0)
     ('', 'a time step of 5 fs is too long for H, whose fastest bonds take 9 fs to vibrate; use 1 fs or less')
     """
-    return _too_long(numbers, timestep) if timestep > _period(numbers) / _BLAMELESS else ""
+    return _clause(numbers, timestep, "too long") if timestep > _period(numbers) / _BLAMELESS else ""
 
 
 def step_warning(numbers: Sequence[int] | Int[np.ndarray, " N"], timestep: float) -> str:
@@ -64,17 +64,15 @@ def step_warning(numbers: Sequence[int] | Int[np.ndarray, " N"], timestep: float
     """
     if timestep <= longest_step(numbers):
         return ""
-    period, said = _period(numbers), _too_long(numbers, timestep)
-    if timestep > period / np.pi:
-        return f"{said}: molecules break by it alone, with any model"
-    if timestep > period / _BLAMELESS:
-        return f"{said}: molecules may break by it, with any model"
-    return f"{said.replace('too long', 'long', 1)}: energies drift"
+    if not (said := step_too_long(numbers, timestep)):
+        return f"{_clause(numbers, timestep, 'long')}: energies drift"
+    alone = timestep > _period(numbers) / np.pi
+    return f"{said}: molecules {'break by it alone' if alone else 'may break by it'}, with any model"
 
 
-def _too_long(numbers: Sequence[int] | Int[np.ndarray, " N"], timestep: float) -> str:
+def _clause(numbers: Sequence[int] | Int[np.ndarray, " N"], timestep: float, how: str) -> str:
     return (
-        f"a time step of {timestep:g} fs is too long for {chemical_symbols[min(numbers)]}, whose fastest bonds take "
+        f"a time step of {timestep:g} fs is {how} for {chemical_symbols[min(numbers)]}, whose fastest bonds take "
         f"{_period(numbers):g} fs to vibrate; use {math.floor(10 * longest_step(numbers)) / 10:g} fs or less"
     )
 

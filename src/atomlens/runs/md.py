@@ -52,8 +52,8 @@ hydrogen farther than 2.5 Å from every heavy atom, or a bond. The curve is the 
 are sound at the end count as censored; the band is its 95 % log-log interval, and the exact one of a share
 (Clopper-Pearson) where none or all have broken. The limit that the share is compared with, 75 %, is our choice: 16
 sound replicas of 16 show at least 79 %, the fewest that clear it are 13 of 13. Runs below 1 ps never agree: a start
-from a minimum has hardly been warmed by then. Where a replica broke at a time step longer than a ninth of the fastest
-bond vibration (1 fs with hydrogen, 1.6 fs for Li to Ne, 4.8 fs for heavier elements), the step may be to blame, and
+from a minimum has hardly been warmed by then. Where a replica broke at a time step longer than a sixth of the fastest
+bond vibration (1.5 fs with hydrogen, 2.3 fs for Li to Ne, 7.2 fs for heavier elements), the step may be to blame, and
 nothing is decided. The drift in NVE is the mean over
 replicas weighted by how long they stayed sound. Distances are compared with a reference by the share that would have to
 move, next to what sampling alone misplaces: half of what halves of simulation and reference differ by, added in
@@ -174,7 +174,9 @@ def run_md(
             for index, frame in enumerate(shown)
         ]
         of_frames = dict.fromkeys(warning for frame in explained for warning in frame.warnings)
-        of_start = cautions(atoms, perceive_bonds(atoms), exact.cutoff, outside(model.facts, atoms))
+        of_start = ()
+        if failure is not None:  # otherwise the start itself is shown
+            of_start = cautions(atoms, perceive_bonds(atoms), exact.cutoff, outside(model.facts, atoms))
         warnings = tuple(dict.fromkeys((*foreseen(options, atoms), *of_start, *of_frames)))
         for frame in explained:
             page.add(frame)

@@ -89,13 +89,13 @@ class Gfn2:
         orbitals: bool = False,
     ) -> None:
         interface = _tblite()
-        self.charge, uhf = electrons(atoms, charge, uhf)
-        _check(atoms, self.charge, uhf)
+        self.charge, self.uhf = electrons(atoms, charge, uhf)
+        _check(atoms, self.charge, self.uhf)
         self._orbitals = orbitals
         self._last: Any = None
         try:
             self._calculator = interface.Calculator(
-                "GFN2-xTB", atoms.numbers, atoms.positions / Bohr, float(self.charge), uhf
+                "GFN2-xTB", atoms.numbers, atoms.positions / Bohr, float(self.charge), self.uhf
             )
             self._calculator.set("verbosity", 0)
             self._calculator.set("accuracy", accuracy)
@@ -205,11 +205,11 @@ def _check(atoms: ase.Atoms, charge: int, uhf: int) -> None:
     if not 0 <= uhf <= valence - charge:
         raise ReferenceUnavailable(f"{valence - charge} valence electrons cannot have {uhf} unpaired ones among them")
     # Z alone decides between odd and even: core electrons come in pairs, those of 4f shells apart.
-    electrons = int(atoms.numbers.sum()) - charge
+    total = int(atoms.numbers.sum()) - charge
     lanthanides = bool(((atoms.numbers > 57) & (atoms.numbers < 72)).any())
-    if not lanthanides and (electrons - uhf) % 2:
+    if not lanthanides and (total - uhf) % 2:
         raise ReferenceUnavailable(
-            f"{electrons} electrons do not go with {uhf} unpaired ones; give uhf=1 for a radical, charge=1 for an "
+            f"{total} electrons do not go with {uhf} unpaired ones; give uhf=1 for a radical, charge=1 for an "
             "ion: in the comment line of an extended xyz file, or in atoms.info in Python"
         )
 

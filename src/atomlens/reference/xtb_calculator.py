@@ -33,7 +33,6 @@ class Gfn2Calculator(Calculator):
         super().__init__(**kwargs)
         self._charge, self._uhf = charge, uhf
         self._xtb: Gfn2 | None = None
-        self._asked: tuple[int, int] | None = None
 
     def check(self, atoms: ase.Atoms) -> None:
         """Raise `ReferenceUnavailable` if GFN2-xTB cannot be had for a molecule, before anything is computed."""
@@ -42,9 +41,13 @@ class Gfn2Calculator(Calculator):
     def check_state(self, atoms: ase.Atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last calculation; ASE does not look at charge and spin in ``atoms.info``."""
         changes = super().check_state(atoms, tol)
-        if self._asked is not None and electrons(atoms, self._charge, self._uhf) != self._asked:
+        if self._has_other_electrons(atoms):
             changes.append("initial_charges")
         return changes
+
+    def _has_other_electrons(self, atoms: ase.Atoms) -> bool:
+        xtb = self._xtb
+        return xtb is not None and electrons(atoms, self._charge, self._uhf) != (xtb.charge, xtb.uhf)
 
     def calculate(
         self,
@@ -55,9 +58,8 @@ class Gfn2Calculator(Calculator):
         """Fill ``results``, all of them at once."""
         super().calculate(atoms, list(properties), list(system_changes))
         assert self.atoms is not None
-        asked = electrons(self.atoms, self._charge, self._uhf)
-        if self._xtb is None or set(system_changes) - {"positions"} or asked != self._asked:
-            self._xtb, self._asked = Gfn2(self.atoms, self._charge, self._uhf), asked
+        if self._xtb is None or set(system_changes) - {"positions"} or self._has_other_electrons(self.atoms):
+            self._xtb = Gfn2(self.atoms, self._charge, self._uhf)
         found = self._xtb.compute(self.atoms.positions)
         self.results = {
             "energy": found.energy,

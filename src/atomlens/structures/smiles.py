@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import lru_cache
 from typing import Any
 
 import ase
@@ -102,7 +103,12 @@ def smiles_radicals(atoms: ase.Atoms) -> int | None:
     """Unpaired electrons of the SMILES string that a structure was made from; None for all other structures."""
     if geometry_note(atoms) is None or "smiles" not in atoms.info:
         return None
-    return _unpaired(Chem.MolFromSmiles(str(atoms.info["smiles"])))
+    return _radicals(str(atoms.info["smiles"]))
+
+
+@lru_cache(maxsize=1024)  # asked at every step of what moves
+def _radicals(text: str) -> int:
+    return _unpaired(Chem.MolFromSmiles(text))
 
 
 def _unpaired(molecule: Any) -> int:

@@ -70,7 +70,7 @@ class TableFormat(StrEnum):
     BOTH = "both"
 
 
-# Of runs that resume: without it the same command goes on where it stopped.
+# For commands whose runs resume. Without the option, the same command goes on where it stopped.
 OverwriteRun = Annotated[
     bool, typer.Option("--overwrite", help="Replace a folder that atomlens wrote, an unfinished run too.")
 ]
@@ -152,20 +152,13 @@ def checked_device(name: str | None) -> torch.device | None:
     InputError
         If there is no such device, or it cannot be used here.
     """
-    import torch
-
+    from atomlens.models import usable_device
     from atomlens.structures import InputError
 
-    if name is None:
-        return None
     try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"--device {name!r} cannot be used here; give cpu, or cuda where there is one") from error
-    if device.type == "meta":  # accepts everything and computes nothing
-        raise InputError("--device 'meta' computes nothing; give cpu, or cuda where there is one")
-    return device
+        return None if name is None else usable_device(name)
+    except InputError as error:
+        raise InputError(f"--{error}") from error
 
 
 def on_device(model: AnyModel, device: torch.device | None) -> AnyModel:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from atomlens.cli.terminal import echo
+from atomlens.folders import resumes
 
 
 def command_line() -> str:
@@ -22,6 +23,5 @@ def resumable(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        again = "the same command without --overwrite" if "--overwrite" in sys.argv else "the same command"
-        echo(f"atomlens: interrupted; {again} resumes where it stopped ({out})", err=True)
+        echo(f"atomlens: interrupted; {resumes('--overwrite' in sys.argv)} where it stopped ({out})", err=True)
         sys.exit(130)

@@ -3,7 +3,7 @@ from .files import atomic_file, atomic_folder, write_text
 from .locks import alone_in
 from .ownership import MARKER, below, is_ours, mark, remove_ours
 from .results import load_result, save_result, to_plain
-from .resuming import RUN_FILES, open_run, remove_if_empty, started_settings
+from .resuming import RUN_FILES, open_run, remove_if_empty, resumes, started_settings
 from .settings import build, read_toml
 from .state import load_state, save_state
 from .stored import no_name_twice, read_json, reading, whole
@@ -34,6 +34,7 @@ __all__ = [
     "reading",
     "remove_if_empty",
     "remove_ours",
+    "resumes",
     "save_result",
     "save_state",
     "started_settings",

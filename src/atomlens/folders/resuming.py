@@ -28,6 +28,17 @@ def started_settings(out: Path) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
+def resumes(overwrite: bool) -> str:
+    """What makes a run that was stopped go on, in words: `--overwrite` would delete what there is of it.
+
+    Examples
+    --------
+    >>> resumes(overwrite=False)
+    'the same command resumes'
+    """
+    return f"the same command{' without --overwrite' if overwrite else ''} resumes"
+
+
 @contextmanager
 def open_run(
     out: Path, settings: dict[str, Any], writes: Iterable[str], overwrite: bool = False, *, grows: bool = False

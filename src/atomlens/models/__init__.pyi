@@ -41,7 +41,7 @@ from .files import (
     zoo_path,
 )
 from .long_range import LongRange, PairTerms
-from .machine import keep_memory, one_thread
+from .machine import keep_memory, one_thread, usable_device
 from .painn import PaiNN, PaiNNInteraction, PaiNNMixing
 from .plausibility import implausible, impossible
 from .potential import Potential, Prediction, UnseenElementWarning
@@ -117,6 +117,7 @@ __all__ = [
     "sum_edges",
     "to_internal",
     "unseen_elements",
+    "usable_device",
     "with_card",
     "write_atomically",
     "written",

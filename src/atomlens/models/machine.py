@@ -9,6 +9,8 @@ from functools import cache
 
 import torch
 
+from atomlens.structures import InputError
+
 # glibc's names for: keep freed memory up to so much; take blocks of up to so much (32 MB is the most) from it.
 _MALLOC = {-1: 1 << 30, -3: 1 << 25}
 
@@ -39,3 +41,24 @@ def keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in _MALLOC.items():
             mallopt(parameter, value)
+
+
+def usable_device(name: torch.device | str) -> torch.device:
+    """The device of that name.
+
+    Raises
+    ------
+    InputError
+        If there is no such device, or it cannot be used here.
+    """
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"device {str(name)!r} cannot be used here ({reason}); give 'cpu', or 'cuda' where there is one"
+        ) from error
+    if device.type == "meta":  # accepts everything and computes nothing
+        raise InputError("device 'meta' computes nothing; give 'cpu', or 'cuda' where there is one")
+    return device

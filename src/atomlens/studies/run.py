@@ -25,6 +25,7 @@ from atomlens.folders import (
     open_run,
     read_json,
     read_toml,
+    resumes,
     started_settings,
     to_plain,
     write_text,
@@ -147,7 +148,8 @@ def run_study(
             report(f"warning: {doubt}")
         rows: dict[str, dict[str, Any]] = {}
         failed: dict[str, str] = {}
-        for name, row in _rows(config, members, folder, home, n_workers, scheduler, report, str(device or "cpu")):
+        asked_of_rows = (n_workers, scheduler, report, str(device or "cpu"), overwrite)
+        for name, row in _rows(config, members, folder, home, *asked_of_rows):
             if isinstance(row, str):
                 failed[name] = row
             else:
@@ -194,8 +196,7 @@ def _telling_what_ran_out(out: Path, overwrite: bool) -> Iterator[None]:
     except (OSError, MemoryError) as error:
         if not (short := _ran_out(error)):
             raise
-        again = "the same command without --overwrite" if overwrite else "the same command"
-        raise InputError(f"--out {out}: {short}; make room, then {again} resumes") from error
+        raise InputError(f"--out {out}: {short}; make room, then {resumes(overwrite)}") from error
 
 
 def _finished(out: Path, members: tuple[Member, ...]) -> bool:
@@ -230,6 +231,7 @@ def _rows(
     scheduler: str | None,
     report: Callable[[str], None],
     device: str,
+    overwrite: bool = False,
 ) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """Every model's row, or why there is none: one that diverged does not end the study."""
     asked = (home, config.analysis, config.simulation)
@@ -238,7 +240,7 @@ def _rows(
             try:
                 yield member.name, run_member(member, folder / "models" / member.name, *asked, report, device)
             except _FAILURES as error:
-                yield member.name, _reason(member.name, error)
+                yield member.name, _reason(member.name, error, overwrite)
         return
     with ExitStack() as stack:
         client = dask_client(stack, n_workers, scheduler)
@@ -254,10 +256,10 @@ def _rows(
             try:
                 yield futures[future], future.result()
             except (*_FAILURES, KilledWorker) as error:
-                yield futures[future], _reason(futures[future], error)
+                yield futures[future], _reason(futures[future], error, overwrite)
 
 
-def _reason(name: str, error: Exception) -> str:
+def _reason(name: str, error: Exception, overwrite: bool) -> str:
     """Why a model has no row, in one line.
 
     Raises
@@ -266,7 +268,7 @@ def _reason(name: str, error: Exception) -> str:
         If disk or memory ran out: that is no fault of this model, and the next ones would fail of it, too.
     """
     if short := _ran_out(error):
-        raise InputError(f"{name}: {short}; make room, then the same command resumes") from error
+        raise InputError(f"{name}: {short}; make room, then {resumes(overwrite)}") from error
     line = next(iter(str(error).splitlines()), "").strip() or "no further word"
     return line if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {line}"
 

@@ -15,7 +15,7 @@ import torch
 
 from atomlens.data import save_split
 from atomlens.folders import alone_in, is_ours, mark, remove_if_empty, write_text
-from atomlens.models import keep_memory, save_model
+from atomlens.models import keep_memory, save_model, usable_device
 from atomlens.structures import InputError
 from atomlens.training.card import make_card
 from atomlens.training.checkpoint import load_checkpoint, restore, save_checkpoint
@@ -113,7 +113,7 @@ def train(
     config = read_config(config_path)
     if max_hours is not None and not max_hours >= 0:
         raise InputError(f"max_hours = {max_hours}; give 0 or more hours, or none for all epochs")
-    device = _usable(device or "cpu")
+    device = usable_device(device or "cpu")
     with _removed_before_its_first_epoch(out), alone_in(out), _with_folder_named(out):
         _check_folder(out, resume)
         command = command or f"train({config_path!s}, {out!s})"
@@ -187,18 +187,6 @@ def finish(
     for name, errors in test.items():
         report(f"{config.name}: {name} ({errors.n} structures): {errors.line()}")
     return TrainResult(out / MODEL, out / CARD, card, test)
-
-
-def _usable(device: torch.device | str) -> torch.device:
-    try:
-        found = torch.device(device)
-        torch.zeros(1, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"device {str(device)!r} cannot be used here ({reason}); give 'cpu'") from error
-    if found.type == "meta":  # accepts everything and computes nothing
-        raise InputError("device 'meta' computes nothing; give 'cpu', or 'cuda' where there is one")
-    return found
 
 
 def _check_folder(out: Path, resume: bool) -> None:

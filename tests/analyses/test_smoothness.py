@@ -29,38 +29,24 @@ from atomlens.potentials import CalculatorModel, load_calculator, scan
 from atomlens.potentials.calculated import CalculatorOrigin
 from atomlens.reference import BondScan, bond_path, open_bonds, read_bond_scans
 from atomlens.report.chapters.smoothness import figure
+from pair_calculators import Pairs
 from places import SHARED
 from samples import small_model
 
 D, A, R0 = 4.0, 2.0, 1.0
 
 
-class Bonds(Calculator):
+class Bonds(Pairs):
     """A Morse energy of every pair of atoms, with a bump of a given height at 1.6 Å."""
 
-    implemented_properties = ["energy", "forces"]  # noqa: RUF012
     step = 0.0  # what a pair loses at 3.7 Å
+    difference = 1e-6
 
     def __init__(self, bump: float = 0.0, steep: float = A) -> None:
-        super().__init__()
-        self.bump, self.steep = bump, steep
+        super().__init__(lambda r: D * (1 - np.exp(-steep * (r - R0))) ** 2 + bump * np.exp(-(((r - 1.6) / 0.1) ** 2)))
 
-    def law(self, r: np.ndarray) -> np.ndarray:
-        """Energy of a pair."""
-        return D * (1 - np.exp(-self.steep * (r - R0))) ** 2 + self.bump * np.exp(-(((r - 1.6) / 0.1) ** 2))
-
-    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:
-        super().calculate(atoms, list(properties), list(system_changes))
-        assert self.atoms is not None
-        i, j = np.triu_indices(len(self.atoms), 1)
-        line = self.atoms.positions[j] - self.atoms.positions[i]
-        r = np.linalg.norm(line, axis=1)
-        slope = (self.law(r + 1e-6) - self.law(r - 1e-6)) / 2e-6
-        forces = np.zeros((len(self.atoms), 3))
-        pull = (slope / r)[:, None] * line
-        np.add.at(forces, i, pull)
-        np.add.at(forces, j, -pull)
-        self.results = {"energy": float(self.law(r).sum()) + self.step * int((r < 3.7).sum()), "forces": forces}
+    def energy(self, r: np.ndarray) -> float:
+        return super().energy(r) + self.step * int((r < 3.7).sum())
 
 
 def model_of(calculator: Calculator) -> CalculatorModel:

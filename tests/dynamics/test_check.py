@@ -76,14 +76,14 @@ def test_a_relaxed_structure_that_is_no_minimum_of_the_reference_is_told(lowest:
     ways = [WayOut((0, 1), "stretched", energy, np.zeros((2, 3))) for energy in (1.5, 2.0)]
     found = Exits(ase.Atoms("H2"), 0.0, tuple(ways), 2, 0)
     table = exit_table(found, 0.025).with_columns(pl.Series("reference_eV", [lowest, 2.0]))
-    said = _exit_finding(table, found, 300.0, "GFN2-xTB").sentence
+    said = _exit_finding(table, found, 300.0).sentence
     assert ("that is not the lowest structure there" in said) == (lowest < 0)
     assert ("GFN2-xTB at the same geometries" in said) == (lowest > 0)
 
 
 def test_a_reference_that_cannot_be_had_is_told() -> None:
     found = Exits(ase.Atoms("H2"), 0.0, (WayOut((0, 1), "stretched", 1.5, np.zeros((2, 3))),), 1, 0)
-    said = _exit_finding(exit_table(found, 0.025), found, 300.0, "none (9 electrons do not fit)").sentence
+    said = _exit_finding(exit_table(found, 0.025), found, 300.0, "9 electrons do not fit").sentence
     assert "GFN2-xTB could not be asked: 9 electrons do not fit." in said
 
 
@@ -180,7 +180,7 @@ def test_ways_that_are_not_named_are_counted() -> None:
     exits = pl.DataFrame(rows | {"reference_eV": [12.0] * 4})
     ways = tuple(WayOut((0, k), "compressed", 0.5, np.zeros((2, 3))) for k in range(4))
     found = Exits(ase.Atoms("H2", np.zeros((2, 3))), 0.0, ways, 4, 0)
-    sentence = _exit_finding(exits, found, 500.0, "GFN2-xTB").sentence
+    sentence = _exit_finding(exits, found, 500.0).sentence
     assert "4 of the 4 ways below 20 kT (C0-H0 compressed, C0-H1 compressed, C0-H2 compressed, and 1 more)" in sentence
 
 

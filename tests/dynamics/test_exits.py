@@ -13,7 +13,7 @@ from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
-from check_samples import LENGTH, Pairs, morse, morse_energy, opened
+from check_samples import LENGTH, morse, morse_energy, opened
 
 from atomlens import InputError
 from atomlens.analyses import Outcome
@@ -22,6 +22,7 @@ from atomlens.dynamics.exits import HeldDistance, closest_contacts
 from atomlens.dynamics.stability import bond_reference
 from atomlens.runs import run_check
 from atomlens.structures import side_of
+from pair_calculators import Pairs
 
 
 def test_a_diatomic_of_morse_has_the_energies_of_morse() -> None:

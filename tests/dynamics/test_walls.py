@@ -13,12 +13,13 @@ import pytest
 from ase.calculators.calculator import Calculator, all_changes
 
 pytest.importorskip("torch_sim", exc_type=ImportError)
-from check_samples import DEPTH, LENGTH, STEEP, Pairs, morse, opened
+from check_samples import DEPTH, LENGTH, STEEP, morse, opened
 
 from atomlens.analyses import Wall, compare_wall, scan_walls
 from atomlens.report import check_figure
 from atomlens.runs import run_check
 from atomlens.runs.check_walls import wall_finding, wall_table
+from pair_calculators import Pairs
 
 
 def test_walls_that_hold_and_walls_that_give_way() -> None:

@@ -311,9 +311,11 @@ def _explained(
         "rule": options.rule,
         "product_rule": options.product_rule,
     }
-    place, workers = folder / "tables", {"n_workers": n_workers, "scheduler": scheduler}
-    survey = survey_structures(model, structures, place, progress=progress, **workers, **common)
-    sample = read_sample(structures, folder / "tables", options.sample)
+    place = folder / "tables"
+    survey = survey_structures(
+        model, structures, place, n_workers=n_workers, scheduler=scheduler, progress=progress, **common
+    )
+    sample = read_sample(structures, place, options.sample)
     count = N_FRESH if isinstance(model, Potential) else N_FRESH_RECORDED
     some = evenly_spread(len(sample.structures), count)
     untrained = []

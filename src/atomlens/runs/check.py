@@ -71,6 +71,7 @@ within 5&nbsp;ps, below {barrier_at(BREAKS):.1f}&nbsp;kT, <em>holds</em> where f
 {barrier_at(HOLDS):.1f}&nbsp;kT on, and is <em>at risk</em> in between. The figure marks both limits. How that was
 tested on other molecules stands in docs/forecast.md.</p>
 """
+_REFERENCE = "GFN2-xTB"
 # In eV: what rounding, and minima that differ a little, may take off an energy above the relaxed structure.
 _ROUNDING = 0.05
 # Ways out above this, in kT, are never taken, whatever the reference says of them.
@@ -155,11 +156,11 @@ def run_check(
         found = find_exits(calculator, atoms, progress=progress)
         walls = scan_walls(calculator, found.relaxed)
         thermal, barrier = units.kB * temperature, found.barrier(temperature)
-        exits, reference = exit_table(found, thermal), "GFN2-xTB"
+        exits, unavailable = exit_table(found, thermal), ""
         try:
             exits = with_reference(exits, found)
         except ReferenceUnavailable as error:
-            reference = f"none ({error})"
+            unavailable = str(error)
         compared = [compare_wall(wall, found.relaxed) for wall in walls]
         barriers = wall_table(walls, compared)
         expected = outlook(barrier / thermal) if _is_known(found) else None
@@ -168,7 +169,7 @@ def run_check(
         first = _of_pieces(_outlook_finding(expected, found, temperature), len(fragments(atoms)))
         findings = (
             first,
-            _exit_finding(exits, found, temperature, reference),
+            _exit_finding(exits, found, temperature, unavailable),
             wall_finding(walls, barriers, temperature),
         )
         verdict = Verdict("check", first.outcome, " ".join(finding.sentence for finding in findings), findings)
@@ -186,7 +187,7 @@ def run_check(
             "notes": list(reading_notes(atoms)),
             "tried": found.tried,
             "failed": found.failed,
-            "reference": reference,
+            "reference": _reference(unavailable),
             "barrier_eV": barrier if _is_known(found) else None,
             "barrier_kT": barrier / thermal if _is_known(found) else None,
             "reference_barrier_eV": reference_barrier(exits, temperature),
@@ -324,7 +325,12 @@ def _share(expected: Outlook) -> str:
     return "all replicas" if expected.share > 0.99 else f"about {100 * expected.share:.0f} % of replicas"
 
 
-def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, reference: str) -> Finding:
+def _reference(unavailable: str) -> str:
+    """What summaries call the reference, which may be unavailable for a reason."""
+    return f"none ({unavailable})" if unavailable else _REFERENCE
+
+
+def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, unavailable: str = "") -> Finding:
     claim = "How much energy the model asks for before a bond counts as broken."
     if not len(exits) and not found.failed:
         return not_applicable(claim, "the structure has no bonds that could break")
@@ -338,13 +344,13 @@ def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, referen
         return Finding(claim, Outcome.DESCRIPTIVE, "The structure falls apart when it is relaxed.")
     said = f"Lowest way out: {lowest['name']}, {in_eV(lowest['energy_eV'])}, {in_kT(lowest['kT'])} at {temperature:g} K"
     if lowest["reference_eV"] is not None:
-        said += f"; {reference} gives {in_eV(lowest['reference_eV'])} for the same geometry"
-    elif reference.startswith("none"):
-        said += f"; GFN2-xTB could not be asked: {reference.removeprefix('none (').removesuffix(')')}"
+        said += f"; {_REFERENCE} gives {in_eV(lowest['reference_eV'])} for the same geometry"
+    elif unavailable:
+        said += f"; {_REFERENCE} could not be asked: {unavailable}"
     if under := [energy for energy in exits["reference_eV"].drop_nulls() if energy < -_ROUNDING]:
         said += (
-            f". {reference} puts {len(under)} of these geometries below the relaxed structure, down to "
-            f"{in_eV(min(under))}: that is not the lowest structure there, and {reference}'s energies say nothing of "
+            f". {_REFERENCE} puts {len(under)} of these geometries below the relaxed structure, down to "
+            f"{in_eV(min(under))}: that is not the lowest structure there, and {_REFERENCE}'s energies say nothing of "
             "the model's barriers"
         )
     taken = exits.filter(pl.col("kT") < _MOST_TAKEN)
@@ -352,7 +358,7 @@ def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, referen
     if len(below) and not under:
         names = some(below["name"].to_list(), 3, ", ")
         said += (
-            f". Less than half of what {reference} gives: {len(below)} of the {len(taken)} ways below "
+            f". Less than half of what {_REFERENCE} gives: {len(below)} of the {len(taken)} ways below "
             f"{_MOST_TAKEN:g} kT ({names})"
         )
     said += f". {failed}" if found.failed else ""
@@ -365,9 +371,9 @@ def _exit_finding(exits: pl.DataFrame, found: Exits, temperature: float, referen
         known = reference_barrier(exits, temperature)
         if known is not None:
             thermal = units.kB * temperature
-            said += f"; {reference} at the same geometries: {in_eV(known)}, {in_kT(known / thermal, 1)}"
+            said += f"; {_REFERENCE} at the same geometries: {in_eV(known)}, {in_kT(known / thermal, 1)}"
     effect = Effect("thermal exit barrier", barrier, n=len(exits), unit="eV")
-    return Finding(claim, Outcome.DESCRIPTIVE, f"{said}.", effect, reference=reference)
+    return Finding(claim, Outcome.DESCRIPTIVE, f"{said}.", effect, reference=_reference(unavailable))
 
 
 def _page(model: AnyPotential, info: RunInfo, found: Exits, chapter: Chapter) -> str:

@@ -153,12 +153,7 @@ def compute(
         statistic = partial(by_level, reading=reading, comparisons=comparisons)
         draws = partial(of_levels, reading=reading, comparisons=comparisons)
         scores["multiplicity" + suffix] = (
-            score(name, statistic, ordered, "kind", "level", draws=draws)
-            if comparisons
-            else no_score(
-                name,
-                few_orders,
-            )
+            score(name, statistic, ordered, "kind", "level", draws=draws) if comparisons else no_score(name, few_orders)
         )
     name = "rank correlation of strength with GFN2 bond order, over {}"
     statistic, draws = species_pairs.order_correlation, species_pairs.order_correlations
